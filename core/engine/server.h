@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a worker process does once its plug-ins run and its sockets are open: serves sessions until told to stop. */
+#ifndef XFER_ENGINE_SERVER_H
+#define XFER_ENGINE_SERVER_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/setup.h"
+
+/* One item of [daemon] listen, open. */
+struct server_socket {
+	struct plugin *transport;
+	struct xfer_listener *listener; /* the server closes it */
+	char address[128];              /* as bound */
+	int datagram_fd;                /* UDP, bound to the same address and port; -1: in-band only. The server closes it. */
+	char heartbeat[128];            /* its address as text; "" without one */
+};
+
+struct server_params {
+	struct setup *setup;
+	struct server_socket *sockets;
+	size_t socket_count;
+	unsigned worker;   /* its index, 0 to workers - 1: the high byte of every slot that it gives out */
+	int control_fd;    /* readable or at end-of-file: the supervisor speaks, see on_control */
+	/*
+	 * Called in the loop when control_fd is readable: false = drain (say goaway, finish, return from server_run()).
+	 * The supervisor being gone ends the process at once, inside the callback.
+	 */
+	bool (*on_control)(void *context);
+	void *context;
+	struct log *log;
+};
+
+/* Opens a datagram socket on the address that the listener got ("HOST:PORT"), non-blocking, with SO_REUSEPORT. */
+int server_datagram_open(const char *address, int *fd, struct error *err);
+/*
+ * Chooses among sockets of one SO_REUSEPORT group by the first byte of a datagram's slot, so that a heartbeat reaches
+ * the worker that has the session: called once on any of them when the group is complete (in order of worker).
+ */
+int server_datagram_steer(int fd, unsigned workers, struct error *err);
+
+/* Serves until drained; 0, or an error that ends the worker. */
+int server_run(const struct server_params *params, struct error *err);
+
+#endif

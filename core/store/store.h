@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Files beneath a root. Every name of a peer goes through store_path_check() and one primitive that opens beneath the
+ * root (openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS; where the kernel lacks it, a walk component by
+ * component with O_NOFOLLOW). These calls block: storage threads only, unless said.
+ */
+#ifndef XFER_STORE_STORE_H
+#define XFER_STORE_STORE_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* ---- root.c: a folder that nothing leaves ---- */
+
+struct store_root; /* reference counted; thread-safe */
+
+int store_root_open(struct store_root **out, const char *path, struct error *err);
+struct store_root *store_root_ref(struct store_root *root);
+void store_root_unref(struct store_root *root); /* NULL is allowed */
+int store_root_fd(const struct store_root *root); /* lent */
+const char *store_root_path(const struct store_root *root);
+
+/*
+ * A relative path: no leading '/', no empty component, no ".", no "..", no NUL, components <= 255, all <= 4095 bytes.
+ * "" is the root itself. -EINVAL (FAULT_REFUSED).
+ */
+int store_path_check(const char *path, size_t len, struct error *err);
+int store_name_check(const char *name, size_t len, struct error *err); /* one component */
+
+/* Opens beneath; symbolic links are followed only where they stay beneath. -EXDEV when the path leaves the root. */
+int store_open(struct store_root *root, const char *path, int flags, mode_t mode, int *fd);
+
+/* ---- reader.c: the source's side ---- */
+
+/* What tells whether a file is still the one it was: device, inode, size, mtime and ctime to the nanosecond. */
+struct store_identity {
+	uint64_t dev, ino, size;
+	struct timespec mtime, ctime;
+};
+void store_identity_from(struct store_identity *out, const struct stat *st);
+bool store_identity_equal(const struct store_identity *a, const struct store_identity *b);
+
+/* Opens a regular file for reading (O_NONBLOCK against pipes, then checked): -EISDIR, -ENOTSUP for special files. */
+int store_open_file(struct store_root *root, const char *path, int *fd, struct stat *st);
+/* Reads exactly len bytes unless the file ends before: bytes read, or -errno. Retries EINTR and short reads. */
+ssize_t store_read(int fd, void *bytes, size_t len, uint64_t offset);
+/*
+ * Finds what is at `offset`: *data = false and *end = end of the hole, or true and end of the data run, both at most
+ * `size`. Where the file system knows no holes, all is data.
+ */
+int store_extent(int fd, uint64_t offset, uint64_t size, bool *data, uint64_t *end);
+
+/* ---- walk.c: a tree as a stream ---- */
+
+enum store_kind { STORE_FILE = 1, STORE_DIR, STORE_UP, STORE_SYMLINK, STORE_SPECIAL, STORE_UNREADABLE };
+
+struct store_entry {
+	enum store_kind kind;
+	bool sparse;
+	struct stat st;     /* of the thing itself (lstat); for STORE_UP of the directory, taken at its end */
+	const char *name;   /* last component; valid until the next call */
+	const char *target; /* symbolic link, else NULL */
+	const char *text;   /* STORE_SPECIAL ("socket"), STORE_UNREADABLE (cause), else NULL */
+};
+
+struct store_walk;
+/*
+ * Starts at `path` ("" = the root). depth 0: the thing itself; UINT_MAX: everything below. Depth first, in the folder's
+ * own order; a directory comes before and STORE_UP after what is in it. Holds a bounded number of descriptors however
+ * deep it goes, follows no symbolic link, leaves out names that start with `hidden` (our own partial files; may be NULL).
+ */
+int store_walk_open(struct store_walk **out, struct store_root *root, const char *path, unsigned depth,
+                    const char *hidden, struct error *err);
+/* 1: *out is the next; 0: the end; -errno. */
+int store_walk_next(struct store_walk *walk, struct store_entry *out);
+void store_walk_close(struct store_walk *walk);
+
+/* ---- target.c: the sink's side, beneath a root in which we create ---- */
+
+/* Name of our hidden files and folders: STORE_HIDDEN and 16 hex digits. */
+#define STORE_HIDDEN ".xfer-"
+enum { STORE_HIDDEN_NAME_MAX = 32 };
+int store_hidden_name(char out[STORE_HIDDEN_NAME_MAX]); /* random */
+
+/* mkdir with mode 0700; an existing directory is fine (not a symbolic link to one). Parents must be there. */
+int store_make_dir(struct store_root *root, const char *path);
+/* Creates a regular file that must not exist (O_EXCL), mode 0600. */
+int store_create(struct store_root *root, const char *path, int *fd);
+/* Writes all of it at offset, retrying EINTR and short writes; iov is consumed (changed). */
+int store_writev(int fd, struct iovec *iov, int count, uint64_t offset);
+/* As store_writev() of one buffer, but blocks of zeroes (4 KiB) are not written: the file keeps its holes. */
+int store_write_sparse(int fd, const void *bytes, size_t len, uint64_t offset);
+/* Reserves blocks without changing the size; where that is not supported nothing happens. -ENOSPC. */
+int store_reserve(int fd, uint64_t size);
+int store_symlink(struct store_root *root, const char *path, const char *target);
+
+struct store_meta {
+	uint16_t mode; /* permission bits; setuid, setgid and sticky are dropped */
+	struct timespec mtime;
+};
+int store_set_meta_fd(int fd, const struct store_meta *meta);
+/* For directories and symbolic links (times only). Never follows a link. */
+int store_set_meta(struct store_root *root, const char *path, bool is_link, const struct store_meta *meta);
+/* Replaces `to` by `from`, both beneath root. no_replace: -EEXIST when `to` exists (RENAME_NOREPLACE). */
+int store_rename(struct store_root *root, const char *from, const char *to, bool no_replace);
+int store_sync_fd(int fd);                                    /* fsync */
+int store_sync_parent(struct store_root *root, const char *path); /* fsync of the folder that holds path */
+int store_sync_tree(struct store_root *root);                 /* syncfs of the root's file system */
+/* Removes a file, or a whole tree without following links. -ENOENT is no error. */
+int store_remove(struct store_root *root, const char *path);
+/* lstat beneath root. */
+int store_stat(struct store_root *root, const char *path, struct stat *st);
+
+#endif

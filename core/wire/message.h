@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The bodies of the control frames. Each X_write() appends one whole, sealed frame to a buffer (0, -ENOMEM, -EMSGSIZE);
+ * each X_read() takes a body whose CRC was checked and never reads beyond it (-EPROTO with FAULT_PEER; trailing bytes
+ * are an error unless said). What X_read() returns points into the body. Numbers are network order; "string8" is one
+ * byte of length and the bytes, "string16" two bytes of length. Paths and names are any bytes but NUL.
+ */
+#ifndef XFER_WIRE_MESSAGE_H
+#define XFER_WIRE_MESSAGE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "wire/frame.h"
+
+enum {
+	MESSAGE_MAGIC = 0x58464552, /* "XFER" */
+	MESSAGE_VERSION = 1,
+	MESSAGE_BOOT_ID = 16, /* bytes */
+	MESSAGE_KEY = 16,
+	MESSAGE_NAME_MAX = 31,     /* names of plug-ins */
+	MESSAGE_INTEGRITIES_MAX = 16,
+	MESSAGE_PATH_MAX = 4095,
+	MESSAGE_ENTRY_NAME_MAX = 255,
+	MESSAGE_TEXT_MAX = 512
+};
+
+/* Why something ended. On the wire in ERROR, GOAWAY and ENDS; an unknown one is read as STATUS_FAILED. */
+enum status {
+	STATUS_OK = 0,
+	STATUS_FAILED = 1,      /* anything else, see the text */
+	STATUS_PROTOCOL = 2,    /* the peer broke the protocol */
+	STATUS_VERSION = 3,     /* no version in common */
+	STATUS_INTEGRITY = 4,   /* no integrity in common, or a digest that never came right */
+	STATUS_REFUSED = 5,     /* no access, unknown export, a path that leaves it */
+	STATUS_NOT_FOUND = 6,
+	STATUS_CHANGED = 7,     /* the source changed while it was read */
+	STATUS_IO = 8,          /* the source could not be read */
+	STATUS_SPECIAL = 9,     /* neither file, directory nor symbolic link */
+	STATUS_LIMIT = 10,      /* a configured limit */
+	STATUS_CANCELLED = 11,
+	STATUS_SHUTDOWN = 12,   /* GOAWAY: the daemon ends or reloads */
+	STATUS_IDLE = 13,       /* GOAWAY: nothing was asked for too long */
+	STATUS_DEAD = 14        /* liveness said so */
+};
+
+const char *status_name(enum status status);
+/* The exit status that a client ends with. */
+enum fault status_fault(enum status status);
+
+/*
+ * HELLO, client to daemon, the first frame:
+ *   magic u32, version min u16, version max u16, features u64, boot id 16, chunk size u32,
+ *   count u8 and as many string8 (integrity, in order of preference), liveness string8,
+ *   then options until the end: type u16, length u16, bytes; unknown ones are skipped.
+ */
+struct message_hello {
+	uint16_t version_min;
+	uint16_t version_max;
+	uint64_t features;
+	uint8_t boot_id[MESSAGE_BOOT_ID]; /* of the client process */
+	uint32_t chunk_size;
+	size_t integrity_count;
+	char integrity[MESSAGE_INTEGRITIES_MAX][MESSAGE_NAME_MAX + 1];
+	char liveness[MESSAGE_NAME_MAX + 1];
+};
+int message_hello_write(struct buf *out, const struct message_hello *hello);
+int message_hello_read(const uint8_t *body, size_t len, struct message_hello *out, struct error *err);
+
+/*
+ * WELCOME, daemon to client, the answer:
+ *   magic u32, version u16, heartbeat port u16, features u64, boot id 16, chunk size u32, slot u64, key 16,
+ *   interval in ms u32, dead after in ms u32, requests in flight u32, integrity string8, liveness string8,
+ *   options as in HELLO.
+ */
+struct message_welcome {
+	uint16_t version;
+	uint16_t heartbeat_port; /* UDP; 0 = in-band only */
+	uint64_t features;
+	uint8_t boot_id[MESSAGE_BOOT_ID]; /* of the worker process: another one means that it restarted */
+	uint32_t chunk_size;
+	uint64_t slot;
+	uint8_t key[MESSAGE_KEY];
+	uint32_t interval_ms;
+	uint32_t dead_after_ms;
+	uint32_t requests_max; /* READ items that may be unanswered at a time */
+	char integrity[MESSAGE_NAME_MAX + 1];
+	char liveness[MESSAGE_NAME_MAX + 1];
+};
+int message_welcome_write(struct buf *out, const struct message_welcome *welcome);
+int message_welcome_read(const uint8_t *body, size_t len, struct message_welcome *out, struct error *err);
+
+/* ERROR and GOAWAY: status u16, text string16 (at most MESSAGE_TEXT_MAX; anything printed goes through text_printable). */
+struct message_notice {
+	enum status status;
+	const char *text; /* not terminated */
+	size_t text_len;
+};
+int message_notice_write(struct buf *out, enum frame_type type, enum status status, const char *text);
+int message_notice_read(const uint8_t *body, size_t len, struct message_notice *out, struct error *err);
+
+/* PING and PONG: sequence u64, sent u64 (the asker's ns, given back), then progress: received u64, verified u64,
+ * durable u64, stage u32, stage age in ms u32, round trip in us u32, loss in ppm u32. */
+struct message_ping {
+	uint64_t sequence;
+	uint64_t sent;
+	uint64_t received;
+	uint64_t verified;
+	uint64_t durable;
+	uint32_t stage;
+	uint32_t stage_age_ms;
+	uint32_t rtt_us;
+	uint32_t loss_ppm;
+};
+int message_ping_write(struct buf *out, enum frame_type type, const struct message_ping *ping);
+int message_ping_read(const uint8_t *body, size_t len, struct message_ping *out, struct error *err);
+
+/*
+ * CREDIT: total u64. With request 0: payload bytes of chunk frames that may be sent since the session began. With the
+ * request of a LIST: entry bytes of ENTRIES bodies since the LIST. A total never goes back.
+ */
+int message_credit_write(struct buf *out, uint32_t request, uint64_t total);
+int message_credit_read(const uint8_t *body, size_t len, uint64_t *total, struct error *err);
+
+/* LIST: flags u16, depth u16, credit u64, path string16 ("export/dir/file"; "" lists the exports). */
+#define MESSAGE_LIST_TOTALS 0x0001 /* no entries: only the sums, in the ENDS item (files in `index`, bytes in `size`) */
+enum { MESSAGE_DEPTH_ALL = 0xffff };
+struct message_list {
+	uint16_t flags;
+	uint16_t depth; /* 0: the path itself; 1: what is in it too; MESSAGE_DEPTH_ALL: everything below */
+	uint64_t credit;
+	const char *path; /* not terminated */
+	size_t path_len;
+};
+int message_list_write(struct buf *out, uint32_t request, const struct message_list *list);
+int message_list_read(const uint8_t *body, size_t len, struct message_list *out, struct error *err);
+
+/*
+ * ENTRIES: a run of entries, then the digest of that run under the negotiated integrity (digest_size bytes).
+ * An entry: kind u8, flags u8, mode u16 (permission bits), size u64, mtime seconds i64, mtime nanoseconds u32,
+ *   name string8, and for a symbolic link its target string16, for ENTRY_UNREADABLE and ENTRY_SPECIAL a text string16.
+ * A directory's entry is followed by what is in it and then by ENTRY_UP; names are single components.
+ */
+enum entry_kind {
+	ENTRY_FILE = 1,
+	ENTRY_DIR = 2,
+	ENTRY_UP = 3, /* the end of the innermost open directory; its mode and times as they are now; no name */
+	ENTRY_SYMLINK = 4,
+	ENTRY_SPECIAL = 5,   /* socket, device, pipe: named, not sent; the text says what it is */
+	ENTRY_UNREADABLE = 6 /* could not be read; the text says why */
+};
+#define ENTRY_SPARSE 0x01 /* the file has holes */
+struct entry {
+	enum entry_kind kind;
+	uint8_t flags;
+	uint16_t mode;
+	uint64_t size;
+	int64_t mtime;
+	uint32_t mtime_ns;
+	const char *name; /* not terminated; checked: 1 to 255 bytes, no '/', no NUL, not "." or ".."; "" for ENTRY_UP */
+	size_t name_len;
+	const char *text; /* target or cause, not terminated */
+	size_t text_len;
+};
+/* Appends one entry to an ENTRIES body in the making (no header; see frame_control_seal). -EMSGSIZE when it is too long. */
+int message_entry_write(struct buf *body, const struct entry *entry);
+/* Reads the entry at *at and moves *at behind it. */
+int message_entry_read(const uint8_t *run, size_t len, size_t *at, struct entry *out, struct error *err);
+
+/*
+ * READ: count u16, then items. Item i has the request id `request of the frame + i` (no wrap-around):
+ *   first chunk u64, count u64 (MESSAGE_ALL = to the end), size u64, flags u8, path string16.
+ * size is the file's as the requester knows it; when the file is of another size, the request ends at once with
+ * STATUS_CHANGED, no chunk and the new size, so that both sides know the size before the first chunk.
+ */
+#define MESSAGE_ALL UINT64_MAX
+#define MESSAGE_READ_PART 0x01 /* part of a file: END carries no file digest */
+enum { MESSAGE_READ_MAX = 256 }; /* items in a frame */
+struct message_read {
+	uint64_t first;
+	uint64_t count;
+	uint64_t size; /* as listed; helps to group small files, no allocation is made by it */
+	uint8_t flags;
+	const char *path; /* not terminated */
+	size_t path_len;
+};
+int message_read_item_write(struct buf *body, const struct message_read *item); /* behind the u16 count */
+int message_read_count(const uint8_t *body, size_t len, size_t *at, uint16_t *count, struct error *err);
+int message_read_item(const uint8_t *body, size_t len, size_t *at, struct message_read *out, struct error *err);
+
+/* HOLE: first u64, count u64: chunks of full size that are holes (a short last chunk is always sent as a chunk). */
+int message_hole_write(struct buf *out, uint32_t request, uint64_t first, uint64_t count);
+int message_hole_read(const uint8_t *body, size_t len, uint64_t *first, uint64_t *count, struct error *err);
+
+/*
+ * ENDS: a run of items, then the digest of that run (digest_size bytes). An item ends a request:
+ *   request u32, status u16, mode u16, flags u8, size u64, chunks u64 (sent in this request, holes counted),
+ *   mtime i64, mtime ns u32, file digest (digest_size bytes; only with END_DIGEST), text string16.
+ */
+#define END_DIGEST 0x01
+#define END_SPARSE 0x02
+struct end {
+	uint32_t request;
+	enum status status;
+	uint16_t mode;
+	uint8_t flags;
+	uint64_t size; /* of the file, bytes */
+	uint64_t chunks;
+	int64_t mtime;
+	uint32_t mtime_ns;
+	const uint8_t *digest; /* NULL without END_DIGEST */
+	const char *text;
+	size_t text_len;
+};
+int message_end_write(struct buf *body, uint32_t digest_size, const struct end *end);
+int message_end_read(const uint8_t *run, size_t len, size_t *at, uint32_t digest_size, struct end *out,
+                     struct error *err);
+
+/* CANCEL: no body; ends the request of its header. */
+int message_cancel_write(struct buf *out, uint32_t request);
+
+/*
+ * The file digest: H("xfer1:file", 0x00, name of H, 0x00, chunk size u32, file size u64, d0 ... dn). This writes what
+ * stands before d0; `out` holds MESSAGE_DIGEST_HEAD_MAX bytes.
+ */
+enum { MESSAGE_DIGEST_HEAD_MAX = 11 + MESSAGE_NAME_MAX + 1 + 12 };
+size_t message_digest_head(uint8_t *out, const char *integrity, uint32_t chunk_size, uint64_t file_size);
+/* "xfer1:sha256:1M:HEX", or "unverified" when digest_size is 0. */
+enum { MESSAGE_DIGEST_TEXT_MAX = 6 + MESSAGE_NAME_MAX + 1 + 32 + 2 * FRAME_DIGEST_MAX + 1 };
+void message_digest_text(char out[MESSAGE_DIGEST_TEXT_MAX], const char *integrity, uint32_t chunk_size,
+                         const uint8_t *digest, uint32_t digest_size);
+
+#endif
