@@ -12,9 +12,20 @@
  * Changes:
  *   1.0  first
  *
- * Calls return 0 (or a count) or -errno.  The text of an error goes to host->error().  No memory is freed on the other
- * side.  Time is monotonic, in nanoseconds.  Unless a callback's text says otherwise, a pointer that is handed in is
- * valid until the call returns.
+ * What holds for all calls:
+ * - They return 0 (or a count) or -errno.  The text of an error goes to host->error() before the call returns.
+ *   -EAGAIN is no error and needs no text.
+ * - An out-parameter is set only on success.  A struct that is filled arrives zeroed with struct_size set by the core;
+ *   a plug-in writes no field beyond that size: XFER_HAS() tells.
+ * - A pointer that is handed in is valid until the call returns, unless the text here says otherwise.  Whoever made an
+ *   object frees it: no memory is freed on the other side.
+ * - `flags` is 0 in ABI 1.0.  The core never sets a bit that is younger than the plug-in's abi_minor.
+ * - Time is monotonic, in nanoseconds.
+ * - "Loop": called in the loop thread, which serves all connections and must never be blocked.  "Pool": called in pool
+ *   threads, which may compute as long as it takes.  "Main": called in the main thread while nothing moves yet (create)
+ *   or any more (destroy).
+ * - SIGPIPE is ignored.  A plug-in changes no process-wide state: no signal handler, no locale, no exit().
+ * - A plug-in is never unloaded.
  */
 #ifndef XFER_PLUGIN_H
 #define XFER_PLUGIN_H
@@ -32,13 +43,29 @@ extern "C" {
 #define XFER_ABI_MAJOR 1u
 #define XFER_ABI_MINOR 0u
 
+/* Whether the struct behind `p` reaches as far as `field`: the other side may be older than this header. */
+#define XFER_HAS(p, field) ((p)->struct_size >= (size_t)((const char *)(&(p)->field + 1) - (const char *)(p)))
+
+#ifdef __GNUC__
+#define XFER_PRINTF(format_at, first_at) __attribute__((__format__(__printf__, format_at, first_at)))
+#else
+#define XFER_PRINTF(format_at, first_at)
+#endif
+
+#ifdef __cplusplus
+#define XFER_EXTERN_C extern "C"
+#else
+#define XFER_EXTERN_C extern
+#endif
+
 enum xfer_kind { XFER_KIND_TRANSPORT = 1, XFER_KIND_INTEGRITY = 2, XFER_KIND_LIVENESS = 3 };
 
 /*
- * How parallel the core may call. Zero is the safest.
- * SERIALIZE: one call at a time in the whole plug-in.
+ * How parallel the core may call. Zero is the safest. It matters for pool calls (integrity): loop calls come from one
+ * thread in any case.
+ * SERIALIZE: one call at a time in the whole plug-in, not always in the same thread.
  * PARALLEL_OBJECTS: calls on different objects (connections, hash states) run at the same time; the one-shot calls of
- *   an instance too.
+ *   an instance too. One object sees one call at a time, not always in the same thread.
  */
 enum xfer_thread_model { XFER_THREADS_SERIALIZE = 0, XFER_THREADS_PARALLEL_OBJECTS = 1 };
 
@@ -47,11 +74,11 @@ enum xfer_log_level { XFER_LOG_ERROR = 0, XFER_LOG_WARN = 1, XFER_LOG_INFO = 2, 
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
 enum xfer_option_type {
-	XFER_OPTION_BOOL = 1,     /* value.boolean: 0 or 1 */
-	XFER_OPTION_INT = 2,      /* value.integer */
+	XFER_OPTION_BOOL = 1,     /* value.boolean: 0 or 1; "yes", "no", "true", "false", "on", "off", "1", "0" */
+	XFER_OPTION_INT = 2,      /* value.integer: "-1", "1024" */
 	XFER_OPTION_SIZE = 3,     /* value.number: bytes; "64K", "1M" */
 	XFER_OPTION_DURATION = 4, /* value.number: nanoseconds; "500ms", "4s" */
-	XFER_OPTION_STRING = 5    /* value.text */
+	XFER_OPTION_STRING = 5    /* value.text, never NULL */
 };
 
 /* Flags of an option. */
@@ -59,20 +86,22 @@ enum xfer_option_type {
 #define XFER_OPTION_SECRET (UINT32_C(1) << 1)   /* never printed */
 
 /*
- * One row of the options table: parser, range check, `xfer plugins`, manual and sample INI all come from it.
- * min and max bound INT, SIZE and DURATION (min == max == 0: no bound); for STRING max bounds the length in bytes.
+ * One row of the options table: parser, range check, `xfer plugins`, manual and sample INI all come from it. min and
+ * max bound INT, SIZE and DURATION (min == max == 0: no bound); for STRING max bounds the length in bytes (0: no
+ * bound). The default has to parse and to lie within its own range, or the plug-in is refused.
  */
 struct xfer_option {
-	const char *name;          /* the key in the section [KIND.NAME] */
+	const char *name;          /* the key in the section [KIND.NAME]: [a-z][a-z0-9-]{0,30} */
 	enum xfer_option_type type;
-	uint32_t flags;            /* XFER_OPTION_* */
-	const char *default_text;  /* as it would stand in the INI file; NULL only with XFER_OPTION_REQUIRED */
-	int64_t min;
+	uint32_t flags;            /* XFER_OPTION_REQUIRED and the like */
+	const char *default_text;  /* as it would stand in the INI file; NULL exactly with XFER_OPTION_REQUIRED */
+	int64_t min;               /* in the value's unit: bytes, nanoseconds */
 	int64_t max;
 	const char *unit;          /* for people: "bytes", "seconds"; NULL = none */
 	const char *help;          /* one line */
 };
 
+/* Eight bytes, for ever: the values stand in an array. */
 union xfer_value {
 	int64_t integer;
 	uint64_t number;
@@ -89,18 +118,20 @@ struct xfer_params {
 
 /* ---- what the core offers to a plug-in -------------------------------------------------------------------------- */
 
-/* All calls may be made in any thread that the core called the plug-in in. The table lives as long as the process. */
+/*
+ * All calls may be made in any thread that the core called the plug-in in, during that call, and none blocks for long.
+ * The table is the core's, the same in every call, and lives as long as the process; a plug-in keeps the pointer.
+ */
 struct xfer_host {
 	size_t struct_size;
 	void *context; /* the core's; do not touch */
-	/* One line into the log, under the plug-in's name. */
-	void (*log)(const struct xfer_host *host, enum xfer_log_level level, const char *format, ...)
-		__attribute__((format(printf, 3, 4)));
-	/* The text that belongs to the error the running call is about to return. The last one counts. */
-	void (*error)(const struct xfer_host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
-	/* Nanoseconds of the monotonic clock. */
+	/* One line into the log, under the plug-in's name. No newline at its end. */
+	void (*log)(const struct xfer_host *host, enum xfer_log_level level, const char *format, ...) XFER_PRINTF(3, 4);
+	/* The text that belongs to the error the running call is about to return. Copied; the last one counts. */
+	void (*error)(const struct xfer_host *host, const char *format, ...) XFER_PRINTF(2, 3);
+	/* Nanoseconds of the monotonic clock. Where a callback is given a `now`, that one counts. */
 	uint64_t (*now)(const struct xfer_host *host);
-	/* Fills `bytes` from the system's random source: 0 or -errno. */
+	/* Fills `bytes` from the system's random source: 0 or -errno, then nothing of it may be used. */
 	int (*random)(const struct xfer_host *host, void *bytes, size_t len);
 };
 
@@ -115,20 +146,30 @@ struct xfer_conn;     /* defined by the plug-in */
 
 struct xfer_listen {
 	size_t struct_size;
-	const struct sockaddr *address; /* with XFER_CAP_INET, else NULL */
+	const struct sockaddr *address; /* with XFER_CAP_INET, else NULL; NULL in listener_adopt() */
 	socklen_t address_len;
-	const char *authority; /* as it stands in the configuration */
-	uint32_t flags;        /* 0 */
+	const char *authority; /* as it stands in the configuration; "" when it is not known; never NULL */
+	uint32_t flags;
 };
 
 struct xfer_connect {
 	size_t struct_size;
 	const struct sockaddr *address; /* with XFER_CAP_INET, else NULL */
 	socklen_t address_len;
-	const char *authority; /* as it stands in the URL, without user */
-	const char *host;      /* the name alone, for certificates */
+	const char *authority; /* as it stands in the URL, without user; never NULL */
+	const char *host;      /* the name alone, without port and brackets, for certificates; never NULL */
 	const char *user;      /* or NULL */
-	uint32_t flags;        /* 0 */
+	uint32_t flags;
+};
+
+/* A connection that somebody else opened: inetd, `xferd --stdio`. */
+struct xfer_adopt {
+	size_t struct_size;
+	int read_fd;
+	int write_fd; /* may be the same */
+	int server;   /* 1: the peer is the one who asked for the connection; 0: we are */
+	const char *authority; /* of the peer, as far as it is known; "" when it is not; never NULL */
+	uint32_t flags;
 };
 
 #define XFER_POLL_READ UINT32_C(1)
@@ -139,55 +180,98 @@ struct xfer_poll {
 	size_t struct_size;
 	int read_fd;
 	int write_fd;
-	uint32_t events; /* during the handshake: XFER_POLL_*; 0 afterwards */
+	/*
+	 * During the handshake: exactly what to wait for before the next handshake(). Afterwards the core waits for
+	 * reading while it can take bytes and for writing while it has some left, and `events` is what the connection
+	 * wants beyond that (a TLS record of its own that has to go out), mostly 0.
+	 */
+	uint32_t events;
 };
 
-/* Who is at the other end. */
+/* Who is at the other end. Texts are printable and end with NUL; what does not fit is cut. */
 struct xfer_endpoint {
 	size_t struct_size;
 	struct sockaddr_storage remote; /* ss_family AF_UNSPEC without XFER_CAP_INET */
 	struct sockaddr_storage local;
 	char text[128];     /* "127.0.0.1:40312", for logs */
-	char identity[128]; /* authenticated name of the peer, "" when there is none */
+	char identity[256]; /* authenticated name of the peer, "" when there is none */
 };
 
 /*
- * All calls are made in the loop thread and none may block. A call that cannot go on returns -EAGAIN and is repeated
- * when the descriptor says so.
+ * All calls are loop calls and none may block: a call that cannot go on returns -EAGAIN and is repeated when the
+ * descriptor says so. Descriptors are non-blocking and close-on-exec. After an error other than -EAGAIN a connection
+ * is only asked for its endpoint and closed.
  */
 struct xfer_transport_ops {
 	size_t struct_size;
-	/* Required. Binds and listens. */
+
+	/* Required, loop. Binds and listens. The core owns *out until listener_close(). -EADDRINUSE and the like. */
 	int (*listen)(void *instance, const struct xfer_listen *how, struct xfer_listener **out);
-	/* Required. Makes a listener of descriptors that are open already (taken over on success, CLOEXEC is set). */
-	int (*listener_adopt)(void *instance, const int *fds, size_t count, struct xfer_listener **out);
-	/* Required. The listener's descriptors, lent: how many there are; at most `max` are written. */
+	/*
+	 * Required, loop. Makes a listener of descriptors that are open already: those that listener_fds() named in
+	 * another process, in that order, or those of socket activation. Taken over on success only, made
+	 * non-blocking and close-on-exec. -EINVAL when they are no listeners of this transport.
+	 */
+	int (*listener_adopt)(void *instance, const struct xfer_listen *how, const int *fds, size_t count,
+	                      struct xfer_listener **out);
+	/*
+	 * Required, loop. The descriptors to wait on for reading, lent until listener_close(): returns how many there
+	 * are (> 0) and writes at most `max` of them.
+	 */
 	int (*listener_fds)(struct xfer_listener *listener, int *fds, size_t max);
-	/* Required. The address as bound, "127.0.0.1:15010". */
+	/* Required, loop. The address as bound, "127.0.0.1:15010", NUL included. -ENOSPC when `size` is too small. */
 	int (*listener_address)(struct xfer_listener *listener, char *text, size_t size);
-	/* Required. */
+	/* Required, loop. Closes its descriptors and frees it. Connections that it accepted live on. */
 	void (*listener_close)(struct xfer_listener *listener);
-	/* Required. -EAGAIN when nobody waits; -EMFILE and the like are passed on. */
+	/*
+	 * Required, loop. The core owns *out until close(). -EAGAIN when nobody waits (other processes may share the
+	 * descriptor), -EMFILE and the like when the system has no room: the core pauses and calls again.
+	 */
 	int (*accept)(struct xfer_listener *listener, struct xfer_conn **out, uint32_t flags);
-	/* Required. Starts connecting; handshake() finishes it. */
+
+	/* Required, loop. Starts connecting; handshake() finishes it. The core owns *out until close(). */
 	int (*connect)(void *instance, const struct xfer_connect *how, struct xfer_conn **out);
-	/* Optional. Makes a connection of open descriptors (taken over on success; they may be the same). */
-	int (*adopt)(void *instance, int read_fd, int write_fd, int server, struct xfer_conn **out);
-	/* Required. Called on every new connection, accepted or connecting: 0 = ready, -EAGAIN = wait for poll->events. */
+	/*
+	 * Optional, loop. Makes a connection of open descriptors, taken over on success only; handshake() follows.
+	 * -EINVAL when they are nothing that this transport could use.
+	 */
+	int (*adopt)(void *instance, const struct xfer_adopt *how, struct xfer_conn **out);
+	/*
+	 * Required, loop. Called on every new connection until it is through: 0 = ready, -EAGAIN = wait as poll() says.
+	 * -ECONNREFUSED, -EACCES (the peer is not who it has to be) and the like end it.
+	 */
 	int (*handshake)(struct xfer_conn *conn, uint32_t flags);
-	/* Required. Bytes taken (> 0), -EAGAIN, -EPIPE or -ECONNRESET and the like. */
+
+	/*
+	 * Required, loop. Sends from `count` (> 0) pieces that may be larger than what is taken: bytes taken (> 0),
+	 * -EAGAIN, -EPIPE, -ECONNRESET and the like. What was not taken is offered again, though not always from the
+	 * same memory, nor cut the same way. The pieces are the core's again when the call returns.
+	 */
 	ssize_t (*sendv)(struct xfer_conn *conn, const struct iovec *iov, int count, uint32_t flags);
-	/* Required. Bytes (> 0), 0 = the peer said it is done, -EAGAIN. Called until -EAGAIN. */
+	/*
+	 * Required, loop. Receives into `bytes` (len > 0): bytes (> 0), 0 = the peer said that it is done, -EAGAIN. A
+	 * transport may hold bytes while its descriptor is silent, so before it waits the core calls until -EAGAIN.
+	 */
 	ssize_t (*recv)(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags);
-	/* Optional. As sendv(), from a file. -EOPNOTSUPP: the core reads and sends instead. */
+	/*
+	 * Optional, loop. As sendv(), from `offset` of the file `fd`, which stays the core's and keeps its own
+	 * offset. 0 = the file ends there. -EOPNOTSUPP: not on this connection or from this file; the core reads and
+	 * sends instead.
+	 */
 	ssize_t (*sendfile)(struct xfer_conn *conn, int fd, uint64_t offset, size_t len, uint32_t flags);
-	/* Required. */
+	/* Required, loop. Cheap: asked after each -EAGAIN. Never fails on an open connection. */
 	int (*poll)(struct xfer_conn *conn, struct xfer_poll *out);
-	/* Required. */
+	/* Required, loop. Complete after the handshake; before it, and when the peer is gone, as far as it is known. */
 	int (*endpoint)(struct xfer_conn *conn, struct xfer_endpoint *out);
-	/* Required. No more will be sent; what was taken is delivered. 0, -EAGAIN. */
+	/*
+	 * Required, loop. No more will be sent, the peer's recv() returns 0 after the last byte; receiving goes on. 0
+	 * when the connection may be closed without losing what was taken, -EAGAIN = call again.
+	 */
 	int (*shutdown)(struct xfer_conn *conn, uint32_t flags);
-	/* Required. Frees the connection, at once and without a word when it was not shut down. */
+	/*
+	 * Required, loop, in any state. Closes the descriptors and frees the connection, at once, and without a word
+	 * to the peer when it was not shut down.
+	 */
 	void (*close)(struct xfer_conn *conn);
 };
 
@@ -195,7 +279,7 @@ struct xfer_transport_ops {
 
 enum { XFER_DIGEST_MAX = 64 }; /* bytes */
 
-#define XFER_STRENGTH_NONE 0u       /* detects nothing */
+#define XFER_STRENGTH_NONE 0u       /* detects nothing: digest_size 0, and only then */
 #define XFER_STRENGTH_ACCIDENTAL 1u /* detects accidents, not an attacker */
 /* Anything above is the strength against collisions in bits (128 for SHA-256) and counts as cryptographic from 112. */
 #define XFER_STRENGTH_CRYPTOGRAPHIC 112u
@@ -203,33 +287,42 @@ enum { XFER_DIGEST_MAX = 64 }; /* bytes */
 struct xfer_hash; /* a hash state, defined by the plug-in */
 
 struct xfer_known_answer {
-	const void *input;
+	const void *input; /* may be NULL when input_len is 0 */
 	size_t input_len;
 	const uint8_t *digest; /* digest_size bytes */
 };
 
-/* All calls are made in pool threads (known answers: in the main thread, at load) and may take as long as they compute. */
+/*
+ * All calls are pool calls (those for known answers: main, at load). They may compute but never wait. Buffers have any
+ * length, 0 included (then the pointer may be NULL), and any alignment. With digest_size 0 `out` may be NULL.
+ */
 struct xfer_integrity_ops {
 	size_t struct_size;
 	uint32_t digest_size; /* 0 to XFER_DIGEST_MAX bytes */
 	uint32_t strength;    /* XFER_STRENGTH_* or bits */
-	/* Required when digest_size > 0. Checked at load, one-shot, streamed and many-at-once. */
+	/*
+	 * Required when digest_size > 0: at least one. Checked at load, one-shot, streamed and many-at-once; a
+	 * plug-in that gives another answer is refused.
+	 */
 	const struct xfer_known_answer *known_answers;
-	size_t known_answer_size;  /* sizeof(struct xfer_known_answer) */
+	size_t known_answer_size; /* sizeof(struct xfer_known_answer) */
 	size_t known_answer_count;
-	/* Required. The digest of one buffer. */
+
+	/* Required, pool. The digest of one buffer: writes digest_size bytes. -ENOMEM and the like. */
 	int (*digest)(void *instance, const void *bytes, size_t len, uint8_t *out, uint32_t flags);
 	/*
-	 * Optional. The digests of `count` independent buffers, written to outs[0] … outs[count - 1]. Equal to calling
-	 * digest() on each.
+	 * Optional, pool. The digests of `count` (> 0) independent buffers of any lengths, written to outs[0] to
+	 * outs[count - 1]. Equal to digest() on each, only faster. On an error none of them counts.
 	 */
 	int (*digest_many)(void *instance, const struct iovec *buffers, size_t count, uint8_t *const *outs,
 	                   uint32_t flags);
-	/* Required. A state for a stream; one thread at a time, not always the same. */
+	/* Required, pool. A state at the start of a stream. The core owns it until hash_destroy(). -ENOMEM. */
 	int (*hash_create)(void *instance, struct xfer_hash **out);
+	/* Required, pool. The next bytes of the stream; not needed any more when it returns. */
 	int (*hash_update)(struct xfer_hash *hash, const void *bytes, size_t len, uint32_t flags);
-	/* Writes the digest and makes the state ready for the next stream. */
+	/* Required, pool. Writes the digest, equal to digest() of the whole, and is ready for the next stream. */
 	int (*hash_finish)(struct xfer_hash *hash, uint8_t *out, uint32_t flags);
+	/* Required, pool. Frees it, in the middle of a stream too. */
 	void (*hash_destroy)(struct xfer_hash *hash);
 };
 
@@ -306,53 +399,68 @@ struct xfer_liveness_stats {
 };
 
 /*
- * No I/O: bytes and time go in, bytes and verdicts come out. All calls are made in the loop thread and none may block.
+ * No I/O: bytes and time go in, bytes and verdicts come out. All calls are loop calls and none may block.
  * `now` never goes back and leaves out the time in which the observer itself did not run.
  */
 struct xfer_liveness_ops {
 	size_t struct_size;
 	/* Bytes of each datagram, fixed; 0: there are none, and the core asks in-band only. <= XFER_DATAGRAM_MAX. */
 	uint32_t datagram_size;
-	/* Required. The configured interval and dead-after, ns; used for in-band pings too. */
+
+	/* Required, loop. The configured interval and dead-after, ns, both > 0; used for in-band pings too. */
 	void (*timing)(void *instance, uint64_t *interval, uint64_t *dead_after);
-	/* The rest is required when datagram_size > 0. */
+
+	/* From here on: required when datagram_size > 0, else unused. */
+
+	/* Loop. One for each session; params are copied. The core owns *out until peer_destroy(). -ENOMEM. */
 	int (*peer_create)(void *instance, const struct xfer_peer_params *params, struct xfer_peer **out);
+	/* Loop. Frees it. */
 	void (*peer_destroy)(struct xfer_peer *peer);
-	/* 0 and *out; -EBADMSG for a datagram that is not this peer's, a repeated or a malformed one. */
+	/*
+	 * Loop. Bytes that came from the network, of any length and content. 0 and *out; -EBADMSG for a datagram that
+	 * is not this peer's, a repeated or a malformed one, which changes nothing but the count of rejected ones.
+	 */
 	int (*datagram_in)(struct xfer_peer *peer, const void *bytes, size_t len, uint64_t now, struct xfer_heard *out);
-	/* The bytes to send now (datagram_size), or 0 when nothing is due. `out` holds at least datagram_size bytes. */
+	/* Loop. The bytes to send now (datagram_size), or 0 when nothing is due. `size` is at least datagram_size. */
 	ssize_t (*datagram_out)(struct xfer_peer *peer, void *bytes, size_t size, uint64_t now, struct xfer_asked *out);
-	/* UNKNOWN until the first datagram was heard. */
+	/* Loop. UNKNOWN until the first datagram was heard. */
 	enum xfer_verdict (*verdict)(struct xfer_peer *peer, uint64_t now);
-	/* When datagram_out() or verdict() wants to be called next; UINT64_MAX = never. */
+	/*
+	 * Loop. When datagram_out() or verdict() wants to be called next; UINT64_MAX = never. Asked again after every
+	 * other call; once datagram_out() returned 0 it lies after `now`.
+	 */
 	uint64_t (*next_deadline)(struct xfer_peer *peer, uint64_t now);
+	/* Loop. */
 	void (*stats)(struct xfer_peer *peer, struct xfer_liveness_stats *out);
-	/* Our progress, told with the next datagram; the peer's as last heard (zeroes before). */
+	/* Loop. Our progress, copied, told with the next datagram. */
 	void (*progress_set)(struct xfer_peer *peer, const struct xfer_progress *ours);
+	/* Loop. The peer's progress as last heard, zeroes before. */
 	void (*progress_get)(struct xfer_peer *peer, struct xfer_progress *theirs);
 };
 
 /* ---- the plug-in ------------------------------------------------------------------------------------------------ */
 
+/* All that it points at lives as long as the process. Texts are UTF-8. */
 struct xfer_plugin {
-	size_t struct_size;  /* set by XFER_PLUGIN_HEAD, as are the next four */
+	size_t struct_size;  /* set by XFER_PLUGIN_HEAD, as are the next three */
 	uint32_t abi_major;
 	uint32_t abi_minor;
 	size_t option_size;  /* sizeof(struct xfer_option) */
 	enum xfer_kind kind;
 	const char *name;    /* [a-z][a-z0-9-]{0,30}; the file is KIND-NAME.so */
-	const char *version; /* of the plug-in */
+	const char *version; /* of the plug-in; never NULL, as are name and summary */
 	const char *summary; /* one line */
-	uint64_t capabilities;
+	uint64_t capabilities; /* XFER_CAP_*; 0 for other kinds than transport */
 	enum xfer_thread_model thread_model;
 	const struct xfer_option *options; /* NULL when there are none */
 	size_t option_count;
 	/*
-	 * Required. One instance per process and INI section, shared by all sessions. Main thread; starts no thread and
-	 * does no I/O. `host` lives as long as the process.
+	 * Required, main. One instance per process and INI section, shared by all sessions, not NULL; starts no
+	 * thread and does no I/O. May be called more than once: an integrity plug-in gets an instance with the
+	 * defaults at load, for its known answers. -EINVAL for values that do not go together.
 	 */
 	int (*create)(const struct xfer_host *host, const struct xfer_params *params, void **instance);
-	/* Required. After the last object of the instance is gone. */
+	/* Required, main. After the last object of the instance is gone. */
 	void (*destroy)(void *instance);
 	/* Exactly the one of the kind. */
 	const struct xfer_transport_ops *transport;
@@ -368,8 +476,9 @@ struct xfer_plugin {
 /* The exported symbol carries the major version. It is a function, so that no data is copied into a program. */
 #define XFER_PLUGIN_SYMBOL "xfer_plugin_v1"
 
+/* Once in each plug-in, outside of any function, without a semicolon. */
 #define XFER_REGISTER_PLUGIN(plugin)                                                                                   \
-	extern __attribute__((visibility("default"))) const struct xfer_plugin *xfer_plugin_v1(void);                  \
+	XFER_EXTERN_C __attribute__((visibility("default"))) const struct xfer_plugin *xfer_plugin_v1(void);           \
 	const struct xfer_plugin *xfer_plugin_v1(void)                                                                 \
 	{                                                                                                              \
 		return &(plugin);                                                                                      \
