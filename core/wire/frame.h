@@ -4,12 +4,14 @@
  *
  *   0      1      2             4                 8                 12                16
  *   +------+------+-------------+-----------------+-----------------+-----------------+
- *   | type | flags| zero        | length          | request         | crc32c          |
+ *   | type | flags| check       | length          | request         | crc32c          |
  *   +------+------+-------------+-----------------+-----------------+-----------------+
  *   | length bytes of body ...                                                        |
  *
- * All numbers are in network order. length counts the body. The CRC-32C covers the first 12 bytes of the header and,
- * for a control frame, the whole body; for a chunk frame, the chunk head:
+ * All numbers are in network order. length counts the body. The check guards the header by itself, so that a damaged
+ * length is seen before anybody waits for that many bytes: it is the CRC-32C over the 10 bytes of type, flags, length
+ * and request, its upper half xor its lower. The CRC-32C at the end covers the first 12 bytes of the header and, for a
+ * control frame, the whole body; for a chunk frame, the chunk head:
  *
  *   0                               8                 12             12 + digest size
  *   +-------------------------------+-----------------+--------------+---------------------+
@@ -25,23 +27,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Frames marked (0) have request 0 in their header; all others name a request, which is never 0. */
 enum frame_type {
-	FRAME_HELLO = 1,
+	FRAME_HELLO = 1, /* (0), as are the next five */
 	FRAME_WELCOME = 2,
 	FRAME_ERROR = 3,
 	FRAME_GOAWAY = 4,
 	FRAME_PING = 5,
 	FRAME_PONG = 6,
-	FRAME_CREDIT = 7,
+	FRAME_CREDIT = 7, /* 0 or the request of a LIST */
 	FRAME_LIST = 16,
 	FRAME_ENTRIES = 17,
 	FRAME_READ = 18,
 	FRAME_CHUNK = 19,
 	FRAME_HOLE = 20,
-	FRAME_ENDS = 21,
+	FRAME_ENDS = 21, /* (0): its items name the requests */
 	FRAME_CANCEL = 22,
-	FRAME_DIGESTS = 23,      /* reserved: verify, delta */
-	FRAME_DIGEST_RUN = 24    /* reserved */
+	FRAME_DIGESTS = 23,      /* reserved for verify and delta: refused as unknown until then */
+	FRAME_DIGEST_RUN = 24    /* reserved, as above */
 	/* 32 to 39 are reserved for put: begin, commit and their answers */
 };
 
@@ -73,10 +76,17 @@ struct frame_limits {
 	uint32_t digest_size; /* settled */
 };
 
-/* Reads FRAME_HEADER bytes. -EPROTO with FAULT_PEER: unknown type, set reserved bits, a length beyond the limits. */
+/* "READ", or "unknown". */
+const char *frame_type_name(enum frame_type type);
+
+/*
+ * Reads FRAME_HEADER bytes. FAULT_PEER with -EBADMSG: the check does not fit, the header was damaged (or this is
+ * another protocol); with -EPROTO: unknown type, unknown flags, a length beyond the limits, a request where none
+ * belongs or none where one does.
+ */
 int frame_header_read(const uint8_t *bytes, const struct frame_limits *limits, struct frame_header *out,
                       struct error *err);
-/* Checks the CRC of a control frame: header bytes and body as received. -EBADMSG. */
+/* Checks the CRC of a control frame: header bytes and body as received. -EBADMSG with FAULT_PEER. */
 int frame_control_check(const uint8_t *header, const uint8_t *body, size_t len, struct error *err);
 /* Writes the header with its CRC in front of a finished control body: `frame` points at FRAME_HEADER + len bytes. */
 void frame_control_seal(uint8_t *frame, enum frame_type type, uint8_t flags, uint32_t request, size_t len);
@@ -93,7 +103,10 @@ struct frame_chunk {
 
 /* Bytes in front of the payload: FRAME_HEADER + FRAME_CHUNK_HEAD + digest_size. */
 size_t frame_chunk_overhead(const struct frame_limits *limits);
-/* Reads and checks header and chunk head (frame_chunk_overhead() bytes at `frame`). The payload need not be there yet. */
+/*
+ * Reads and checks header and chunk head (frame_chunk_overhead() bytes at `frame`). The payload need not be there yet.
+ * Errors as of frame_header_read(). An accepted index fits a file: (index + 1) * chunk size is no more than INT64_MAX.
+ */
 int frame_chunk_read(const uint8_t *frame, const struct frame_limits *limits, struct frame_chunk *out,
                      struct error *err);
 /* Writes header and chunk head before a payload; `digest` is digest_size bytes. */

@@ -46,6 +46,19 @@ enum status {
 const char *status_name(enum status status);
 /* The exit status that a client ends with. */
 enum fault status_fault(enum status status);
+/* A number from the wire; STATUS_FAILED for one that is not known. */
+enum status status_from(uint16_t number);
+
+/*
+ * A frame made piece by piece: begin leaves room for the header and says where (-ENOMEM), then items are appended, then
+ * it is sealed. -EMSGSIZE when the body is longer than FRAME_CONTROL_MAX; the buffer is not cut back.
+ */
+int message_body_begin(struct buf *buf, size_t *start);
+int message_body_seal(struct buf *buf, size_t start, enum frame_type type, uint32_t request);
+/* After the last item of a body: -EPROTO when `at` is not its end. */
+int message_body_end(size_t len, size_t at, struct error *err);
+/* The length of the run in an ENTRIES or ENDS body: what stands before the digest. -EPROTO when there is no digest. */
+int message_run_read(size_t len, uint32_t digest_size, size_t *run, struct error *err);
 
 /*
  * HELLO, client to daemon, the first frame:
@@ -63,6 +76,10 @@ struct message_hello {
 	char integrity[MESSAGE_INTEGRITIES_MAX][MESSAGE_NAME_MAX + 1];
 	char liveness[MESSAGE_NAME_MAX + 1];
 };
+/*
+ * A HELLO of which MESSAGE_VERSION is not in the range is read up to the versions and the rest left zero, for what
+ * follows is another version's: the caller compares versions first.
+ */
 int message_hello_write(struct buf *out, const struct message_hello *hello);
 int message_hello_read(const uint8_t *body, size_t len, struct message_hello *out, struct error *err);
 
@@ -89,7 +106,10 @@ struct message_welcome {
 int message_welcome_write(struct buf *out, const struct message_welcome *welcome);
 int message_welcome_read(const uint8_t *body, size_t len, struct message_welcome *out, struct error *err);
 
-/* ERROR and GOAWAY: status u16, text string16 (at most MESSAGE_TEXT_MAX; anything printed goes through text_printable). */
+/*
+ * ERROR and GOAWAY: status u16, text string16 (at most MESSAGE_TEXT_MAX, a longer one is cut when it is written, here
+ * and in entries and ends; anything printed goes through text_printable).
+ */
 struct message_notice {
 	enum status status;
 	const char *text; /* not terminated */
@@ -161,7 +181,10 @@ struct entry {
 	const char *text; /* target or cause, not terminated */
 	size_t text_len;
 };
-/* Appends one entry to an ENTRIES body in the making (no header; see frame_control_seal). -EMSGSIZE when it is too long. */
+/*
+ * Appends one entry to an ENTRIES body in the making (see message_body_begin). -EMSGSIZE when name or target is too
+ * long, -EINVAL for what the reader would refuse.
+ */
 int message_entry_write(struct buf *body, const struct entry *entry);
 /* Reads the entry at *at and moves *at behind it. */
 int message_entry_read(const uint8_t *run, size_t len, size_t *at, struct entry *out, struct error *err);
@@ -174,7 +197,10 @@ int message_entry_read(const uint8_t *run, size_t len, size_t *at, struct entry 
  */
 #define MESSAGE_ALL UINT64_MAX
 #define MESSAGE_READ_PART 0x01 /* part of a file: END carries no file digest */
-enum { MESSAGE_READ_MAX = 256 }; /* items in a frame */
+enum {
+	MESSAGE_READ_MAX = 256,     /* items in a frame, at least 1 */
+	MESSAGE_READ_ITEM_HEAD = 27 /* bytes of an item without its path */
+};
 struct message_read {
 	uint64_t first;
 	uint64_t count;
@@ -183,11 +209,18 @@ struct message_read {
 	const char *path; /* not terminated */
 	size_t path_len;
 };
-int message_read_item_write(struct buf *body, const struct message_read *item); /* behind the u16 count */
+/* As message_body_begin() and _seal(), with the count in front of the items. -EINVAL: a count or ids out of range. */
+int message_read_begin(struct buf *buf, size_t *start);
+int message_read_item_write(struct buf *body, const struct message_read *item);
+int message_read_seal(struct buf *buf, size_t start, uint32_t request, uint16_t count);
+/* Reading: the count, so many items, then message_body_end(). */
 int message_read_count(const uint8_t *body, size_t len, size_t *at, uint16_t *count, struct error *err);
 int message_read_item(const uint8_t *body, size_t len, size_t *at, struct message_read *out, struct error *err);
 
-/* HOLE: first u64, count u64: chunks of full size that are holes (a short last chunk is always sent as a chunk). */
+/*
+ * HOLE: first u64, count u64: chunks of full size that are holes (a short last chunk is always sent as a chunk). Read:
+ * count is at least 1 and first + count does not overflow; whether the file has them is the caller's to check.
+ */
 int message_hole_write(struct buf *out, uint32_t request, uint64_t first, uint64_t count);
 int message_hole_read(const uint8_t *body, size_t len, uint64_t *first, uint64_t *count, struct error *err);
 
@@ -195,6 +228,7 @@ int message_hole_read(const uint8_t *body, size_t len, uint64_t *first, uint64_t
  * ENDS: a run of items, then the digest of that run (digest_size bytes). An item ends a request:
  *   request u32, status u16, mode u16, flags u8, size u64, chunks u64 (sent in this request, holes counted),
  *   mtime i64, mtime ns u32, file digest (digest_size bytes; only with END_DIGEST), text string16.
+ * Where digest_size is 0 END_DIGEST is left out when written and refused when read.
  */
 #define END_DIGEST 0x01
 #define END_SPARSE 0x02
@@ -217,6 +251,7 @@ int message_end_read(const uint8_t *run, size_t len, size_t *at, uint32_t digest
 
 /* CANCEL: no body; ends the request of its header. */
 int message_cancel_write(struct buf *out, uint32_t request);
+int message_cancel_read(const uint8_t *body, size_t len, struct error *err);
 
 /*
  * The file digest: H("xfer1:file", 0x00, name of H, 0x00, chunk size u32, file size u64, d0 ... dn). This writes what
