@@ -26,9 +26,13 @@ char *text_human_size(char out[TEXT_NUMBER_MAX], uint64_t bytes);
 char *text_hex(char *out, const uint8_t *bytes, size_t len);
 
 /*
- * Any bytes as printable text: control characters, DEL, backslash and bytes that are not valid UTF-8 become \xHH
- * (a name never moves a terminal's cursor). Cuts with "..." when it does not fit. Returns out.
+ * Any bytes as printable text: control characters (those that turn the direction of a line too), DEL, backslash and
+ * bytes that are not valid UTF-8 become \xHH, so that a name never moves a terminal's cursor. Cuts with "..." when it
+ * does not fit. Returns out.
  */
 char *text_printable(char *out, size_t size, const void *bytes, size_t len);
+
+/* Bytes of the printable UTF-8 character at the front of `bytes` (len > 0), or 0 when there is none. */
+size_t text_utf8_step(const void *bytes, size_t len);
 
 #endif
