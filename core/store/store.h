@@ -20,11 +20,21 @@
 
 struct store_root; /* reference counted; thread-safe */
 
+/* `path` is the administrator's word: its own symbolic links are followed. FAULT_LOCAL; -ENOTDIR for what is no folder. */
 int store_root_open(struct store_root **out, const char *path, struct error *err);
 struct store_root *store_root_ref(struct store_root *root);
 void store_root_unref(struct store_root *root); /* NULL is allowed */
 int store_root_fd(const struct store_root *root); /* lent */
-const char *store_root_path(const struct store_root *root);
+const char *store_root_path(const struct store_root *root); /* as it was given to store_root_open() */
+
+/*
+ * Opens beneath; symbolic links are followed only where they stay beneath. -EXDEV when the path leaves the root, -ELOOP
+ * for a magic link (/proc/self/root), -EINVAL for what store_path_check() refuses. O_CLOEXEC is always set. Where the
+ * kernel lacks openat2(2), no symbolic link is followed at all (-ELOOP).
+ */
+int store_open(struct store_root *root, const char *path, int flags, mode_t mode, int *fd);
+
+/* ---- path.c: names of a peer ---- */
 
 /*
  * A relative path: no leading '/', no empty component, no ".", no "..", no NUL, components <= 255, all <= 4095 bytes.
@@ -33,8 +43,22 @@ const char *store_root_path(const struct store_root *root);
 int store_path_check(const char *path, size_t len, struct error *err);
 int store_name_check(const char *name, size_t len, struct error *err); /* one component */
 
-/* Opens beneath; symbolic links are followed only where they stay beneath. -EXDEV when the path leaves the root. */
-int store_open(struct store_root *root, const char *path, int flags, mode_t mode, int *fd);
+/* ---- parent.c: the folder of the last name ---- */
+
+/*
+ * A run of names in one folder needs that folder resolved only once: give the same store_parent to the X_via() calls
+ * below. It belongs to one thread at a time and to a run of work that ends soon (a job): while it is held, a folder that
+ * someone else moves keeps receiving names under its old path; one that was removed and made anew is found again.
+ * `near` may be NULL in every X_via(), which is then plain X().
+ */
+struct store_parent {
+	struct store_root *root; /* a reference; NULL: empty */
+	int fd;                  /* owned, O_PATH */
+	size_t len;              /* of path */
+	char path[4096];         /* beneath root, not terminated */
+};
+void store_parent_init(struct store_parent *near);
+void store_parent_drop(struct store_parent *near); /* gives everything back; it may be used again */
 
 /* ---- reader.c: the source's side ---- */
 
@@ -47,12 +71,17 @@ void store_identity_from(struct store_identity *out, const struct stat *st);
 bool store_identity_equal(const struct store_identity *a, const struct store_identity *b);
 
 /* Opens a regular file for reading (O_NONBLOCK against pipes, then checked): -EISDIR, -ENOTSUP for special files. */
-int store_open_file(struct store_root *root, const char *path, int *fd, struct stat *st);
+int store_open_file_via(struct store_parent *near, struct store_root *root, const char *path, int *fd,
+                        struct stat *st);
+static inline int store_open_file(struct store_root *root, const char *path, int *fd, struct stat *st)
+{
+	return store_open_file_via(NULL, root, path, fd, st);
+}
 /* Reads exactly len bytes unless the file ends before: bytes read, or -errno. Retries EINTR and short reads. */
 ssize_t store_read(int fd, void *bytes, size_t len, uint64_t offset);
 /*
  * Finds what is at `offset`: *data = false and *end = end of the hole, or true and end of the data run, both at most
- * `size`. Where the file system knows no holes, all is data.
+ * `size` (offset < size). Where the file system knows no holes, all is data. Moves the descriptor's file position.
  */
 int store_extent(int fd, uint64_t offset, uint64_t size, bool *data, uint64_t *end);
 
@@ -62,9 +91,10 @@ enum store_kind { STORE_FILE = 1, STORE_DIR, STORE_UP, STORE_SYMLINK, STORE_SPEC
 
 struct store_entry {
 	enum store_kind kind;
-	bool sparse;
-	struct stat st;     /* of the thing itself (lstat); for STORE_UP of the directory, taken at its end */
-	const char *name;   /* last component; valid until the next call */
+	bool sparse;        /* a regular file with fewer blocks than its size needs */
+	struct stat st;     /* of the thing itself (lstat); for STORE_UP of the directory, taken at its end; zeroes where
+	                       STORE_UNREADABLE could not find out */
+	const char *name;   /* last component ("" for the root), at most 255 bytes; valid until the next call */
 	const char *target; /* symbolic link, else NULL */
 	const char *text;   /* STORE_SPECIAL ("socket"), STORE_UNREADABLE (cause), else NULL */
 };
@@ -72,14 +102,19 @@ struct store_entry {
 struct store_walk;
 /*
  * Starts at `path` ("" = the root). depth 0: the thing itself; UINT_MAX: everything below. Depth first, in the folder's
- * own order; a directory comes before and STORE_UP after what is in it. Holds a bounded number of descriptors however
- * deep it goes, follows no symbolic link, leaves out names that start with `hidden` (our own partial files; may be NULL).
+ * own order. Every STORE_DIR has its STORE_UP, what is in it between them (also where `depth` ends and nothing is
+ * between); a directory that cannot be opened is STORE_UNREADABLE without STORE_UP. Where reading a directory breaks off
+ * in the middle, an entry STORE_UNREADABLE with that directory's own name comes before its STORE_UP. What vanishes
+ * meanwhile is left out silently; what has a path beyond 4095 bytes is STORE_UNREADABLE.
+ *
+ * Holds a bounded number of descriptors and buffers however deep it goes, follows no symbolic link (`path` itself
+ * included, not its parents), leaves out names that start with `hidden` (our own partial files; copied, may be NULL).
  */
 int store_walk_open(struct store_walk **out, struct store_root *root, const char *path, unsigned depth,
                     const char *hidden, struct error *err);
-/* 1: *out is the next; 0: the end; -errno. */
+/* 1: *out is the next; 0: the end; -errno: the walk is over, `path` itself can no longer be read (or -ENOMEM). */
 int store_walk_next(struct store_walk *walk, struct store_entry *out);
-void store_walk_close(struct store_walk *walk);
+void store_walk_close(struct store_walk *walk); /* NULL is allowed */
 
 /* ---- target.c: the sink's side, beneath a root in which we create ---- */
 
@@ -88,33 +123,79 @@ void store_walk_close(struct store_walk *walk);
 enum { STORE_HIDDEN_NAME_MAX = 32 };
 int store_hidden_name(char out[STORE_HIDDEN_NAME_MAX]); /* random */
 
-/* mkdir with mode 0700; an existing directory is fine (not a symbolic link to one). Parents must be there. */
-int store_make_dir(struct store_root *root, const char *path);
-/* Creates a regular file that must not exist (O_EXCL), mode 0600. */
-int store_create(struct store_root *root, const char *path, int *fd);
-/* Writes all of it at offset, retrying EINTR and short writes; iov is consumed (changed). */
-int store_writev(int fd, struct iovec *iov, int count, uint64_t offset);
-/* As store_writev() of one buffer, but blocks of zeroes (4 KiB) are not written: the file keeps its holes. */
-int store_write_sparse(int fd, const void *bytes, size_t len, uint64_t offset);
-/* Reserves blocks without changing the size; where that is not supported nothing happens. -ENOSPC. */
-int store_reserve(int fd, uint64_t size);
-int store_symlink(struct store_root *root, const char *path, const char *target);
+/* mkdir with mode 0700; an existing directory is fine (not a symbolic link to one: -ENOTDIR). Parents must be there. */
+int store_make_dir_via(struct store_parent *near, struct store_root *root, const char *path);
+/* Creates a regular file that must not exist (O_EXCL), mode 0600, open for reading and writing. */
+int store_create_via(struct store_parent *near, struct store_root *root, const char *path, int *fd);
+int store_symlink_via(struct store_parent *near, struct store_root *root, const char *path, const char *target);
+/* lstat beneath root. */
+int store_stat_via(struct store_parent *near, struct store_root *root, const char *path, struct stat *st);
+/*
+ * Replaces `to` by `from`, both beneath root. no_replace: -EEXIST when `to` exists (RENAME_NOREPLACE; where the file
+ * system lacks that, the nearest that is as safe: see target.c).
+ */
+int store_rename_via(struct store_parent *near, struct store_root *root, const char *from, const char *to,
+                     bool no_replace);
 
 struct store_meta {
 	uint16_t mode; /* permission bits; setuid, setgid and sticky are dropped */
 	struct timespec mtime;
 };
-int store_set_meta_fd(int fd, const struct store_meta *meta);
-/* For directories and symbolic links (times only). Never follows a link. */
-int store_set_meta(struct store_root *root, const char *path, bool is_link, const struct store_meta *meta);
-/* Replaces `to` by `from`, both beneath root. no_replace: -EEXIST when `to` exists (RENAME_NOREPLACE). */
-int store_rename(struct store_root *root, const char *from, const char *to, bool no_replace);
-int store_sync_fd(int fd);                                    /* fsync */
+/* For directories and symbolic links (times only). Never follows a link in the last place. */
+int store_set_meta_via(struct store_parent *near, struct store_root *root, const char *path, bool is_link,
+                       const struct store_meta *meta);
+/*
+ * Removes a file, or a whole tree without following links. -ENOENT is no error; "" is -EINVAL. Goes on after an error
+ * and returns the first one. A directory that denies us its content (a fetched one, mode 0555) is opened up first.
+ */
+int store_remove_via(struct store_parent *near, struct store_root *root, const char *path);
+
+static inline int store_make_dir(struct store_root *root, const char *path)
+{
+	return store_make_dir_via(NULL, root, path);
+}
+static inline int store_create(struct store_root *root, const char *path, int *fd)
+{
+	return store_create_via(NULL, root, path, fd);
+}
+static inline int store_symlink(struct store_root *root, const char *path, const char *target)
+{
+	return store_symlink_via(NULL, root, path, target);
+}
+static inline int store_stat(struct store_root *root, const char *path, struct stat *st)
+{
+	return store_stat_via(NULL, root, path, st);
+}
+static inline int store_rename(struct store_root *root, const char *from, const char *to, bool no_replace)
+{
+	return store_rename_via(NULL, root, from, to, no_replace);
+}
+static inline int store_set_meta(struct store_root *root, const char *path, bool is_link,
+                                 const struct store_meta *meta)
+{
+	return store_set_meta_via(NULL, root, path, is_link, meta);
+}
+static inline int store_remove(struct store_root *root, const char *path)
+{
+	return store_remove_via(NULL, root, path);
+}
+
 int store_sync_parent(struct store_root *root, const char *path); /* fsync of the folder that holds path */
-int store_sync_tree(struct store_root *root);                 /* syncfs of the root's file system */
-/* Removes a file, or a whole tree without following links. -ENOENT is no error. */
-int store_remove(struct store_root *root, const char *path);
-/* lstat beneath root. */
-int store_stat(struct store_root *root, const char *path, struct stat *st);
+int store_sync_tree(struct store_root *root);                     /* syncfs of the root's file system */
+
+/* ---- write.c: the content of a file ---- */
+
+/* Writes all of it at offset, retrying EINTR and short writes; iov is consumed (changed). */
+int store_writev(int fd, struct iovec *iov, int count, uint64_t offset);
+/*
+ * As store_writev() of one buffer, but blocks of zeroes (4 KiB, aligned in the file; also a part of one at either end)
+ * are not written, so that the file keeps its holes. Only for a range that was never written: what stands there stays.
+ * The caller sets the size at the end, since a hole at the end does not.
+ */
+int store_write_sparse(int fd, const void *bytes, size_t len, uint64_t offset);
+/* Reserves blocks without changing the size; where that is not supported nothing happens. -ENOSPC. */
+int store_reserve(int fd, uint64_t size);
+int store_set_meta_fd(int fd, const struct store_meta *meta);
+int store_sync_fd(int fd); /* fsync */
 
 #endif
