@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "session/pulse.h"
+
+void pulse_start(struct pulse *pulse, bool asker, uint64_t interval, uint64_t dead_after, uint64_t now)
+{
+	*pulse = (struct pulse){
+		.asker = asker,
+		.interval = interval,
+		.dead_after = dead_after,
+		.heard = now,
+		.started = now,
+		.silent = now,
+		.asked = now,
+	};
+}
+
+void pulse_heard(struct pulse *pulse, uint64_t now)
+{
+	pulse->heard = now;
+}
+
+void pulse_pong(struct pulse *pulse, uint64_t sent, uint64_t now)
+{
+	uint64_t sample;
+
+	pulse->pongs++;
+	if (sent > now || sent < pulse->started)
+		return; /* not a time that we ever sent */
+	sample = now - sent;
+	/* RFC 6298: seven parts old, one part new. */
+	pulse->rtt = pulse->rtt == 0 ? sample : (pulse->rtt * 7 + sample) / 8;
+}
+
+/* Silence of the datagrams for this long brings in the in-band pings. */
+static uint64_t patience(const struct pulse *pulse)
+{
+	return 2 * pulse->interval;
+}
+
+static bool asks_in_band(const struct pulse *pulse, enum pulse_datagrams datagrams, uint64_t now)
+{
+	if (!pulse->asker)
+		return false;
+	switch (datagrams) {
+	case PULSE_NO_DATAGRAMS:
+		return true;
+	case PULSE_UNHEARD:
+		return now - pulse->started >= patience(pulse);
+	case PULSE_LATE:
+		return true;
+	case PULSE_HEARD:
+		break;
+	}
+	return false;
+}
+
+unsigned pulse_check(struct pulse *pulse, enum pulse_datagrams datagrams, uint64_t now)
+{
+	unsigned todo = 0;
+
+	if (now - pulse->heard >= pulse->dead_after)
+		return PULSE_DEAD;
+	if (asks_in_band(pulse, datagrams, now) && now - pulse->asked >= pulse->interval) {
+		pulse->asked = now;
+		pulse->sequence++;
+		pulse->pings++;
+		todo |= PULSE_PING;
+	}
+	if (datagrams == PULSE_HEARD)
+		pulse->silent = 0;
+	else if (pulse->silent == 0)
+		pulse->silent = now;
+	/* Only when the peer was heard in-band meanwhile: a dying peer is not a network without UDP. */
+	if (pulse->asker && !pulse->warned && datagrams != PULSE_NO_DATAGRAMS && pulse->silent != 0 &&
+	    pulse->pongs > 0 && now - pulse->silent >= pulse->dead_after) {
+		pulse->warned = true;
+		todo |= PULSE_WARN;
+	}
+	return todo;
+}
+
+uint64_t pulse_deadline(const struct pulse *pulse, enum pulse_datagrams datagrams, uint64_t now)
+{
+	uint64_t death = pulse->heard + pulse->dead_after;
+	uint64_t ask;
+
+	if (!pulse->asker)
+		return death;
+	if (asks_in_band(pulse, datagrams, now))
+		ask = pulse->asked + pulse->interval;
+	else if (datagrams == PULSE_UNHEARD)
+		ask = pulse->started + patience(pulse);
+	else
+		ask = now + pulse->interval;
+	return ask < death ? ask : death;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The pulse of a session: whether the peer is there, judged by everything that comes from it.
+ *
+ * Death is silence of datagrams and of bytes and of in-band pings.  The side that connected asks: by datagrams when the
+ * liveness plug-in has them and they are heard, in-band otherwise.  The other side judges by arrivals.  Times are steady
+ * (base/clock.h), so that our own pause kills nobody.
+ */
+#ifndef XFER_SESSION_PULSE_H
+#define XFER_SESSION_PULSE_H
+
+#include "base/clock.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the liveness plug-in says of its datagrams. */
+enum pulse_datagrams { PULSE_NO_DATAGRAMS, PULSE_UNHEARD, PULSE_HEARD, PULSE_LATE };
+
+/* What to do now; a set of bits. */
+enum {
+	PULSE_PING = 1, /* send an in-band PING */
+	PULSE_WARN = 2, /* say once that datagrams are not heard and the session lives on in-band pings */
+	PULSE_DEAD = 4  /* the peer is gone */
+};
+
+struct pulse {
+	uint64_t interval;   /* ns between questions */
+	uint64_t dead_after; /* ns of silence */
+	uint64_t heard;      /* when anything came last */
+	uint64_t started;
+	uint64_t silent;     /* since when no datagram is heard; 0 = they are heard */
+	uint64_t asked;      /* when the last PING was due; 0 = never */
+	uint64_t sequence;   /* of the last PING */
+	uint64_t rtt;        /* ns, smoothed over in-band pongs; 0 = none yet */
+	uint32_t pings;      /* in-band, sent */
+	uint32_t pongs;      /* in-band, received */
+	bool asker;
+	bool warned;
+};
+
+void pulse_start(struct pulse *pulse, bool asker, uint64_t interval, uint64_t dead_after, uint64_t now);
+/* Bytes or an accepted datagram came. */
+void pulse_heard(struct pulse *pulse, uint64_t now);
+/* A PONG came back; `sent` is the time that its PING carried. */
+void pulse_pong(struct pulse *pulse, uint64_t sent, uint64_t now);
+/* Returns PULSE_* bits. */
+unsigned pulse_check(struct pulse *pulse, enum pulse_datagrams datagrams, uint64_t now);
+/* When to check again at the latest. */
+uint64_t pulse_deadline(const struct pulse *pulse, enum pulse_datagrams datagrams, uint64_t now);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sink as a whole: its making, its credit, its result. The tree is in sink_tree.c, the files are in sink_file.c. */
+#include "base/text.h"
+#include "session/sink_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int params_copy(struct sink *sink, const struct sink_params *params)
+{
+	sink->params = *params;
+	sink->params.remote = sink->remote = strdup(params->remote);
+	sink->params.name = sink->name = strdup(params->name);
+	sink->params.hidden = sink->hidden = strdup(params->hidden);
+	sink->params.integrity = sink->integrity = strdup(params->integrity);
+	if (sink->remote == NULL || sink->name == NULL || sink->hidden == NULL || sink->integrity == NULL)
+		return -ENOMEM;
+	return 0;
+}
+
+int sink_create(struct sink **out, const struct sink_params *params, const struct sink_watch *watch)
+{
+	struct sink *sink = calloc(1, sizeof(*sink));
+
+	if (sink == NULL)
+		return -ENOMEM;
+	list_init(&sink->dirs);
+	list_init(&sink->dir_queue);
+	list_init(&sink->fresh);
+	list_init(&sink->ready);
+	list_init(&sink->items);
+	list_init(&sink->asks);
+	list_init(&sink->files);
+	sink->watch = *watch;
+	sink->listing = true;
+	sink->next_request = SINK_LIST_REQUEST + 1;
+	if (params_copy(sink, params) < 0) {
+		sink_destroy(sink);
+		return -ENOMEM;
+	}
+	*out = sink;
+	return 0;
+}
+
+void sink_destroy(struct sink *sink)
+{
+	if (sink == NULL)
+		return;
+	sink_file_abort(sink);
+	sink_tree_drop(sink);
+	table_free(&sink->requests);
+	buf_free(&sink->cancels);
+	free(sink->remote);
+	free(sink->name);
+	free(sink->hidden);
+	free(sink->integrity);
+	free(sink);
+}
+
+void sink_report(struct sink *sink, enum fault fault, const char *format, ...)
+{
+	struct sink_event event = { .kind = SINK_FAILED, .fault = fault };
+	struct error said;
+	va_list args;
+
+	va_start(args, format);
+	error_setv(&said, -EIO, fault, format, args);
+	va_end(args);
+	if (sink->fault == FAULT_NONE) {
+		sink->fault = fault;
+		sink->first = said;
+	} else if (sink->fault != fault) {
+		sink->fault = FAULT_MIXED;
+	}
+	event.text = said.text;
+	if (sink->watch.event != NULL)
+		sink->watch.event(sink->watch.context, &event);
+}
+
+/* How far the source may send: a window ahead of what is done with, and no faster than the limit. */
+static uint64_t credit_total(struct sink *sink, uint64_t now)
+{
+	uint64_t total = sink->consumed + sink->params.window;
+	uint64_t rate = sink->params.limit_rate;
+	uint64_t elapsed, allowed;
+
+	if (sink->began == 0)
+		sink->began = now;
+	if (rate == 0)
+		return total;
+	elapsed = now - sink->began;
+	allowed = elapsed / CLOCK_SECOND * rate + elapsed % CLOCK_SECOND * rate / CLOCK_SECOND;
+	allowed += sink->params.chunk_size; /* less than one chunk would never move */
+	return allowed < total ? allowed : total;
+}
+
+static int credit_write(struct sink *sink, struct buf *out, uint64_t now)
+{
+	uint64_t total = credit_total(sink, now);
+	uint64_t step = sink->params.limit_rate > 0 ? 1 : sink->params.window / 4;
+	uint64_t list = sink->list_received + LIST_WINDOW;
+	int r;
+
+	if (total > sink->granted && total - sink->granted >= step) {
+		r = message_credit_write(out, 0, total);
+		if (r < 0)
+			return r;
+		sink->granted = total;
+	}
+	if (sink->listing && sink->live < LIVE_MAX && list >= sink->list_granted + LIST_WINDOW / 2) {
+		r = message_credit_write(out, SINK_LIST_REQUEST, list);
+		if (r < 0)
+			return r;
+		sink->list_granted = list;
+	}
+	return 0;
+}
+
+int sink_frames(struct sink *sink, struct buf *out, uint64_t now)
+{
+	int r;
+
+	if (sink->cancels.len > 0) {
+		r = buf_append(out, sink->cancels.data, sink->cancels.len);
+		if (r < 0)
+			return r;
+		buf_clear(&sink->cancels);
+	}
+	if (sink->aborted)
+		return 0;
+	if (!sink->list_sent) {
+		const struct message_list list = {
+			.depth = MESSAGE_DEPTH_ALL,
+			.credit = LIST_WINDOW,
+			.path = sink->remote,
+			.path_len = strlen(sink->remote),
+		};
+		r = message_list_write(out, SINK_LIST_REQUEST, &list);
+		if (r < 0)
+			return r;
+		sink->list_sent = true;
+		sink->list_granted = LIST_WINDOW;
+	}
+	r = credit_write(sink, out, now);
+	return r < 0 ? r : sink_file_requests(sink, out);
+}
+
+uint64_t sink_deadline(const struct sink *sink, uint64_t now)
+{
+	if (sink->params.limit_rate == 0 || sink->aborted || sink_finished(sink))
+		return CLOCK_NEVER;
+	return now + 100 * CLOCK_MS;
+}
+
+bool sink_next(struct sink *sink, struct sink_order *order)
+{
+	order->count = 0;
+	order->is_dir = false;
+	if (sink_file_next(sink, order) || sink_tree_next(sink, order)) {
+		sink->out++;
+		return true;
+	}
+	return false;
+}
+
+void sink_done(struct sink *sink, struct sink_order *order)
+{
+	sink->out--;
+	if (order->is_dir)
+		sink_tree_done(sink, order);
+	else
+		sink_file_done(sink, order);
+}
+
+static int list_end(struct sink *sink, const struct end *end, struct error *err)
+{
+	char text[MESSAGE_TEXT_MAX];
+	char path[512];
+
+	if (!sink->listing)
+		return 0; /* it was cancelled */
+	sink->listing = false;
+	if (end->status == STATUS_OK) {
+		if (sink->begun && sink->at == NULL)
+			return 0;
+		return error_set(err, -EPROTO, FAULT_PEER, "the listing ended within a directory");
+	}
+	sink->count.failed++;
+	text_printable(path, sizeof(path), sink->remote, strlen(sink->remote));
+	text_printable(text, sizeof(text), end->text, end->text_len);
+	sink_report(sink, status_fault(end->status), "%s: %s", path, text[0] != '\0' ? text : status_name(end->status));
+	if (sink->at != NULL)
+		sink_abort(sink);
+	return 0;
+}
+
+int sink_end(struct sink *sink, const struct end *end, struct error *err)
+{
+	return end->request == SINK_LIST_REQUEST ? list_end(sink, end, err) : sink_file_end(sink, end, err);
+}
+
+void sink_abort(struct sink *sink)
+{
+	if (sink->aborted)
+		return;
+	sink->aborted = true;
+	if (sink->listing && sink->list_sent)
+		(void)message_cancel_write(&sink->cancels, SINK_LIST_REQUEST);
+	sink->listing = false;
+	sink_file_abort(sink);
+}
+
+bool sink_finished(const struct sink *sink)
+{
+	return sink->out == 0 && !sink->listing && sink->live == 0 && sink->step == STEP_OVER;
+}
+
+enum fault sink_result(const struct sink *sink, struct error *err)
+{
+	if (sink->fault != FAULT_NONE) {
+		if (err != NULL)
+			*err = sink->first;
+		if (err != NULL)
+			err->fault = sink->fault;
+		return sink->fault;
+	}
+	if (sink->count.skipped > 0) {
+		error_set(err, -ENOTSUP, FAULT_MIXED, "%llu special files were skipped",
+		          (unsigned long long)sink->count.skipped);
+		return FAULT_MIXED;
+	}
+	return FAULT_NONE;
+}
+
+void sink_counts(const struct sink *sink, struct sink_count *out)
+{
+	*out = sink->count;
+}
+
+bool sink_waits(const struct sink *sink)
+{
+	return sink->listing || sink->requests.count > 0;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The files of a sink: what comes of them, whether it is all, and what is asked for again. */
+#include "base/text.h"
+#include "session/sink_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t chunk_length(const struct sink *sink, const struct sink_file *file, uint64_t index)
+{
+	uint64_t chunk = sink->params.chunk_size;
+
+	return (uint32_t)(index + 1 == file->chunks ? file->size - index * chunk : chunk);
+}
+
+/* Whether the chunk is one that is still wanted and may be taken now. */
+static bool chunk_wanted(const struct sink *sink, const struct sink_file *file, const struct frame_chunk *chunk)
+{
+	if (file == NULL || file->failed || chunk->index >= file->chunks)
+		return false;
+	if (chunk->length != chunk_length(sink, file, chunk->index))
+		return false;
+	if (file->chunks == 1)
+		return !file->held && file->writing == 0;
+	return !ranges_has(&file->seen, chunk->index);
+}
+
+int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token)
+{
+	struct sink_file *file = table_get(&sink->requests, chunk->request);
+	const struct sink_piece piece = { .op = SINK_CHUNK, .file = file, .chunk = *chunk, .token = token };
+
+	sink->count.received += chunk->length;
+	if (!chunk_wanted(sink, file, chunk)) {
+		sink->consumed += chunk->length;
+		return 0;
+	}
+	if (file->chunks == 1) {
+		file->held = true;
+		file->chunk = *chunk;
+		file->token = token;
+		return 1;
+	}
+	if (ranges_add(&file->seen, chunk->index, 1) < 0) {
+		sink->consumed += chunk->length; /* found missing at the end */
+		return 0;
+	}
+	if (sink_item_add(sink, &piece) < 0) {
+		sink->consumed += chunk->length;
+		sink_report(sink, FAULT_LOCAL, "out of memory for a chunk");
+		sink_abort(sink);
+		return 0;
+	}
+	return 1;
+}
+
+int sink_hole(struct sink *sink, uint32_t request, uint64_t first, uint64_t count, struct error *err)
+{
+	struct sink_file *file = table_get(&sink->requests, request);
+	const struct sink_piece piece = { .op = SINK_HOLE, .file = file, .first = first, .count = count };
+
+	if (file == NULL || file->failed)
+		return 0;
+	if (count == 0 || first > file->chunks || count > file->chunks - first ||
+	    (first + count == file->chunks && file->size % sink->params.chunk_size != 0))
+		return error_set(err, -EPROTO, FAULT_PEER, "a hole that is not within its file");
+	if (file->chunks == 1)
+		return error_set(err, -EPROTO, FAULT_PEER, "a hole instead of the only chunk of a file");
+	if (ranges_add(&file->seen, first, count) < 0)
+		return 0; /* repeated, or too scattered: found missing at the end */
+	if (sink_item_add(sink, &piece) < 0)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a hole");
+	return 0;
+}
+
+bool sink_ask_again(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count, const char *cause)
+{
+	struct sink_ask *ask;
+
+	sink->count.repaired += count;
+	file->repairs += count < REPAIRS_MAX ? (unsigned)count : REPAIRS_MAX + 1;
+	if (file->repairs > REPAIRS_MAX) {
+		sink_file_fail(sink, file, FAULT_INTEGRITY, "chunk %llu of %llu %s, and %d were asked for again in vain",
+		               (unsigned long long)first, (unsigned long long)file->chunks, cause, REPAIRS_MAX);
+		return false;
+	}
+	ask = calloc(1, sizeof(*ask));
+	if (ask == NULL) {
+		sink_file_fail(sink, file, FAULT_LOCAL, "out of memory");
+		return false;
+	}
+	ask->file = file;
+	ask->first = first;
+	ask->count = count;
+	list_append(&sink->asks, &ask->link);
+	return true;
+}
+
+static bool asks_open(const struct sink *sink, const struct sink_file *file)
+{
+	for (const struct list *node = sink->asks.next; node != &sink->asks; node = node->next) {
+		if (list_entry(node, struct sink_ask, link)->file == file)
+			return true;
+	}
+	return false;
+}
+
+/* Asks again for every chunk that has not come; false when the file failed over it. */
+static bool ask_missing(struct sink *sink, struct sink_file *file)
+{
+	struct range gap = { 0, 0 };
+
+	while (ranges_gap(&file->seen, gap.end, file->chunks, &gap)) {
+		if (!sink_ask_again(sink, file, gap.first, gap.end - gap.first, "never came"))
+			return false;
+	}
+	return true;
+}
+
+void sink_file_settle(struct sink *sink, struct sink_file *file)
+{
+	const struct sink_piece piece = { .op = SINK_PUBLISH, .file = file };
+
+	if (file->failed) {
+		sink_file_bury(sink, file);
+		return;
+	}
+	if (!file->ended || file->requests > 0 || file->writing > 0 || asks_open(sink, file))
+		return;
+	if (file->done < file->chunks) {
+		(void)ask_missing(sink, file);
+		return;
+	}
+	if (sink_item_add(sink, &piece) < 0)
+		sink_file_fail(sink, file, FAULT_LOCAL, "out of memory");
+}
+
+/* The only chunk is here, or not: with its end the file is ready, or asked for again as a whole. */
+void sink_small_settle(struct sink *sink, struct sink_file *file)
+{
+	list_remove(&file->link);
+	if (file->chunks == 0 || file->held) {
+		list_append(&sink->ready, &file->link);
+		return;
+	}
+	list_append(&sink->files, &file->link);
+	sink->count.repaired++;
+	if (++file->repairs > RESTARTS_MAX) {
+		sink_file_fail(sink, file, FAULT_INTEGRITY, "chunk 0 of 1 is damaged or missing, and was asked for %d times",
+		               file->repairs);
+		return;
+	}
+	file->ended = false;
+	list_remove(&file->link);
+	list_prepend(&sink->fresh, &file->link);
+}
+
+static void file_resize(struct sink *sink, struct sink_file *file, const struct end *end)
+{
+	file->size = end->size;
+	file->chunks = sink_file_chunks(sink, end->size);
+	list_remove(&file->link);
+	list_prepend(&sink->fresh, &file->link);
+}
+
+static void end_failed(struct sink *sink, struct sink_file *file, const struct end *end)
+{
+	enum fault fault = status_fault(end->status);
+	char text[MESSAGE_TEXT_MAX];
+
+	/* It grew or shrank between listing and reading: begin again, as long as nothing of it was taken. */
+	if (end->status == STATUS_CHANGED && end->chunks == 0 && file->handle == NULL && file->seen.count == 0 &&
+	    !file->held && end->size != file->size && file->restarts < RESTARTS_MAX) {
+		file->restarts++;
+		file_resize(sink, file, end);
+		return;
+	}
+	if (end->status == STATUS_NOT_FOUND)
+		fault = FAULT_CHANGED; /* it was listed a moment ago */
+	text_printable(text, sizeof(text), end->text, end->text_len);
+	sink_file_fail(sink, file, fault, "%s", text[0] != '\0' ? text : status_name(end->status));
+}
+
+int sink_file_end(struct sink *sink, const struct end *end, struct error *err)
+{
+	struct sink_file *file = table_remove(&sink->requests, end->request);
+	bool whole;
+
+	if (file == NULL)
+		return 0; /* cancelled */
+	file->requests--;
+	whole = end->request == file->request;
+	if (end->status != STATUS_OK) {
+		end_failed(sink, file, end);
+		return 0;
+	}
+	if (end->size != file->size)
+		return error_set(err, -EPROTO, FAULT_PEER, "a file ended with another size than it was asked for");
+	if (whole) {
+		file->ended = true;
+		file->mode = end->mode;
+		file->mtime = end->mtime;
+		file->mtime_ns = end->mtime_ns;
+		file->has_digest = end->digest != NULL;
+		if (end->digest != NULL)
+			memcpy(file->digest, end->digest, sink->params.digest_size);
+		else if (sink->params.digest_size > 0)
+			return error_set(err, -EPROTO, FAULT_PEER, "a file ended without its digest");
+	}
+	if (file->chunks <= 1)
+		sink_small_settle(sink, file);
+	else
+		sink_file_settle(sink, file);
+	return 0;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The files of a sink.
+ *
+ *   fresh -> asked for (READ) -> chunks: checked and written -> end: all there? -> publish -> done
+ *                 ^                      |                          |
+ *                 +---- asked for again -+--------------------------+
+ *
+ * A file of one chunk waits for its end and is then checked, written and published in one order. In a larger one each
+ * chunk is written as it comes; what is damaged or missing is asked for again, within REPAIRS_MAX.
+ */
+#include "base/text.h"
+#include "session/sink_state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t sink_file_chunks(const struct sink *sink, uint64_t size)
+{
+	uint64_t chunk = sink->params.chunk_size;
+
+	return size / chunk + (size % chunk != 0);
+}
+
+/* The name of a file as messages show it. */
+static const char *file_text(const struct sink *sink, const struct sink_file *file, char *out, size_t size)
+{
+	char full[MESSAGE_PATH_MAX + 2];
+	int n = snprintf(full, sizeof(full), "%s%s%s", sink->remote, file->name[0] != '\0' ? "/" : "", file->name);
+
+	return text_printable(out, size, full, n < 0 ? 0 : (size_t)n < sizeof(full) ? (size_t)n : sizeof(full) - 1);
+}
+
+static void token_release(struct sink *sink, void *token)
+{
+	if (token != NULL && sink->watch.release != NULL)
+		sink->watch.release(sink->watch.context, token);
+}
+
+int sink_item_add(struct sink *sink, const struct sink_piece *piece)
+{
+	struct sink_item *item = calloc(1, sizeof(*item));
+
+	if (item == NULL)
+		return -ENOMEM;
+	item->piece = *piece;
+	piece->file->writing++;
+	list_append(&sink->items, &item->link);
+	return 0;
+}
+
+/* ---- life and death of a file ---- */
+
+void sink_file_free(struct sink *sink, struct sink_file *file)
+{
+	if (file->held) {
+		token_release(sink, file->token);
+		sink->consumed += file->chunk.length;
+	}
+	list_remove(&file->link);
+	sink->live--;
+	sink_dir_release(sink, file->dir);
+	ranges_free(&file->seen);
+	free(file->path);
+	free(file->final);
+	free(file);
+}
+
+/* Drops all that the peer still owes for a file: what comes late is unknown, and counted as done with. */
+static void file_forget(struct sink *sink, struct sink_file *file)
+{
+	struct sink_file *other;
+	uint64_t id;
+
+	for (size_t at = 0; file->requests > 0 && (other = table_next(&sink->requests, &at, &id)) != NULL;) {
+		if (other != file)
+			continue;
+		table_remove(&sink->requests, id);
+		(void)message_cancel_write(&sink->cancels, (uint32_t)id);
+		file->requests--;
+		at = 0;
+	}
+	for (struct list *node = sink->asks.next; node != &sink->asks;) {
+		struct sink_ask *ask = list_entry(node, struct sink_ask, link);
+
+		node = node->next;
+		if (ask->file == file) {
+			list_remove(&ask->link);
+			free(ask);
+		}
+	}
+}
+
+void sink_file_bury(struct sink *sink, struct sink_file *file)
+{
+	const struct sink_piece piece = { .op = SINK_ABANDON, .file = file };
+
+	if (file->writing > 0)
+		return;
+	if (file->handle != NULL && sink_item_add(sink, &piece) == 0) {
+		list_remove(&file->link);
+		list_append(&sink->files, &file->link);
+		return;
+	}
+	sink_file_free(sink, file);
+}
+
+void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault, const char *format, ...)
+{
+	char text[ERROR_TEXT_MAX / 2], path[ERROR_TEXT_MAX / 2];
+	va_list args;
+
+	if (!file->failed) {
+		va_start(args, format);
+		vsnprintf(text, sizeof(text), format, args);
+		va_end(args);
+		sink->count.failed++;
+		sink_report(sink, fault, "%s: %s", file_text(sink, file, path, sizeof(path)), text);
+	}
+	file->failed = true;
+	file_forget(sink, file);
+	sink_file_bury(sink, file);
+}
+
+static int file_paths(struct sink *sink, struct sink_file *file)
+{
+	if (sink->staged) {
+		file->path = sink_local_path(sink, file->name);
+		return file->path == NULL ? -ENOMEM : 0;
+	}
+	file->final = sink_local_path(sink, file->name);
+	if (file->dir == NULL) {
+		file->path = strdup(sink->hidden);
+	} else if (asprintf(&file->path, "%s%s%s/%s.%llx", sink->name, file->dir->name[0] != '\0' ? "/" : "",
+	                    file->dir->name, sink->hidden, (unsigned long long)sink->names++) < 0) {
+		file->path = NULL;
+	}
+	return file->path == NULL || file->final == NULL ? -ENOMEM : 0;
+}
+
+/* Both the path at the source and the one here. */
+static bool path_fits(const struct sink_file *file, const struct sink *sink)
+{
+	return strlen(sink->remote) + 1 + strlen(file->name) <= MESSAGE_PATH_MAX && strlen(file->path) <= MESSAGE_PATH_MAX;
+}
+
+int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *entry, struct error *err)
+{
+	size_t dir_len = dir != NULL ? strlen(dir->name) : 0;
+	size_t name_len = dir != NULL ? entry->name_len : 0;
+	struct sink_file *file = calloc(1, sizeof(*file) + dir_len + 1 + name_len + 1);
+
+	if (file == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a file");
+	memcpy(file->name, dir != NULL ? dir->name : "", dir_len);
+	if (dir_len > 0)
+		file->name[dir_len++] = '/';
+	memcpy(file->name + dir_len, entry->name, name_len);
+	list_init(&file->link);
+	file->size = entry->size;
+	file->chunks = sink_file_chunks(sink, entry->size);
+	file->mode = entry->mode;
+	file->mtime = entry->mtime;
+	file->mtime_ns = entry->mtime_ns;
+	file->dir = dir;
+	if (file_paths(sink, file) < 0) {
+		free(file->path);
+		free(file->final);
+		free(file);
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a file");
+	}
+	if (dir != NULL)
+		dir->pending++;
+	sink->live++;
+	list_append(&sink->fresh, &file->link);
+	if (!path_fits(file, sink))
+		sink_file_fail(sink, file, FAULT_LOCAL, "its path is longer than %d bytes", MESSAGE_PATH_MAX);
+	return 0;
+}
+
+void sink_file_abort(struct sink *sink)
+{
+	struct list *const queues[] = { &sink->fresh, &sink->ready, &sink->files };
+	struct list *node;
+
+	while ((node = list_first(&sink->asks)) != NULL) {
+		list_remove(node);
+		free(list_entry(node, struct sink_ask, link));
+	}
+	while ((node = list_first(&sink->items)) != NULL) {
+		struct sink_item *item = list_entry(node, struct sink_item, link);
+
+		list_remove(node);
+		item->piece.file->writing--;
+		if (item->piece.op == SINK_CHUNK)
+			token_release(sink, item->piece.token);
+		free(item);
+	}
+	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
+		struct list rest;
+
+		/* Burying moves a file to the end of `files`: walk what was there before. */
+		list_init(&rest);
+		while ((node = list_first(queues[i])) != NULL) {
+			list_remove(node);
+			list_append(&rest, node);
+		}
+		while ((node = list_first(&rest)) != NULL) {
+			struct sink_file *file = list_entry(node, struct sink_file, link);
+
+			list_remove(node);
+			list_append(&sink->files, node);
+			file->failed = true;
+			file_forget(sink, file);
+			sink_file_bury(sink, file);
+		}
+	}
+}
+
+/* ---- asking ---- */
+
+static uint32_t request_next(struct sink *sink, uint32_t count)
+{
+	/* Ids of one frame are consecutive and do not wrap; ids in use are skipped (a long job may wrap around). */
+	for (uint32_t i = 0; i < count; i++) {
+		if (sink->next_request > UINT32_MAX - count) {
+			sink->next_request = SINK_LIST_REQUEST + 1;
+			i = 0;
+		}
+		if (table_get(&sink->requests, (uint64_t)sink->next_request + i) != NULL) {
+			sink->next_request += i + 1;
+			i = UINT32_MAX;
+		}
+	}
+	return sink->next_request;
+}
+
+static int request_add(struct sink *sink, struct buf *body, uint32_t id, struct sink_file *file, uint64_t first,
+                       uint64_t count, bool part)
+{
+	char path[MESSAGE_PATH_MAX + 2];
+	int n = snprintf(path, sizeof(path), "%s%s%s", sink->remote, file->name[0] != '\0' ? "/" : "", file->name);
+	const struct message_read item = {
+		.first = first,
+		.count = count,
+		.size = file->size,
+		.flags = part ? MESSAGE_READ_PART : 0,
+		.path = path,
+		.path_len = (size_t)n,
+	};
+	int r = table_put(&sink->requests, id, file);
+
+	if (r < 0)
+		return r;
+	r = message_read_item_write(body, &item);
+	if (r < 0) {
+		table_remove(&sink->requests, id);
+		return r;
+	}
+	file->requests++;
+	return 0;
+}
+
+/* The next thing to ask for; false when there is none. */
+static bool ask_next(struct sink *sink, struct sink_file **file, uint64_t *first, uint64_t *count, bool *part)
+{
+	struct list *node = list_first(&sink->asks);
+
+	if (node != NULL) {
+		struct sink_ask *ask = list_entry(node, struct sink_ask, link);
+
+		*file = ask->file;
+		*first = ask->first;
+		*count = ask->count;
+		*part = true;
+		list_remove(node);
+		free(ask);
+		return true;
+	}
+	while ((node = list_first(&sink->fresh)) != NULL) {
+		struct sink_file *next = list_entry(node, struct sink_file, link);
+
+		if (next->dir != NULL && !next->dir->made)
+			return false;
+		list_remove(node);
+		if (next->dir != NULL && next->dir->failed) {
+			sink_file_fail(sink, next, FAULT_LOCAL, "its directory could not be made");
+			continue;
+		}
+		if (next->size == 0 && next->dir != NULL) {
+			/* Nothing to fetch: the entry, checked, has said all. */
+			list_append(&sink->ready, node);
+			continue;
+		}
+		list_append(&sink->files, node);
+		*file = next;
+		*first = 0;
+		*count = MESSAGE_ALL;
+		*part = false;
+		return true;
+	}
+	return false;
+}
+
+int sink_file_requests(struct sink *sink, struct buf *out)
+{
+	while (sink->requests.count < sink->params.requests_max) {
+		uint32_t base = request_next(sink, MESSAGE_READ_MAX);
+		size_t start, count = 0;
+		int r = message_read_begin(out, &start);
+
+		while (r == 0 && count < MESSAGE_READ_MAX && sink->requests.count < sink->params.requests_max &&
+		       out->len - start < FRAME_CONTROL_MAX - MESSAGE_PATH_MAX - MESSAGE_READ_ITEM_HEAD) {
+			struct sink_file *file;
+			uint64_t first, n;
+			bool part;
+
+			if (!ask_next(sink, &file, &first, &n, &part))
+				break;
+			if (!part)
+				file->request = base + (uint32_t)count;
+			r = request_add(sink, out, base + (uint32_t)count, file, first, n, part);
+			count += r == 0;
+		}
+		if (r < 0 || count == 0) {
+			out->len = start;
+			return r;
+		}
+		r = message_read_seal(out, start, base, (uint16_t)count);
+		if (r < 0)
+			return r;
+		sink->next_request = base + (uint32_t)count;
+	}
+	return 0;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The files of a sink: orders to write and publish, and what came of them. */
+#include "base/text.h"
+#include "session/sink_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The file digest takes chunks in order and can wait for few: around a long run of holes, one piece at a time. */
+static bool must_wait(const struct sink_piece *piece)
+{
+	return piece->file->barrier || (piece->op == SINK_HOLE && piece->count > HOLE_LONG && piece->file->out > 0);
+}
+
+static void piece_take(struct sink_order *order, const struct sink_piece *piece)
+{
+	piece->file->out++;
+	if (piece->op == SINK_HOLE && piece->count > HOLE_LONG)
+		piece->file->barrier = true;
+	order->pieces[order->count++] = *piece;
+}
+
+static bool take_items(struct sink *sink, struct sink_order *order)
+{
+	uint64_t bytes = 0;
+	struct list *node;
+
+	while (order->count < SINK_PIECES_MAX && (node = list_first(&sink->items)) != NULL) {
+		struct sink_item *item = list_entry(node, struct sink_item, link);
+
+		if (order->count > 0 && bytes + item->piece.chunk.length > sink->params.order_payload)
+			break;
+		if (must_wait(&item->piece))
+			break;
+		bytes += item->piece.chunk.length;
+		piece_take(order, &item->piece);
+		list_remove(node);
+		free(item);
+	}
+	return order->count > 0;
+}
+
+static bool take_ready(struct sink *sink, struct sink_order *order)
+{
+	uint64_t bytes = 0;
+	struct list *node;
+
+	while (order->count + 2 <= SINK_PIECES_MAX && (node = list_first(&sink->ready)) != NULL) {
+		struct sink_file *file = list_entry(node, struct sink_file, link);
+
+		if (order->count > 0 && bytes + file->size > sink->params.order_payload)
+			break;
+		bytes += file->size;
+		list_remove(node);
+		list_append(&sink->files, node);
+		if (file->held) {
+			piece_take(order, &(struct sink_piece){
+				.op = SINK_CHUNK, .file = file, .chunk = file->chunk, .token = file->token,
+			});
+			file->held = false;
+			file->token = NULL;
+			file->writing++;
+		}
+		piece_take(order, &(struct sink_piece){ .op = SINK_PUBLISH, .file = file });
+		file->writing++;
+	}
+	return order->count > 0;
+}
+
+bool sink_file_next(struct sink *sink, struct sink_order *order)
+{
+	return take_items(sink, order) || take_ready(sink, order);
+}
+
+static bool disk_is_full(int code)
+{
+	return code == -ENOSPC || code == -EDQUOT || code == -EROFS || code == -EIO || code == -ENOMEM ||
+	       code == -EMFILE || code == -ENFILE;
+}
+
+static void store_failed(struct sink *sink, struct sink_file *file, int code)
+{
+	sink_file_fail(sink, file, FAULT_LOCAL, "cannot be written: %s", strerror(-code));
+	/* What hit one file will hit the next: stop, say it once. */
+	if (disk_is_full(code))
+		sink_abort(sink);
+}
+
+static void chunk_done(struct sink *sink, const struct sink_piece *piece)
+{
+	struct sink_file *file = piece->file;
+
+	sink->consumed += piece->chunk.length;
+	if (piece->code == 0) {
+		sink->count.chunks++;
+		sink->count.bytes += piece->chunk.length;
+		file->done++;
+	} else if (piece->code == -EBADMSG && file->chunks > 1 && !file->failed) {
+		(void)ranges_remove(&file->seen, piece->chunk.index);
+		(void)sink_ask_again(sink, file, piece->chunk.index, 1, "came with a wrong digest");
+	}
+}
+
+static void hole_done(struct sink *sink, const struct sink_piece *piece)
+{
+	piece->file->barrier = false;
+	if (piece->code < 0)
+		return;
+	sink->count.chunks += piece->count;
+	sink->count.bytes += piece->count * sink->params.chunk_size;
+	piece->file->done += piece->count;
+}
+
+static void published(struct sink *sink, struct sink_file *file)
+{
+	const struct sink_event event = {
+		.kind = SINK_FILE_DONE,
+		.path = file->name,
+		.bytes = file->size,
+		.digest = file->has_digest ? file->digest : NULL,
+	};
+
+	sink->count.files++;
+	if (sink->watch.event != NULL)
+		sink->watch.event(sink->watch.context, &event);
+	sink_file_free(sink, file);
+}
+
+/* A piece of a file is back, and nothing of the file is out any more. */
+static void file_done(struct sink *sink, const struct sink_piece *piece)
+{
+	struct sink_file *file = piece->file;
+
+	if (piece->op == SINK_ABANDON) {
+		sink_file_free(sink, file);
+	} else if (file->failed) {
+		sink_file_bury(sink, file);
+	} else if (piece->op != SINK_PUBLISH) {
+		sink_file_settle(sink, file);
+	} else if (piece->code == 0) {
+		published(sink, file);
+	} else if (file->chunks == 1 && file->done == 0) {
+		sink_small_settle(sink, file); /* its chunk was damaged */
+	} else if (piece->code == -EBADMSG) {
+		sink_file_fail(sink, file, FAULT_INTEGRITY, "the file digest under %s is not the source's",
+		               sink->integrity);
+	} else {
+		store_failed(sink, file, piece->code);
+	}
+}
+
+void sink_file_done(struct sink *sink, struct sink_order *order)
+{
+	for (size_t i = 0; i < order->count; i++) {
+		struct sink_piece *piece = &order->pieces[i];
+		struct sink_file *file = piece->file;
+
+		/* The piece counts as out until it is looked at, so that a failure does not free the file under us. */
+		if (piece->op == SINK_CHUNK)
+			chunk_done(sink, piece);
+		else if (piece->op == SINK_HOLE)
+			hole_done(sink, piece);
+		if (piece->op != SINK_PUBLISH && piece->op != SINK_ABANDON && piece->code < 0 &&
+		    piece->code != -EBADMSG && !file->failed)
+			store_failed(sink, file, piece->code);
+		file->writing--;
+		file->out--;
+		if (file->writing == 0)
+			file_done(sink, piece);
+	}
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What sink.c, sink_tree.c and sink_file.c share; nobody else includes it. */
+#ifndef XFER_SESSION_SINK_STATE_H
+#define XFER_SESSION_SINK_STATE_H
+
+#include "base/clock.h"
+#include "base/table.h"
+#include "session/sink.h"
+
+enum {
+	HOLE_LONG = 4096,              /* chunks; longer runs of holes are written when nothing else of the file is out */
+	LIVE_MAX = 8192,               /* entries under way beyond which no more are listed */
+	LIST_WINDOW = 256 * 1024,      /* bytes of entries granted at a time */
+	REPAIRS_MAX = 64,              /* chunks of one file asked for again */
+	RESTARTS_MAX = 3               /* times a file may have another size than it had a moment ago */
+};
+
+/* A directory of the tree, until everything in it is done. */
+struct sink_dir {
+	struct list link;        /* in sink.dirs */
+	struct sink_dir *parent; /* NULL: the top */
+	unsigned pending;        /* files and directories in it that are not done */
+	bool made;
+	bool failed;
+	bool listed;             /* its end was listed: mode and times are known */
+	uint16_t mode;
+	uint32_t mtime_ns;
+	int64_t mtime;
+	char name[];             /* relative to the remote path; "" for the top */
+};
+
+/* A chunk of a large file, or holes, or an end of a file, waiting for an order. */
+struct sink_item {
+	struct list link;
+	struct sink_piece piece;
+};
+
+/* A range of a file to be asked for again. */
+struct sink_ask {
+	struct list link;
+	struct sink_file *file;
+	uint64_t first, count;
+};
+
+/* How a tree or a file at the top ends; each step is one order of directories. */
+enum sink_step { STEP_WORK, STEP_SYNC, STEP_RENAME, STEP_SYNC_RENAME, STEP_REMOVE, STEP_OVER };
+
+struct sink {
+	struct sink_params params; /* texts are owned copies */
+	char *remote, *name, *hidden, *integrity;
+	struct sink_watch watch;
+	struct sink_count count;
+
+	/* the tree */
+	struct list dirs;        /* all that are not done */
+	unsigned dir_count;      /* length of dirs */
+	struct sink_dir *at;     /* the directory that the listing is in */
+	bool begun;              /* the first entry came */
+	bool staged;             /* the tree grows under the hidden name */
+	bool listing;            /* the LIST is unanswered */
+	bool list_sent;
+	uint64_t list_received;  /* bytes of entries */
+	uint64_t list_granted;
+	unsigned live;           /* files, directories and links not done */
+	struct list dir_queue;   /* struct dir_item: operations in their order */
+	bool dir_busy;           /* an order of directories is out */
+	enum sink_step step;
+
+	/* the files */
+	struct list fresh;       /* not asked for yet */
+	struct list ready;       /* files of one chunk with their end: check, write and publish in one go */
+	struct list items;       /* chunks, holes, publishes and abandons */
+	struct list asks;        /* ranges to be asked for again */
+	struct list files;       /* asked for, or with pieces out */
+	struct table requests;   /* id -> struct sink_file */
+	uint32_t next_request;
+	unsigned out;            /* orders out */
+	uint64_t names;          /* hidden names given */
+
+	/* credit */
+	uint64_t consumed;       /* payload bytes done with */
+	uint64_t granted;
+	uint64_t began;          /* ns; 0 = nothing granted yet */
+	struct buf cancels;      /* CANCEL frames to be sent */
+
+	bool aborted;
+	enum fault fault;        /* FAULT_NONE, the one cause, or FAULT_MIXED */
+	struct error first;      /* the first failure */
+};
+
+enum { SINK_LIST_REQUEST = 1 };
+
+/* sink.c */
+void sink_report(struct sink *sink, enum fault fault, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* sink_tree.c */
+char *sink_local_path(const struct sink *sink, const char *name); /* caller frees; NULL = out of memory */
+void sink_dir_release(struct sink *sink, struct sink_dir *dir);   /* one thing in it is done */
+void sink_tree_drop(struct sink *sink);                           /* frees what is queued, and all directories */
+bool sink_tree_next(struct sink *sink, struct sink_order *order);
+void sink_tree_done(struct sink *sink, struct sink_order *order);
+/* sink_file.c: life and asking */
+int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *entry, struct error *err);
+void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void sink_file_abort(struct sink *sink); /* all of them */
+int sink_file_requests(struct sink *sink, struct buf *out);
+void sink_file_free(struct sink *sink, struct sink_file *file);
+/* Ends a failed file when nothing of it is out: removes what was written, then frees it. */
+void sink_file_bury(struct sink *sink, struct sink_file *file);
+uint64_t sink_file_chunks(const struct sink *sink, uint64_t size);
+int sink_item_add(struct sink *sink, const struct sink_piece *piece);
+/* sink_chunk.c: what comes of them, and whether it is all */
+int sink_file_end(struct sink *sink, const struct end *end, struct error *err);
+/* Asks again for `count` chunks; false when the file failed over it. */
+bool sink_ask_again(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count, const char *cause);
+/* Looks whether a file of several chunks is complete, and goes on with it. */
+void sink_file_settle(struct sink *sink, struct sink_file *file);
+/* The same for one that fits in one chunk. */
+void sink_small_settle(struct sink *sink, struct sink_file *file);
+/* sink_order.c: orders and their results */
+bool sink_file_next(struct sink *sink, struct sink_order *order);
+void sink_file_done(struct sink *sink, struct sink_order *order);
+
+#endif
