@@ -18,12 +18,12 @@ struct plugin {
 	struct xfer_transport_ops transport; /* filled for the kind it is */
 	struct xfer_integrity_ops integrity;
 	struct xfer_liveness_ops liveness;
-	char *path;                          /* owned; the file it came from */
-	char *section;                       /* owned; "integrity.sha256" */
-	void *instance;                      /* NULL until plugin_start() */
+	char *path;     /* owned; the file it came from */
+	char *section;  /* owned; "integrity.sha256" */
+	void *instance; /* NULL until plugin_start() */
 	struct xfer_host host;
-	struct log *log;                     /* borrowed */
-	void *lock;                          /* for XFER_THREADS_SERIALIZE; NULL otherwise */
+	struct log *log; /* borrowed */
+	void *lock;      /* for XFER_THREADS_SERIALIZE; NULL otherwise */
 };
 
 struct registry;
@@ -41,8 +41,7 @@ int registry_load(struct registry *registry, enum xfer_kind kind, const char *na
 
 /* Loads every *.so of the folder in name order; calls `seen` with the plug-in, or with NULL and the error. */
 int registry_scan(struct registry *registry,
-                  void (*seen)(void *context, const char *path, const struct plugin *plugin,
-                               const struct error *err),
+                  void (*seen)(void *context, const char *path, const struct plugin *plugin, const struct error *err),
                   void *context, struct error *err);
 
 /* Makes the instance. values: in the order of the options (see config/options.h); texts must outlive the plug-in. */
@@ -53,9 +52,14 @@ int plugin_kind_parse(const char *name, enum xfer_kind *out);
 
 /*
  * The text that the plug-in gave to host->error() during its last call in this thread, or strerror(-code). Puts
- * "transport tcp: TEXT" into *err and returns code.
+ * "transport tcp: TEXT" into *err and returns code. The text is gone afterwards.
  */
 int plugin_error(const struct plugin *plugin, int code, enum fault fault, struct error *err);
+/*
+ * Forgets what was said in this thread: called before a callback of which the error will be shown (connect, listen,
+ * handshake ...), so that the forgotten text of an earlier one does not explain it. The calls below do so themselves.
+ */
+void plugin_error_clear(void);
 
 /* Calls that honour the thread model; the only way by which the rest of the core hashes. */
 int plugin_digest(const struct plugin *plugin, const void *bytes, size_t len, uint8_t *out);

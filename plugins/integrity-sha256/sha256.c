@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* integrity-sha256: SHA-256 (FIPS 180-4) by OpenSSL. */
+#include <xfer/plugin.h>
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+enum { SHA256_SIZE = 32 };
+
+struct sha256 {
+	const struct xfer_host *host;
+	EVP_MD *md; /* fetched once: the look-up by name costs more than a small chunk's digest */
+};
+
+struct xfer_hash {
+	const struct sha256 *sha;
+	EVP_MD_CTX *context;
+};
+
+#define FOX "The quick brown fox jumps over the lazy dog. "
+static const char TWO_BLOCKS[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+static const char THREE_BLOCKS[] = FOX FOX FOX;
+static const uint8_t DIGEST_EMPTY[] = {
+	0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+	0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+};
+static const uint8_t DIGEST_ABC[] = {
+	0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,
+	0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad,
+};
+static const uint8_t DIGEST_TWO_BLOCKS[] = {
+	0x24, 0x8d, 0x6a, 0x61, 0xd2, 0x06, 0x38, 0xb8, 0xe5, 0xc0, 0x26, 0x93, 0x0c, 0x3e, 0x60, 0x39,
+	0xa3, 0x3c, 0xe4, 0x59, 0x64, 0xff, 0x21, 0x67, 0xf6, 0xec, 0xed, 0xd4, 0x19, 0xdb, 0x06, 0xc1,
+};
+static const uint8_t DIGEST_THREE_BLOCKS[] = {
+	0xdc, 0x98, 0x54, 0x01, 0xa6, 0x8f, 0xaf, 0xf0, 0x30, 0x51, 0xc7, 0x8b, 0xbf, 0x32, 0xbb, 0x2f,
+	0xd2, 0x7b, 0xa2, 0x16, 0xb0, 0xdb, 0xa1, 0x9b, 0x05, 0x0b, 0x93, 0x6d, 0x53, 0x4b, 0x8b, 0xa9,
+};
+
+static const struct xfer_known_answer KNOWN[] = {
+	{ .input = NULL, .input_len = 0, .digest = DIGEST_EMPTY },
+	{ .input = "abc", .input_len = 3, .digest = DIGEST_ABC },
+	{ .input = TWO_BLOCKS, .input_len = sizeof(TWO_BLOCKS) - 1, .digest = DIGEST_TWO_BLOCKS },
+	{ .input = THREE_BLOCKS, .input_len = sizeof(THREE_BLOCKS) - 1, .digest = DIGEST_THREE_BLOCKS },
+};
+
+/* Hands on what the library says of its last call, which returned `ok` (1 = fine). */
+static int sha256_result(const struct sha256 *sha, int ok)
+{
+	if (ok == 1)
+		return 0;
+	char text[160];
+	ERR_error_string_n(ERR_get_error(), text, sizeof(text));
+	ERR_clear_error();
+	sha->host->error(sha->host, "OpenSSL: %s", text);
+	return -EIO;
+}
+
+static int sha256_create(const struct xfer_host *host, const struct xfer_params *params, void **instance)
+{
+	(void)params;
+	struct sha256 *sha = malloc(sizeof(*sha));
+	if (sha == NULL)
+		return -ENOMEM;
+	sha->host = host;
+	sha->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (sha->md == NULL) {
+		int rc = sha256_result(sha, 0);
+		free(sha);
+		return rc;
+	}
+	*instance = sha;
+	return 0;
+}
+
+static void sha256_destroy(void *instance)
+{
+	struct sha256 *sha = instance;
+	EVP_MD_free(sha->md);
+	free(sha);
+}
+
+/* A context made for each call costs 50 ns (one of 4 KiB takes 2,300), so none is kept between calls. */
+static int sha256_digest(void *instance, const void *bytes, size_t len, uint8_t *out, uint32_t flags)
+{
+	const struct sha256 *sha = instance;
+	(void)flags;
+	return sha256_result(sha, EVP_Digest(bytes, len, out, NULL, sha->md, NULL));
+}
+
+/* One context for all. */
+static int sha256_digest_many(void *instance, const struct iovec *buffers, size_t count, uint8_t *const *outs,
+                              uint32_t flags)
+{
+	const struct sha256 *sha = instance;
+	(void)flags;
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	if (context == NULL)
+		return -ENOMEM;
+	int ok = EVP_DigestInit_ex2(context, sha->md, NULL);
+	for (size_t i = 0; i < count && ok == 1; i++) {
+		if (i > 0)
+			ok = EVP_DigestInit_ex2(context, NULL, NULL);
+		if (ok == 1)
+			ok = EVP_DigestUpdate(context, buffers[i].iov_base, buffers[i].iov_len);
+		if (ok == 1)
+			ok = EVP_DigestFinal_ex(context, outs[i], NULL);
+	}
+	EVP_MD_CTX_free(context);
+	return sha256_result(sha, ok);
+}
+
+static int sha256_hash_create(void *instance, struct xfer_hash **out)
+{
+	const struct sha256 *sha = instance;
+	struct xfer_hash *hash = malloc(sizeof(*hash));
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	int rc = hash == NULL || context == NULL ? -ENOMEM
+	                                         : sha256_result(sha, EVP_DigestInit_ex2(context, sha->md, NULL));
+	if (rc < 0) {
+		EVP_MD_CTX_free(context);
+		free(hash);
+		return rc;
+	}
+	hash->sha = sha;
+	hash->context = context;
+	*out = hash;
+	return 0;
+}
+
+static int sha256_hash_update(struct xfer_hash *hash, const void *bytes, size_t len, uint32_t flags)
+{
+	(void)flags;
+	return sha256_result(hash->sha, EVP_DigestUpdate(hash->context, bytes, len));
+}
+
+static int sha256_hash_finish(struct xfer_hash *hash, uint8_t *out, uint32_t flags)
+{
+	(void)flags;
+	int ok = EVP_DigestFinal_ex(hash->context, out, NULL);
+	if (ok == 1)
+		ok = EVP_DigestInit_ex2(hash->context, NULL, NULL);
+	return sha256_result(hash->sha, ok);
+}
+
+static void sha256_hash_destroy(struct xfer_hash *hash)
+{
+	EVP_MD_CTX_free(hash->context);
+	free(hash);
+}
+
+static const struct xfer_integrity_ops ops = {
+	.struct_size = sizeof(struct xfer_integrity_ops),
+	.digest_size = SHA256_SIZE,
+	.strength = 128,
+	.known_answers = KNOWN,
+	.known_answer_size = sizeof(KNOWN[0]),
+	.known_answer_count = sizeof(KNOWN) / sizeof(KNOWN[0]),
+	.digest = sha256_digest,
+	.digest_many = sha256_digest_many,
+	.hash_create = sha256_hash_create,
+	.hash_update = sha256_hash_update,
+	.hash_finish = sha256_hash_finish,
+	.hash_destroy = sha256_hash_destroy,
+};
+
+static const struct xfer_plugin plugin = {
+	XFER_PLUGIN_HEAD,
+	.kind = XFER_KIND_INTEGRITY,
+	.name = "sha256",
+	.version = PLUGIN_VERSION,
+	.summary = "SHA-256 by OpenSSL: detects accidents and attackers",
+	.thread_model = XFER_THREADS_PARALLEL_OBJECTS,
+	.create = sha256_create,
+	.destroy = sha256_destroy,
+	.integrity = &ops,
+};
+
+XFER_REGISTER_PLUGIN(plugin)

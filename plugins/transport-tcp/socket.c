@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* transport-tcp: sockets with the configured options, and addresses as text. */
+#include "tcp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int tcp_socket_set(const struct tcp *tcp, int fd, int level, int option, const char *name, int value)
+{
+	if (setsockopt(fd, level, option, &value, sizeof(value)) == 0)
+		return 0;
+	int rc = -errno;
+	tcp->host->error(tcp->host, "cannot set %s to %d: %s", name, value, strerror(-rc));
+	return rc;
+}
+
+/* The window scale is agreed upon when a connection begins, so buffers are set before; accepted sockets inherit them. */
+static int tcp_socket_early(const struct tcp *tcp, int fd)
+{
+	int rc = 0;
+	if (tcp->send_buffer > 0)
+		rc = tcp_socket_set(tcp, fd, SOL_SOCKET, SO_SNDBUF, "send-buffer", tcp->send_buffer);
+	if (rc == 0 && tcp->receive_buffer > 0)
+		rc = tcp_socket_set(tcp, fd, SOL_SOCKET, SO_RCVBUF, "receive-buffer", tcp->receive_buffer);
+	size_t len = strlen(tcp->congestion);
+	if (rc == 0 && len > 0 && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, tcp->congestion, (socklen_t)len) < 0) {
+		rc = -errno;
+		tcp->host->error(tcp->host, "cannot use the congestion control '%s': %s", tcp->congestion,
+		                 strerror(-rc));
+	}
+	return rc;
+}
+
+int tcp_socket_tune(const struct tcp *tcp, int fd)
+{
+	int rc = tcp_socket_set(tcp, fd, IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY", 1);
+	if (rc == 0 && tcp->keepalive)
+		rc = tcp_socket_set(tcp, fd, SOL_SOCKET, SO_KEEPALIVE, "keepalive", 1);
+	return rc;
+}
+
+int tcp_socket_open(const struct tcp *tcp, const struct sockaddr *address, int *out)
+{
+	if (address == NULL || (address->sa_family != AF_INET && address->sa_family != AF_INET6)) {
+		tcp->host->error(tcp->host, "neither an IPv4 nor an IPv6 address");
+		return -EAFNOSUPPORT;
+	}
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0)
+		return -errno;
+	int rc = tcp_socket_early(tcp, fd);
+	if (rc < 0) {
+		close(fd);
+		return rc;
+	}
+	*out = fd;
+	return 0;
+}
+
+int tcp_socket_adopt(const struct tcp *tcp, int fd)
+{
+	int protocol = 0;
+	socklen_t len = sizeof(protocol);
+	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) < 0 || protocol != IPPROTO_TCP) {
+		tcp->host->error(tcp->host, "descriptor %d is no TCP socket", fd);
+		return -EINVAL;
+	}
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+char *tcp_address_text(const struct sockaddr_storage *address, char text[TCP_ADDRESS_MAX])
+{
+	char host[64], port[8];
+	socklen_t len = address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+	if ((address->ss_family != AF_INET && address->ss_family != AF_INET6) ||
+	    getnameinfo((const struct sockaddr *)address, len, host, sizeof(host), port, sizeof(port),
+	                NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		snprintf(text, TCP_ADDRESS_MAX, "?");
+	else
+		snprintf(text, TCP_ADDRESS_MAX, address->ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	return text;
+}
