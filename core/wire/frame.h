@@ -27,7 +27,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Frames marked (0) have request 0 in their header; all others name a request, which is never 0. */
+/*
+ * Frames marked (0) have request 0 in their header; all others name a request, which is never 0. 32 to 39 are reserved
+ * for put: begin, commit and their answers.
+ */
 enum frame_type {
 	FRAME_HELLO = 1, /* (0), as are the next five */
 	FRAME_WELCOME = 2,
@@ -43,9 +46,8 @@ enum frame_type {
 	FRAME_HOLE = 20,
 	FRAME_ENDS = 21, /* (0): its items name the requests */
 	FRAME_CANCEL = 22,
-	FRAME_DIGESTS = 23,      /* reserved for verify and delta: refused as unknown until then */
-	FRAME_DIGEST_RUN = 24    /* reserved, as above */
-	/* 32 to 39 are reserved for put: begin, commit and their answers */
+	FRAME_DIGESTS = 23,   /* reserved for verify and delta: refused as unknown until then */
+	FRAME_DIGEST_RUN = 24 /* reserved, as above */
 };
 
 /* Flags of a chunk frame. */
@@ -53,11 +55,11 @@ enum frame_type {
 
 enum {
 	FRAME_HEADER = 16,
-	FRAME_CHUNK_HEAD = 12,                /* without the digest */
-	FRAME_HELLO_MAX = 4096,               /* body of the first frame of either side */
-	FRAME_CONTROL_MAX = 65536,            /* body of any control frame */
+	FRAME_CHUNK_HEAD = 12,     /* without the digest */
+	FRAME_HELLO_MAX = 4096,    /* body of the first frame of either side */
+	FRAME_CONTROL_MAX = 65536, /* body of any control frame */
 	FRAME_DIGEST_MAX = 64,
-	FRAME_CHUNK_MIN_SIZE = 1024,          /* chunk sizes */
+	FRAME_CHUNK_MIN_SIZE = 1024, /* chunk sizes */
 	FRAME_CHUNK_MAX_SIZE = 16 * 1024 * 1024
 };
 
@@ -97,7 +99,7 @@ struct frame_chunk {
 	uint8_t flags;
 	uint32_t length; /* bytes of payload, 1 to chunk size */
 	uint64_t index;
-	const uint8_t *digest; /* points into the frame; digest_size bytes */
+	const uint8_t *digest;  /* points into the frame; digest_size bytes */
 	const uint8_t *payload; /* points into the frame */
 };
 

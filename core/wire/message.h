@@ -17,7 +17,7 @@ enum {
 	MESSAGE_VERSION = 1,
 	MESSAGE_BOOT_ID = 16, /* bytes */
 	MESSAGE_KEY = 16,
-	MESSAGE_NAME_MAX = 31,     /* names of plug-ins */
+	MESSAGE_NAME_MAX = 31, /* names of plug-ins */
 	MESSAGE_INTEGRITIES_MAX = 16,
 	MESSAGE_PATH_MAX = 4095,
 	MESSAGE_ENTRY_NAME_MAX = 255,
@@ -27,20 +27,20 @@ enum {
 /* Why something ended. On the wire in ERROR, GOAWAY and ENDS; an unknown one is read as STATUS_FAILED. */
 enum status {
 	STATUS_OK = 0,
-	STATUS_FAILED = 1,      /* anything else, see the text */
-	STATUS_PROTOCOL = 2,    /* the peer broke the protocol */
-	STATUS_VERSION = 3,     /* no version in common */
-	STATUS_INTEGRITY = 4,   /* no integrity in common, or a digest that never came right */
-	STATUS_REFUSED = 5,     /* no access, unknown export, a path that leaves it */
+	STATUS_FAILED = 1,    /* anything else, see the text */
+	STATUS_PROTOCOL = 2,  /* the peer broke the protocol */
+	STATUS_VERSION = 3,   /* no version in common */
+	STATUS_INTEGRITY = 4, /* no integrity in common, or a digest that never came right */
+	STATUS_REFUSED = 5,   /* no access, unknown export, a path that leaves it */
 	STATUS_NOT_FOUND = 6,
-	STATUS_CHANGED = 7,     /* the source changed while it was read */
-	STATUS_IO = 8,          /* the source could not be read */
-	STATUS_SPECIAL = 9,     /* neither file, directory nor symbolic link */
-	STATUS_LIMIT = 10,      /* a configured limit */
+	STATUS_CHANGED = 7, /* the source changed while it was read */
+	STATUS_IO = 8,      /* the source could not be read */
+	STATUS_SPECIAL = 9, /* neither file, directory nor symbolic link */
+	STATUS_LIMIT = 10,  /* a configured limit */
 	STATUS_CANCELLED = 11,
-	STATUS_SHUTDOWN = 12,   /* GOAWAY: the daemon ends or reloads */
-	STATUS_IDLE = 13,       /* GOAWAY: nothing was asked for too long */
-	STATUS_DEAD = 14        /* liveness said so */
+	STATUS_SHUTDOWN = 12, /* GOAWAY: the daemon ends or reloads */
+	STATUS_IDLE = 13,     /* GOAWAY: nothing was asked for too long */
+	STATUS_DEAD = 14      /* liveness said so */
 };
 
 const char *status_name(enum status status);
@@ -57,7 +57,7 @@ int message_body_begin(struct buf *buf, size_t *start);
 int message_body_seal(struct buf *buf, size_t start, enum frame_type type, uint32_t request);
 /* After the last item of a body: -EPROTO when `at` is not its end. */
 int message_body_end(size_t len, size_t at, struct error *err);
-/* The length of the run in an ENTRIES or ENDS body: what stands before the digest. -EPROTO when there is no digest. */
+/* The length of the run in an ENTRIES or ENDS body: what stands before the digest. -EPROTO: no digest, or no item. */
 int message_run_read(size_t len, uint32_t digest_size, size_t *run, struct error *err);
 
 /*
@@ -176,7 +176,8 @@ struct entry {
 	uint64_t size;
 	int64_t mtime;
 	uint32_t mtime_ns;
-	const char *name; /* not terminated; checked: 1 to 255 bytes, no '/', no NUL, not "." or ".."; "" for ENTRY_UP */
+	const char
+		*name; /* not terminated; checked: 1 to 255 bytes, no '/', no NUL, not "." or ".."; "" for ENTRY_UP */
 	size_t name_len;
 	const char *text; /* target or cause, not terminated */
 	size_t text_len;

@@ -34,8 +34,9 @@ int message_body_end(size_t len, size_t at, struct error *err)
 
 int message_run_read(size_t len, uint32_t digest_size, size_t *run, struct error *err)
 {
-	if (len < digest_size)
-		return error_set(err, -EPROTO, FAULT_PEER, "the peer sent a run of items without its digest");
+	/* A run of nothing would cost no credit, however often it came. */
+	if (len <= digest_size)
+		return error_set(err, -EPROTO, FAULT_PEER, "the peer sent a run of items without items or digest");
 	*run = len - digest_size;
 	return 0;
 }
