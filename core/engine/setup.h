@@ -20,7 +20,7 @@ struct setup {
 	const struct settings *settings; /* borrowed, outlives the setup */
 };
 
-/* What replaces the configured choice; NULL = as configured. */
+/* What replaces the configured choice; NULL = as configured. Each is a name or a path with a slash. */
 struct setup_choice {
 	const char *transport;
 	const char *integrity; /* NAME[,NAME] */
