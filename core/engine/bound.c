@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Opens the sockets of [daemon] listen, or takes them up, for one worker. */
+#include "engine/bound.h"
+
+#include "engine/address.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How often another free TCP port is tried because its UDP twin is taken. */
+enum { TWIN_TRIES = 16 };
+
+/* ---- one item -------------------------------------------------------------------------------------------------- */
+
+static void say_which(const char *listen, struct error *err)
+{
+	error_prefix(err, "[daemon] listen = %s", listen);
+}
+
+/* A listener that cannot be opened is the administrator's to mend: FAULT_USAGE, whatever the cause. */
+static int listen_at(struct plugin *transport, const char *listen, const struct addrinfo *address,
+                     struct xfer_listener **out, struct error *err)
+{
+	struct xfer_listen how = { .struct_size = sizeof how, .authority = listen };
+	if (address != NULL) {
+		how.address = address->ai_addr;
+		how.address_len = address->ai_addrlen;
+	}
+	int code = transport->transport.listen(transport->instance, &how, out);
+	if (code == 0)
+		return 0;
+	code = plugin_error(transport, code, FAULT_USAGE, err);
+	say_which(listen, err);
+	return code;
+}
+
+static int open_listener(struct plugin *transport, const char *listen, struct xfer_listener **out, unsigned *port,
+                         struct error *err)
+{
+	if ((transport->about.capabilities & XFER_CAP_INET) == 0)
+		return listen_at(transport, listen, NULL, out, err);
+	struct addrinfo *addresses;
+	int code = address_resolve(listen, &addresses, port, err);
+	if (code < 0)
+		return code;
+	/* The next address of a name is for families that this machine lacks, not for ports that are taken. */
+	for (const struct addrinfo *at = addresses; at != NULL; at = at->ai_next) {
+		code = listen_at(transport, listen, at, out, err);
+		if (code != -EADDRNOTAVAIL && code != -EAFNOSUPPORT)
+			break;
+	}
+	freeaddrinfo(addresses);
+	return code;
+}
+
+static int duplicate(int fd, int *out, struct error *err)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return error_system(err, -errno, FAULT_LOCAL, "cannot duplicate a socket");
+	*out = copy;
+	return 0;
+}
+
+/* Copies the listener's descriptors and address into the item. */
+static int note_listener(struct plugin *transport, struct xfer_listener *listener, struct listen_item *item,
+                         struct error *err)
+{
+	int fds[CONTROL_FDS_MAX];
+	int count = transport->transport.listener_fds(listener, fds, CONTROL_FDS_MAX);
+	if (count < 1 || count > CONTROL_FDS_MAX)
+		return error_set(err, -E2BIG, FAULT_USAGE, "transport %s: a listener of %d descriptors",
+		                 item->transport, count);
+	int code = transport->transport.listener_address(listener, item->address, sizeof item->address);
+	if (code < 0)
+		return plugin_error(transport, code, FAULT_USAGE, err);
+	for (int at = 0; at < count; at++) {
+		code = duplicate(fds[at], &item->fds[item->fd_count], err);
+		if (code < 0)
+			return code;
+		item->fd_count++;
+	}
+	return 0;
+}
+
+/* Makes a listener of copies of the item's descriptors. */
+static int adopt_listener(struct plugin *transport, const struct listen_item *item, struct xfer_listener **out,
+                          struct error *err)
+{
+	struct xfer_listen how = { .struct_size = sizeof how, .authority = item->listen };
+	int fds[CONTROL_FDS_MAX];
+	size_t count = 0;
+	int code = 0;
+	while (code == 0 && count < item->fd_count) {
+		code = duplicate(item->fds[count], &fds[count], err);
+		count += code == 0 ? 1 : 0;
+	}
+	if (code == 0) {
+		code = transport->transport.listener_adopt(transport->instance, &how, fds, count, out);
+		if (code == 0)
+			return 0;
+		plugin_error(transport, code, FAULT_USAGE, err);
+		say_which(item->listen, err);
+	}
+	while (count > 0)
+		close(fds[--count]);
+	return code;
+}
+
+/* Opens the datagram sockets that the item lacks. */
+static int add_datagrams(struct listen_item *item, size_t workers, struct error *err)
+{
+	size_t before = item->datagram_count;
+	int code = 0;
+	for (size_t worker = before; code == 0 && worker < workers; worker++) {
+		int fd;
+		code = server_datagram_open(item->address, &fd, err);
+		if (code < 0)
+			break;
+		code = listen_put_datagram(item, worker, fd);
+		if (code < 0) {
+			close(fd);
+			code = error_system(err, code, FAULT_LOCAL, "cannot keep a datagram socket");
+		}
+	}
+	if (code == 0 && item->datagram_count > 1 && item->datagram_count > before)
+		code = server_datagram_steer(item->datagrams[0], (unsigned)item->datagram_count, err);
+	if (code < 0) {
+		if (err != NULL)
+			err->fault = FAULT_USAGE;
+		say_which(item->listen, err);
+		return code;
+	}
+	memcpy(item->heartbeat, item->address, sizeof item->heartbeat);
+	return 0;
+}
+
+static void drop_sockets(struct listen_item *item)
+{
+	for (size_t at = 0; at < item->fd_count; at++)
+		close(item->fds[at]);
+	for (size_t at = 0; at < item->datagram_count; at++)
+		close(item->datagrams[at]);
+	free(item->datagrams);
+	item->fd_count = 0;
+	item->datagrams = NULL;
+	item->datagram_count = 0;
+}
+
+static bool has_datagrams(const struct setup *setup, const struct plugin *transport)
+{
+	return setup->liveness->liveness.datagram_size > 0 && (transport->about.capabilities & XFER_CAP_INET) != 0;
+}
+
+static int make_item(struct plugin *transport, struct listen_item *item, size_t datagrams, struct xfer_listener **out,
+                     struct error *err)
+{
+	for (int try = 1;; try++) {
+		unsigned port = 1; /* not a free one, unless the address says so */
+		struct xfer_listener *listener;
+		int code = open_listener(transport, item->listen, &listener, &port, err);
+		if (code < 0)
+			return code;
+		code = note_listener(transport, listener, item, err);
+		if (code == 0 && datagrams > 0)
+			code = add_datagrams(item, datagrams, err);
+		if (code == 0) {
+			*out = listener;
+			return 0;
+		}
+		transport->transport.listener_close(listener);
+		drop_sockets(item);
+		/* The free port that we were given may be somebody else's in UDP. */
+		if (code != -EADDRINUSE || port != 0 || try == TWIN_TRIES)
+			return code;
+	}
+}
+
+/* ---- all items ------------------------------------------------------------------------------------------------- */
+
+static int set_text(char out[CONTROL_NAME_MAX], const char *text, struct error *err)
+{
+	if (strlen(text) >= CONTROL_NAME_MAX)
+		return error_set(err, -ENAMETOOLONG, FAULT_USAGE, "[daemon] listen: %s: longer than %d bytes", text,
+		                 CONTROL_NAME_MAX - 1);
+	memcpy(out, text, strlen(text) + 1);
+	return 0;
+}
+
+static int item_plugin(struct setup *setup, const char *name, struct plugin **out, struct error *err)
+{
+	if (name == NULL) {
+		*out = setup->transport;
+		return 0;
+	}
+	return setup_plugin(setup, XFER_KIND_TRANSPORT, name, out, err);
+}
+
+static int fill_socket(struct server_socket *out, struct plugin *transport, struct xfer_listener *listener,
+                       const struct listen_item *item, bool heartbeat, size_t index, struct error *err)
+{
+	out->transport = transport;
+	out->listener = listener;
+	out->datagram_fd = -1;
+	memcpy(out->address, item->address, sizeof out->address);
+	if (!heartbeat || index >= item->datagram_count || item->datagrams[index] < 0)
+		return 0;
+	memcpy(out->heartbeat, item->heartbeat, sizeof out->heartbeat);
+	return duplicate(item->datagrams[index], &out->datagram_fd, err);
+}
+
+static int sockets_alloc(struct bound *out, size_t count, struct error *err)
+{
+	if (count > LISTEN_ITEMS_MAX)
+		return error_set(err, -E2BIG, FAULT_USAGE, "[daemon] listen: %zu items, %d at most", count,
+		                 LISTEN_ITEMS_MAX);
+	out->sockets = calloc(count > 0 ? count : 1, sizeof *out->sockets);
+	if (out->sockets == NULL)
+		return error_system(err, -ENOMEM, FAULT_LOCAL, "cannot keep the sockets");
+	return 0;
+}
+
+/* What bound_make() works with; `next` becomes the caller's set. */
+struct making {
+	struct setup *setup;
+	struct listen_set *old;
+	bool used[LISTEN_ITEMS_MAX]; /* of old */
+	struct listen_set next;
+	size_t index;
+	size_t workers;
+};
+
+static int make_one(struct making *making, const struct settings_listen *wanted, struct server_socket *out,
+                    struct error *err)
+{
+	struct plugin *transport;
+	struct listen_item *item;
+	int code = item_plugin(making->setup, wanted->transport, &transport, err);
+	if (code < 0)
+		return code;
+	code = listen_add(&making->next, &item);
+	if (code < 0)
+		return error_system(err, code, FAULT_LOCAL, "cannot keep the sockets");
+	bool heartbeat = has_datagrams(making->setup, transport);
+	struct listen_item *old = listen_find(making->old, wanted->address, making->used);
+	if (old != NULL) {
+		making->used[old - making->old->items] = true;
+		*item = *old;
+		old->fd_count = 0;
+		old->datagrams = NULL;
+		old->datagram_count = 0;
+	}
+	const char *name = wanted->transport != NULL ? wanted->transport : making->setup->settings->transport;
+	code = set_text(item->transport, name, err);
+	if (code == 0)
+		code = set_text(item->listen, wanted->address, err);
+	if (code < 0)
+		return code;
+	struct xfer_listener *listener;
+	if (old == NULL)
+		code = make_item(transport, item, heartbeat ? making->workers : 0, &listener, err);
+	else
+		code = adopt_listener(transport, item, &listener, err);
+	if (code < 0)
+		return code;
+	if (old != NULL && heartbeat)
+		code = add_datagrams(item, making->workers, err);
+	if (code == 0)
+		code = fill_socket(out, transport, listener, item, heartbeat, making->index, err);
+	if (code < 0)
+		transport->transport.listener_close(listener);
+	return code;
+}
+
+int bound_make(struct bound *out, struct setup *setup, struct listen_set *set, size_t index, size_t workers,
+               struct error *err)
+{
+	const struct settings *settings = setup->settings;
+	struct making making = { .setup = setup, .old = set, .index = index, .workers = workers };
+	struct bound made = { 0 };
+	int code = sockets_alloc(&made, settings->listen_count, err);
+	while (code == 0 && made.count < settings->listen_count) {
+		code = make_one(&making, &settings->listen[made.count], &made.sockets[made.count], err);
+		made.count += code == 0 ? 1 : 0;
+	}
+	if (code < 0) {
+		bound_close(&made);
+		listen_free(&making.next);
+		return code;
+	}
+	listen_free(set);
+	*set = making.next;
+	*out = made;
+	return 0;
+}
+
+int bound_adopt(struct bound *out, struct setup *setup, const struct listen_set *set, size_t index, struct error *err)
+{
+	struct bound made = { 0 };
+	int code = sockets_alloc(&made, set->count, err);
+	while (code == 0 && made.count < set->count) {
+		const struct listen_item *item = &set->items[made.count];
+		struct plugin *transport;
+		struct xfer_listener *listener;
+		code = item_plugin(setup, item->transport, &transport, err);
+		if (code == 0)
+			code = adopt_listener(transport, item, &listener, err);
+		if (code < 0)
+			break;
+		bool heartbeat = has_datagrams(setup, transport);
+		code = fill_socket(&made.sockets[made.count], transport, listener, item, heartbeat, index, err);
+		if (code < 0)
+			transport->transport.listener_close(listener);
+		made.count += code == 0 ? 1 : 0;
+	}
+	if (code < 0) {
+		bound_close(&made);
+		return code;
+	}
+	*out = made;
+	return 0;
+}
+
+int bound_check(struct setup *setup, struct error *err)
+{
+	const struct settings *settings = setup->settings;
+	for (size_t at = 0; at < settings->listen_count; at++) {
+		struct plugin *transport;
+		char host[ADDRESS_HOST_MAX];
+		unsigned port;
+		int code = item_plugin(setup, settings->listen[at].transport, &transport, err);
+		if (code == 0 && (transport->about.capabilities & XFER_CAP_INET) != 0)
+			code = address_split(settings->listen[at].address, host, &port, err);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+void bound_close(struct bound *bound)
+{
+	for (size_t at = 0; at < bound->count; at++) {
+		struct server_socket *socket = &bound->sockets[at];
+		socket->transport->transport.listener_close(socket->listener);
+		if (socket->datagram_fd >= 0)
+			close(socket->datagram_fd);
+	}
+	bound_free(bound);
+}
+
+void bound_free(struct bound *bound)
+{
+	free(bound->sockets);
+	*bound = (struct bound){ 0 };
+}

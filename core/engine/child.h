@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A worker process as its supervisor sees it. */
+#ifndef XFER_ENGINE_CHILD_H
+#define XFER_ENGINE_CHILD_H
+
+#include "base/error.h"
+#include "base/list.h"
+#include "config/settings.h"
+#include "engine/control.h"
+#include "engine/listen.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum child_state {
+	CHILD_STARTING, /* is told its sockets, loads, reports */
+	CHILD_READY,    /* waits for GO */
+	CHILD_RUNNING,
+	CHILD_DRAINING, /* no longer part of a generation */
+	CHILD_KILLED    /* nor this one; only its end is awaited */
+};
+
+struct generation;
+
+struct child {
+	struct list node;
+	struct generation *generation; /* borrowed; NULL once it draws to its end */
+	unsigned index;
+	enum control_role role;
+	enum child_state state;
+	pid_t pid;
+	bool reaped;
+	int control;                      /* owned, non-blocking; -1 once it is at its end */
+	unsigned workers;                 /* of its generation */
+	const struct listen_set *handing; /* borrowed while STARTING */
+	size_t told;                      /* messages: START and then those of `handing` */
+	size_t tell;                      /* how many there are in all */
+	uint64_t started;                 /* ns */
+	uint64_t deadline;                /* ns: ready or gone by then; CLOCK_NEVER */
+	struct error err;                 /* what it reported before it ended */
+};
+
+/*
+ * Forks and executes this program as worker `index`; `source` is passed on as arguments. `handing` (borrowed until the
+ * child is ready) is told in child_feed(). NULL: no sockets.
+ */
+int child_spawn(struct child **out, const struct settings_source *source, enum control_role role, unsigned index,
+                unsigned workers, const struct listen_set *handing, struct error *err);
+/* Tells as much as the child takes in: call it again when the control socket is writable, while child_hungry(). */
+void child_feed(struct child *child);
+bool child_hungry(const struct child *child);
+/* GO or DRAIN. A child that does not hear it is about to be reaped, so there is nothing to report. */
+void child_tell(struct child *child, enum control_type type);
+/* SIGKILL. It keeps its place and its state until it is reaped. */
+void child_end(struct child *child);
+/* SIGKILL, and it is out of its generation at once. */
+void child_kill(struct child *child);
+void child_close(struct child *child); /* the control socket */
+/* After waitpid(); the child is in no list any more. */
+void child_free(struct child *child);
+/* "killed by signal 9 (Killed)" or "ended with status 1", of what waitpid() gave. */
+void child_describe(char *out, size_t size, int status);
+
+#endif

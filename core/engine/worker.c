@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From START to DRAIN: what a worker process does around server_run(). */
+#include "engine/worker.h"
+
+#include "base/log.h"
+#include "engine/bound.h"
+#include "engine/control.h"
+#include "engine/listen.h"
+#include "engine/server.h"
+#include "engine/setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct worker {
+	unsigned index;
+	enum control_role role;
+	unsigned workers;
+	struct settings *settings; /* owned, as all below */
+	struct log *log;
+	struct setup *setup;
+	struct listen_set handed; /* by the supervisor; of a maker: all that is to be told */
+	struct bound bound;
+};
+
+/* Without its supervisor a worker has no business: whatever it does, it ends here. */
+static _Noreturn void end_orphaned(void)
+{
+	_exit(EXIT_FAILURE);
+}
+
+/* Waits for a message without descriptors of one of our next steps. */
+static int await(enum control_type *type)
+{
+	struct control_message message;
+	int fds[CONTROL_FDS_MAX];
+	size_t count = 0;
+	int code = control_receive(CONTROL_FD, &message, fds, &count, 0);
+	if (code < 0)
+		return code;
+	if (count > 0)
+		return -EBADMSG;
+	*type = (enum control_type)message.type;
+	return 0;
+}
+
+static int receive_start(struct worker *worker)
+{
+	struct control_message message;
+	int fds[CONTROL_FDS_MAX];
+	size_t count;
+	int code = control_receive(CONTROL_FD, &message, fds, &count, 0);
+	if (code < 0)
+		return code;
+	if (message.type != CONTROL_START || message.workers > LISTEN_WORKERS_MAX)
+		return -EBADMSG;
+	worker->role = (enum control_role)message.role;
+	worker->workers = message.workers;
+	for (uint32_t left = message.sockets; left > 0; left--) {
+		code = control_receive(CONTROL_FD, &message, fds, &count, 0);
+		if (code == 0 && message.type != CONTROL_SOCKET)
+			code = -EBADMSG;
+		if (code == 0)
+			code = listen_take(&worker->handed, &message, fds, count);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+static int make_ready(struct worker *worker, const struct settings_source *source, struct error *err)
+{
+	char ident[32];
+	int code = settings_load(&worker->settings, source, err);
+	if (code < 0)
+		return code;
+	snprintf(ident, sizeof ident, "xferd/%u", worker->index);
+	code = log_create(&worker->log, ident, STDERR_FILENO, worker->settings->log_level,
+	                  worker->settings->log_format);
+	if (code < 0)
+		return error_system(err, code, FAULT_LOCAL, "cannot open the log");
+	code = setup_create(&worker->setup, worker->settings, NULL, worker->log, err);
+	if (code < 0)
+		return code;
+	switch (worker->role) {
+	case CONTROL_MAKE:
+		return bound_make(&worker->bound, worker->setup, &worker->handed, worker->index, worker->workers, err);
+	case CONTROL_ADOPT: return bound_adopt(&worker->bound, worker->setup, &worker->handed, worker->index, err);
+	case CONTROL_CHECK: return bound_check(worker->setup, err);
+	}
+	return error_set(err, -EINVAL, FAULT_LOCAL, "the supervisor asked for something unknown");
+}
+
+/* Tells the supervisor that we are ready, with our sockets when we made them; then our copies are no longer needed. */
+static int report(struct worker *worker)
+{
+	size_t count = worker->role == CONTROL_MAKE ? listen_messages(&worker->handed, CONTROL_MAKE, 0) : 0;
+	for (size_t at = 0; at < count; at++) {
+		struct control_message message;
+		int fds[CONTROL_FDS_MAX];
+		size_t fd_count;
+		listen_message(&worker->handed, CONTROL_MAKE, 0, at, &message, fds, &fd_count);
+		int code = control_send(CONTROL_FD, &message, fds, fd_count);
+		if (code < 0)
+			return code;
+	}
+	listen_free(&worker->handed);
+	struct control_message ready = { .type = CONTROL_READY };
+	snprintf(ready.name, sizeof ready.name, "%s", worker->setup->liveness->about.name);
+	return control_send(CONTROL_FD, &ready, NULL, 0);
+}
+
+/* Called in the loop when the supervisor said something: only DRAIN may come now. */
+static bool on_control(void *context)
+{
+	(void)context;
+	struct control_message message;
+	int fds[CONTROL_FDS_MAX];
+	size_t count;
+	int code = control_receive(CONTROL_FD, &message, fds, &count, MSG_DONTWAIT);
+	if (code == -EAGAIN)
+		return true;
+	if (code < 0)
+		end_orphaned();
+	return message.type != CONTROL_DRAIN;
+}
+
+static int serve(struct worker *worker)
+{
+	enum control_type next;
+	if (await(&next) < 0)
+		end_orphaned();
+	if (next != CONTROL_GO) {
+		bound_close(&worker->bound);
+		return EXIT_SUCCESS;
+	}
+	struct server_params params = {
+		.setup = worker->setup,
+		.sockets = worker->bound.sockets,
+		.socket_count = worker->bound.count,
+		.worker = worker->index,
+		.control_fd = CONTROL_FD,
+		.on_control = on_control,
+		.context = worker,
+		.log = worker->log,
+	};
+	struct error err = { 0 };
+	int code = server_run(&params, &err);
+	bound_free(&worker->bound);
+	if (code < 0)
+		log_say(worker->log, LOG_LEVEL_ERROR, "%s", err.text);
+	return code < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void worker_free(struct worker *worker)
+{
+	listen_free(&worker->handed);
+	setup_destroy(worker->setup);
+	settings_free(worker->settings);
+	log_destroy(worker->log);
+}
+
+int worker_main(unsigned index, const struct settings_source *source)
+{
+	struct worker worker = { .index = index };
+	struct error err = { 0 };
+	if (fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 || index >= LISTEN_WORKERS_MAX) {
+		fprintf(stderr,
+		        "xferd: --worker is what the supervisor starts its workers with, and for nothing else\n");
+		return FAULT_USAGE;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	/* Not "exe", which is the name of what the supervisor executed. */
+	prctl(PR_SET_NAME, "xferd-worker");
+	/* No word from the supervisor is a supervisor that is gone. */
+	if (receive_start(&worker) < 0)
+		end_orphaned();
+	int status = EXIT_FAILURE;
+	if (make_ready(&worker, source, &err) < 0)
+		control_send_error(CONTROL_FD, &err);
+	else if (report(&worker) < 0)
+		end_orphaned();
+	else
+		status = worker.role == CONTROL_CHECK ? EXIT_SUCCESS : serve(&worker);
+	worker_free(&worker);
+	return status;
+}
