@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The storage stage of dir jobs. */
+#include "pipeline/stage.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A hidden name beside `path`. */
+static int hidden_beside(const char *path, char *out, size_t size)
+{
+	char name[STORE_HIDDEN_NAME_MAX];
+	const char *slash = strrchr(path, '/');
+	int folder = slash != NULL ? (int)(slash - path) + 1 : 0;
+	int code = store_hidden_name(name);
+
+	if (code < 0)
+		return code;
+	if (snprintf(out, size, "%.*s%s", folder, path, name) >= (int)size)
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+/* Made under a hidden name and renamed over what is there, so that the name is never missing. */
+static int symlink_replace(const struct dir_piece *piece, struct store_parent *near)
+{
+	char hidden[PATH_MAX];
+	int code = hidden_beside(piece->path, hidden, sizeof(hidden));
+
+	if (code == 0)
+		code = store_symlink_via(near, piece->root, hidden, piece->target);
+	if (code < 0)
+		return code;
+	code = store_set_meta_via(near, piece->root, hidden, true, &piece->meta);
+	if (code == 0)
+		code = store_rename_via(near, piece->root, hidden, piece->path, false);
+	if (code < 0)
+		(void)store_remove_via(near, piece->root, hidden);
+	return code;
+}
+
+static int dir_symlink(const struct dir_piece *piece, struct store_parent *near)
+{
+	int code = store_symlink_via(near, piece->root, piece->path, piece->target);
+
+	if (code == -EEXIST && !piece->no_replace)
+		return symlink_replace(piece, near);
+	return code < 0 ? code : store_set_meta_via(near, piece->root, piece->path, true, &piece->meta);
+}
+
+static int dir_sync(const struct dir_piece *piece, struct job *job)
+{
+	job_stage(job, XFER_STAGE_SYNC);
+	int code = store_sync_tree(piece->root);
+	if (code == 0 && piece->path != NULL)
+		code = store_sync_parent(piece->root, piece->path);
+	job_stage(job, XFER_STAGE_WRITE);
+	return code;
+}
+
+static int dir_piece(const struct dir_piece *piece, struct store_parent *near, struct job *job)
+{
+	switch (piece->op) {
+	case DIR_MAKE: return store_make_dir_via(near, piece->root, piece->path);
+	case DIR_META: return store_set_meta_via(near, piece->root, piece->path, false, &piece->meta);
+	case DIR_SYMLINK: return dir_symlink(piece, near);
+	case DIR_RENAME:
+		return store_rename_via(near, piece->root, piece->path, piece->target, piece->no_replace);
+	case DIR_REMOVE: return store_remove_via(near, piece->root, piece->path);
+	case DIR_SYNC: return dir_sync(piece, job);
+	}
+	return -EINVAL;
+}
+
+uint64_t dir_stage_storage(struct dir_job *job)
+{
+	struct store_parent near;
+
+	store_parent_init(&near);
+	for (size_t i = 0; i < job->count; i++)
+		job->pieces[i].code = dir_piece(&job->pieces[i], &near, &job->job);
+	store_parent_drop(&near);
+	return 0;
+}

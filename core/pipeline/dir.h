@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The dir job: everything of a tree that is no file content. */
+#ifndef XFER_PIPELINE_DIR_H
+#define XFER_PIPELINE_DIR_H
+
+#include "pipeline/job.h"
+#include "store/store.h"
+
+enum dir_op {
+	DIR_MAKE,     /* mkdir, existing is fine */
+	DIR_META,     /* mode and times of a finished directory */
+	DIR_SYMLINK,  /* path -> target with meta's times; replaces an existing non-directory (unless no_replace) */
+	DIR_RENAME,   /* path -> target (no_replace) */
+	DIR_REMOVE,   /* a whole tree */
+	DIR_SYNC      /* syncfs of the root's file system, fsync of the parent of path (which may be NULL) */
+};
+struct dir_piece {
+	enum dir_op op;
+	struct store_root *root;
+	const char *path;
+	const char *target; /* DIR_SYMLINK, DIR_RENAME */
+	struct store_meta meta;
+	bool no_replace;
+	void *user; /* the engine's */
+	int code;   /* result: 0 or the store's -errno */
+};
+enum { DIR_PIECES_MAX = 64 };
+/* Pieces are done in order; a failure does not stop the next. */
+struct dir_job {
+	struct job job;
+	size_t count;
+	struct dir_piece pieces[DIR_PIECES_MAX];
+};
+
+#endif

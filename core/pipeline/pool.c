@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The thread pool. A thread that works looks at the queue before it rests, so only resting ones are ever woken. */
+#include "pipeline/pool.h"
+
+#include "pipeline/stage.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { THREAD_STACK = 1024 * 1024 }; /* bytes of address space; the stages and the plug-ins stay far below */
+
+struct pool_thread {
+	pthread_t id;
+	struct pool *pool;
+	unsigned number;
+};
+
+struct pool {
+	struct pool_settings settings;
+	pthread_mutex_t lock; /* guards all that follows */
+	pthread_cond_t wake;
+	struct job *head;     /* the queue, linked by next; NULL when empty */
+	struct job *tail;
+	size_t queued;
+	unsigned resting;     /* threads that wait for `wake` */
+	unsigned called;      /* of them, those that were signalled and did not yet get the lock */
+	bool stop;
+	unsigned started;
+	struct pool_thread threads[];
+};
+
+static struct job *queue_pop(struct pool *pool)
+{
+	struct job *job = pool->head;
+
+	pool->head = job->next;
+	job->next = NULL;
+	pool->queued--;
+	return job;
+}
+
+/* Takes the first job and those behind it that go along, leaving their share to threads that rest. */
+static size_t queue_take(struct pool *pool, struct job **jobs)
+{
+	size_t most = 1 + (pool->queued - 1) / (pool->resting + 1);
+	size_t count = 0;
+
+	if (most > pool->settings.gather)
+		most = pool->settings.gather;
+	jobs[count++] = queue_pop(pool);
+	while (count < most && pool->head != NULL && pool->settings.together(jobs[0], pool->head))
+		jobs[count++] = queue_pop(pool);
+	return count;
+}
+
+static void *pool_main(void *argument)
+{
+	struct pool_thread *thread = argument;
+	struct pool *pool = thread->pool;
+	struct job *jobs[STAGE_JOBS_MAX];
+
+	pthread_mutex_lock(&pool->lock);
+	for (;;) {
+		while (pool->head == NULL && !pool->stop) {
+			pool->resting++;
+			pthread_cond_wait(&pool->wake, &pool->lock);
+			pool->resting--;
+			if (pool->called > 0)
+				pool->called--;
+		}
+		if (pool->head == NULL)
+			break;
+		size_t count = queue_take(pool, jobs);
+		pthread_mutex_unlock(&pool->lock);
+		pool->settings.run(pool->settings.context, thread->number, jobs, count);
+		pthread_mutex_lock(&pool->lock);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return NULL;
+}
+
+void pool_push(struct pool *pool, struct job *job)
+{
+	bool call;
+
+	job->next = NULL;
+	pthread_mutex_lock(&pool->lock);
+	if (pool->head == NULL)
+		pool->head = job;
+	else
+		pool->tail->next = job;
+	pool->tail = job;
+	pool->queued++;
+	call = pool->resting > pool->called;
+	if (call)
+		pool->called++;
+	pthread_mutex_unlock(&pool->lock);
+	if (call)
+		pthread_cond_signal(&pool->wake);
+}
+
+/* Signals belong to the loop's thread: a new thread inherits the mask that it is made under. */
+static int thread_start(struct pool_thread *thread, const pthread_attr_t *attr)
+{
+	char name[16]; /* the kernel's limit */
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int code = -pthread_create(&thread->id, attr, pool_main, thread);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (code < 0)
+		return code;
+	snprintf(name, sizeof(name), "%.9s-%u", thread->pool->settings.name, thread->number % 1000);
+	pthread_setname_np(thread->id, name);
+	return 0;
+}
+
+static int threads_start(struct pool *pool)
+{
+	pthread_attr_t attr;
+	int code = -pthread_attr_init(&attr);
+
+	if (code < 0)
+		return code;
+	code = -pthread_attr_setstacksize(&attr, THREAD_STACK);
+	while (code == 0 && pool->started < pool->settings.threads) {
+		struct pool_thread *thread = &pool->threads[pool->started];
+
+		thread->pool = pool;
+		thread->number = pool->started;
+		code = thread_start(thread, &attr);
+		if (code == 0)
+			pool->started++;
+	}
+	pthread_attr_destroy(&attr);
+	return code;
+}
+
+int pool_create(struct pool **out, const struct pool_settings *settings, struct error *err)
+{
+	if (settings->threads == 0 || settings->gather == 0 || settings->gather > STAGE_JOBS_MAX)
+		return error_set(err, -EINVAL, FAULT_USAGE, "the %s pool cannot have %u threads", settings->name,
+		                 settings->threads);
+
+	struct pool *pool = calloc(1, sizeof(*pool) + settings->threads * sizeof(pool->threads[0]));
+	if (pool == NULL)
+		return error_system(err, -ENOMEM, FAULT_LOCAL, "cannot make the %s pool", settings->name);
+	pool->settings = *settings;
+	int code = -pthread_mutex_init(&pool->lock, NULL);
+	if (code < 0) {
+		free(pool);
+		return error_system(err, code, FAULT_LOCAL, "cannot make the %s pool", settings->name);
+	}
+	code = -pthread_cond_init(&pool->wake, NULL);
+	if (code < 0) {
+		pthread_mutex_destroy(&pool->lock);
+		free(pool);
+		return error_system(err, code, FAULT_LOCAL, "cannot make the %s pool", settings->name);
+	}
+	code = threads_start(pool);
+	if (code < 0) {
+		error_system(err, code, FAULT_LOCAL, "cannot start thread %u of %u of the %s pool", pool->started + 1,
+		             settings->threads, settings->name);
+		pool_destroy(pool);
+		return code;
+	}
+	*out = pool;
+	return 0;
+}
+
+void pool_join(struct pool *pool)
+{
+	if (pool == NULL)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	pool->stop = true;
+	pthread_mutex_unlock(&pool->lock);
+	pthread_cond_broadcast(&pool->wake);
+	for (unsigned i = 0; i < pool->started; i++)
+		pthread_join(pool->threads[i].id, NULL);
+	pool->started = 0;
+}
+
+void pool_destroy(struct pool *pool)
+{
+	if (pool == NULL)
+		return;
+	pool_join(pool);
+	pthread_cond_destroy(&pool->wake);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}

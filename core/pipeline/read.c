@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The storage stage of a read job. Chunks are read to where they will be sent from: one frame behind the other, each
+ * with room in front of it for what the hash stage adds.
+ *
+ *   | room | draft | payload | HOLE | draft | payload | draft | payload ... | room for ENDS |
+ *          ^ out_offset      the first payload begins at a page
+ */
+#include "pipeline/read_file.h"
+#include "pipeline/stage.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	PAGE = 4096,
+	/*
+	 * Payload of one job. Large enough that waking threads costs nothing beside it, small enough that it is still in
+	 * the second-level cache when it is hashed and sent, and that one file keeps all threads busy.
+	 */
+	JOB_PAYLOAD = 1024 * 1024,
+	END_ITEM_MAX = 64 + READ_END_TEXT_MAX /* bytes of an ENDS item without a digest */
+};
+
+size_t read_job_payload(const struct suite *suite)
+{
+	return suite->limits.chunk_size > JOB_PAYLOAD ? suite->limits.chunk_size : JOB_PAYLOAD;
+}
+
+size_t read_ends_room(const struct suite *suite, size_t count)
+{
+	return FRAME_HEADER + count * (END_ITEM_MAX + (size_t)suite->limits.digest_size) + suite->limits.digest_size;
+}
+
+size_t read_job_buffer_size(const struct suite *suite)
+{
+	/* Full chunks, and in each piece a short one and a hole; holes between chunks end the job early if need be. */
+	size_t frames = read_job_payload(suite) / suite->limits.chunk_size + READ_PIECES_MAX;
+	size_t room = frames * frame_chunk_overhead(&suite->limits) + (size_t)READ_PIECES_MAX * READ_HOLE_FRAME;
+	size_t size = PAGE + read_job_payload(suite) + room + read_ends_room(suite, READ_PIECES_MAX);
+
+	return (size + PAGE - 1) / PAGE * PAGE;
+}
+
+/* Where the frames of a job are being laid out. */
+struct layout {
+	struct read_job *job;
+	uint8_t *base;
+	size_t at;        /* the next frame begins here */
+	size_t limit;     /* frames end here */
+	uint64_t payload; /* bytes so far, of all pieces */
+	bool full;        /* a chunk did not fit: this job is done */
+	struct store_parent near;
+};
+
+/* Reads one chunk. False: the file failed, or the layout is full. */
+static bool read_chunk(struct layout *layout, struct read_piece *piece, const struct read_view *view, uint64_t index,
+                       uint8_t flags)
+{
+	const struct suite *suite = layout->job->job.suite;
+	size_t overhead = frame_chunk_overhead(&suite->limits);
+	uint64_t offset = index * suite->limits.chunk_size;
+	uint32_t len = suite->limits.chunk_size;
+
+	if (len > view->size - offset)
+		len = (uint32_t)(view->size - offset);
+	if (len > layout->job->payload_max - layout->payload || overhead + len > layout->limit - layout->at) {
+		layout->full = true;
+		return false;
+	}
+
+	uint8_t *frame = layout->base + layout->at;
+	ssize_t got = store_read(view->fd, frame + overhead, len, offset);
+	if (got < (ssize_t)len) {
+		enum status status = got < 0 ? stage_status((int)got) : STATUS_CHANGED;
+
+		read_file_fail(piece->file, piece, status, got < 0 ? (int)got : 0);
+		return false;
+	}
+	struct read_draft draft = { .type = FRAME_CHUNK, .flags = flags, .length = len, .index = index };
+	memcpy(frame, &draft, sizeof(draft));
+	layout->at += overhead + len;
+	layout->payload += len;
+	piece->chunks++;
+	piece->bytes += len;
+	return true;
+}
+
+static bool put_hole(struct layout *layout, struct read_piece *piece, uint64_t first, uint64_t count)
+{
+	if (READ_HOLE_FRAME > layout->limit - layout->at) {
+		layout->full = true;
+		return false;
+	}
+	/* A view of the buffer: it has room, so nothing is allocated, and writing cannot fail. */
+	struct buf frame = { .data = layout->base + layout->at, .cap = READ_HOLE_FRAME };
+	if (message_hole_write(&frame, piece->request, first, count) < 0) {
+		read_file_fail(piece->file, piece, STATUS_FAILED, -EINVAL);
+		return false;
+	}
+	layout->at += frame.len;
+	piece->chunks += count;
+	return true;
+}
+
+/* What is known of holes around a place of a sparse file. */
+struct extent {
+	uint64_t end; /* of the run; 0 = nothing known yet */
+	bool data;
+};
+
+/*
+ * What chunk `index` is made of: *holes = how many full chunks from there on are nothing but a hole, else *flags says
+ * whether it has holes in it. -errno.
+ */
+static int chunk_extent(const struct read_view *view, struct extent *extent, uint64_t chunk_size, uint64_t index,
+                        uint64_t *holes, uint8_t *flags)
+{
+	uint64_t begin = index * chunk_size;
+	uint64_t end = chunk_size < view->size - begin ? begin + chunk_size : view->size;
+
+	*holes = 0;
+	*flags = 0;
+	if (extent->end <= begin) {
+		int code = store_extent(view->fd, begin, view->size, &extent->data, &extent->end);
+		if (code < 0)
+			return code;
+	}
+	if (!extent->data)
+		*holes = (extent->end - begin) / chunk_size;
+	if (*holes == 0 && (!extent->data || extent->end < end))
+		*flags = FRAME_CHUNK_SPARSE;
+	return 0;
+}
+
+/* Reads chunks from the piece's first up to `stop`, holes included; ends early when full or when the file failed. */
+static void read_sparse(struct layout *layout, struct read_piece *piece, const struct read_view *view, uint64_t stop)
+{
+	uint64_t chunk_size = layout->job->job.suite->limits.chunk_size;
+	struct extent extent = { 0 };
+
+	for (uint64_t index = piece->first; index < stop && piece->status == STATUS_OK;) {
+		uint64_t holes;
+		uint8_t flags;
+		int code = chunk_extent(view, &extent, chunk_size, index, &holes, &flags);
+
+		if (code < 0) {
+			read_file_fail(piece->file, piece, stage_status(code), code);
+			return;
+		}
+		if (holes > stop - index)
+			holes = stop - index;
+		if (holes > 0 ? !put_hole(layout, piece, index, holes) : !read_chunk(layout, piece, view, index, flags))
+			return;
+		index += holes > 0 ? holes : 1;
+	}
+}
+
+static void read_piece(struct layout *layout, struct read_piece *piece)
+{
+	struct read_file *file = piece->file;
+	struct read_view view;
+	size_t begin = layout->at;
+
+	if (!read_file_enter(file, &layout->near, piece, &view))
+		return;
+	uint64_t stop = view.total;
+	if (piece->first >= stop)
+		stop = piece->first;
+	else if (piece->count < stop - piece->first)
+		stop = piece->first + piece->count;
+
+	if (view.sparse)
+		read_sparse(layout, piece, &view, stop);
+	else
+		for (uint64_t index = piece->first; index < stop; index++)
+			if (!read_chunk(layout, piece, &view, index, 0))
+				break;
+	/* After reading, so that whatever was read belongs to the file as it was when it was opened. */
+	if (piece->status == STATUS_OK && !read_file_same(file, view.fd))
+		read_file_fail(file, piece, STATUS_CHANGED, 0);
+	if (piece->status != STATUS_OK) {
+		layout->at = begin;
+		layout->payload -= piece->bytes;
+		piece->chunks = 0;
+		piece->bytes = 0;
+	} else if (piece->end && piece->first + piece->chunks == stop) {
+		piece->ended = true;
+	}
+	read_file_leave(file, piece->ended);
+}
+
+uint64_t read_stage_storage(struct read_job *job)
+{
+	const struct suite *suite = job->job.suite;
+	struct layout layout = {
+		.job = job,
+		.base = job->buffer->data,
+		.at = PAGE - frame_chunk_overhead(&suite->limits),
+		.limit = job->buffer->size - read_ends_room(suite, job->count),
+	};
+
+	store_parent_init(&layout.near);
+	job->code = 0;
+	job->out_offset = layout.at;
+	for (size_t i = 0; i < job->count; i++) {
+		struct read_piece *piece = &job->pieces[i];
+
+		piece->chunks = 0;
+		piece->bytes = 0;
+		piece->total = 0;
+		piece->ended = false;
+		piece->status = STATUS_OK;
+		piece->code = 0;
+		if (piece->cancelled)
+			read_file_fail(piece->file, piece, STATUS_CANCELLED, 0);
+		else if (!layout.full)
+			read_piece(&layout, piece);
+	}
+	store_parent_drop(&layout.near);
+	job->out_len = layout.at - job->out_offset;
+	return layout.payload;
+}

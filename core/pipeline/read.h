@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The read job: pieces of files become frames, ready to be sent. */
+#ifndef XFER_PIPELINE_READ_H
+#define XFER_PIPELINE_READ_H
+
+#include "pipeline/job.h"
+#include "pipeline/lend.h"
+#include "store/store.h"
+#include "wire/message.h"
+
+/* A file being read for one request. Made in the loop without I/O; opened by its first piece; has a lock of its own. */
+struct read_file;
+/*
+ * size: what the requester believes; a file of another size ends with STATUS_CHANGED before its first chunk.
+ * path is copied; the root is kept by a reference.
+ */
+int read_file_create(struct read_file **out, struct store_root *root, const char *path, uint64_t size,
+                     const struct suite *suite);
+/* No piece of it is under way; closes the descriptor. NULL is allowed. */
+void read_file_destroy(struct read_file *file);
+
+/*
+ * Pieces of one file may be under way in several jobs at a time, in any order, each for other chunks. The one with
+ * `end` comes when all others are back: the file digest is made in it.
+ */
+struct read_piece {
+	struct read_file *file;
+	uint32_t request;
+	uint64_t first;  /* chunk */
+	uint64_t count;  /* at most so many chunks; fewer where the payload, the buffer or the file ends */
+	bool end;        /* when this piece reached the end of what was asked, end the request in this job */
+	bool part;       /* no file digest is wanted: not the whole file was asked for */
+	bool cancelled;  /* read nothing, end the request with STATUS_CANCELLED */
+	uint64_t chunks_before; /* sent by earlier pieces of this request, for the ENDS item */
+	/* Results. */
+	uint64_t chunks; /* sent by this piece, holes counted */
+	uint64_t bytes;  /* payload bytes put into the buffer */
+	uint64_t total;  /* chunks of the whole file, known after its first piece */
+	bool ended;      /* an ENDS item stands in the buffer: end was reached, or the file failed */
+	/*
+	 * STATUS_OK, or why the file failed. A piece of a file that failed in another one is empty: it has the status of
+	 * that, and ended is false, since the ENDS item stands in the other's buffer.
+	 */
+	enum status status;
+	int code;        /* 0, or the -errno behind the status */
+};
+
+enum { READ_PIECES_MAX = 64 };
+struct read_job {
+	struct job job;
+	struct lent *buffer;   /* held by the loop; read_job_buffer_size() bytes */
+	uint64_t payload_max;  /* at most so many payload bytes in all pieces together: the credit */
+	size_t count;
+	struct read_piece pieces[READ_PIECES_MAX];
+	/* Results: the frames, ready to be sent. */
+	size_t out_offset;
+	size_t out_len;
+	int code; /* 0, or what the integrity plug-in failed with: nothing can be sent, not even that, and all files failed */
+};
+size_t read_job_buffer_size(const struct suite *suite);
+/* Payload bytes that one job carries at most. */
+size_t read_job_payload(const struct suite *suite);
+
+#endif

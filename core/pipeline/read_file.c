@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The file behind read pieces: opened once, shared by the jobs that read from it, watched for changes. */
+#include "pipeline/read_file.h"
+
+#include "pipeline/stage.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int read_file_create(struct read_file **out, struct store_root *root, const char *path, uint64_t size,
+                     const struct suite *suite)
+{
+	size_t len = strlen(path) + 1;
+	struct read_file *file = calloc(1, sizeof(*file) + len);
+
+	if (file == NULL)
+		return -ENOMEM;
+	int code = -pthread_mutex_init(&file->lock, NULL);
+	if (code < 0) {
+		free(file);
+		return code;
+	}
+	file->path = memcpy(file + 1, path, len);
+	file->root = store_root_ref(root);
+	file->suite = suite;
+	file->believed = size;
+	file->fd = -1;
+	*out = file;
+	return 0;
+}
+
+void read_file_destroy(struct read_file *file)
+{
+	if (file == NULL)
+		return;
+	if (file->fd >= 0)
+		close(file->fd);
+	tally_destroy(file->tally);
+	store_root_unref(file->root);
+	pthread_mutex_destroy(&file->lock);
+	free(file);
+}
+
+/* With the lock held. */
+static void fail_locked(struct read_file *file, struct read_piece *piece, enum status status, int code)
+{
+	piece->ended = file->status == STATUS_OK;
+	if (file->status == STATUS_OK) {
+		file->status = status;
+		file->code = code;
+	}
+	piece->status = file->status;
+	piece->code = file->code;
+}
+
+void read_file_fail(struct read_file *file, struct read_piece *piece, enum status status, int code)
+{
+	pthread_mutex_lock(&file->lock);
+	fail_locked(file, piece, status, code);
+	pthread_mutex_unlock(&file->lock);
+}
+
+static uint64_t file_chunks(const struct read_file *file)
+{
+	uint64_t size = (uint64_t)file->st.st_size;
+	uint64_t chunk = file->suite->limits.chunk_size;
+
+	return size / chunk + (size % chunk != 0);
+}
+
+/* With the lock held and no descriptor. */
+static bool open_locked(struct read_file *file, struct store_parent *near, struct read_piece *piece)
+{
+	struct store_identity identity;
+	struct stat st;
+	int fd;
+	int code = store_open_file_via(near, file->root, file->path, &fd, &st);
+
+	if (code < 0) {
+		fail_locked(file, piece, stage_status(code), code);
+		return false;
+	}
+	store_identity_from(&identity, &st);
+	if (file->known && !store_identity_equal(&identity, &file->identity)) {
+		close(fd);
+		fail_locked(file, piece, STATUS_CHANGED, 0);
+		return false;
+	}
+	if (!file->known) { /* once only: others read these without the lock later */
+		file->st = st;
+		file->identity = identity;
+		file->sparse = (uint64_t)st.st_blocks * 512 < (uint64_t)st.st_size;
+		file->known = true;
+	}
+	if ((uint64_t)st.st_size != file->believed) {
+		close(fd);
+		fail_locked(file, piece, STATUS_CHANGED, 0);
+		return false;
+	}
+	file->fd = fd;
+	return true;
+}
+
+bool read_file_enter(struct read_file *file, struct store_parent *near, struct read_piece *piece,
+                     struct read_view *out)
+{
+	bool entered = false;
+
+	pthread_mutex_lock(&file->lock);
+	if (file->status != STATUS_OK)
+		fail_locked(file, piece, file->status, file->code);
+	else
+		entered = file->fd >= 0 || open_locked(file, near, piece);
+	if (file->known)
+		piece->total = file_chunks(file);
+	if (entered) {
+		file->readers++;
+		*out = (struct read_view){
+			.fd = file->fd,
+			.size = (uint64_t)file->st.st_size,
+			.total = piece->total,
+			.sparse = file->sparse,
+		};
+	}
+	pthread_mutex_unlock(&file->lock);
+	return entered;
+}
+
+void read_file_leave(struct read_file *file, bool last)
+{
+	int fd = -1;
+
+	pthread_mutex_lock(&file->lock);
+	file->readers--;
+	if (last && file->readers == 0) {
+		fd = file->fd;
+		file->fd = -1;
+	}
+	pthread_mutex_unlock(&file->lock);
+	if (fd >= 0)
+		close(fd);
+}
+
+bool read_file_same(struct read_file *file, int fd)
+{
+	struct store_identity now;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	store_identity_from(&now, &st);
+	return store_identity_equal(&now, &file->identity);
+}
+
+int read_file_tally(struct read_file *file, struct tally **out)
+{
+	int code = 0;
+
+	pthread_mutex_lock(&file->lock);
+	if (file->tally == NULL)
+		code = tally_create(&file->tally, file->suite, (uint64_t)file->st.st_size);
+	if (code == 0)
+		*out = file->tally;
+	pthread_mutex_unlock(&file->lock);
+	return code;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The hash stage of read jobs: digests of all their chunks in as few calls as possible, then headers, then the ENDS. */
+#include "pipeline/batch.h"
+#include "pipeline/read_file.h"
+#include "pipeline/stage.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Goes through the frames of a job, which stand in the order of its pieces. */
+struct frames {
+	struct read_job *job;
+	size_t overhead;
+	size_t at;
+	size_t piece;  /* whose frame it is */
+	uint64_t left; /* chunks of that piece that come yet */
+	/* The frame found. */
+	uint8_t *frame;
+	bool hole;
+	uint64_t first, count; /* chunks in it */
+	struct read_draft draft;
+};
+
+static void frames_begin(struct frames *frames, struct read_job *job)
+{
+	*frames = (struct frames){
+		.job = job,
+		.overhead = frame_chunk_overhead(&job->job.suite->limits),
+		.at = job->out_offset,
+		.left = job->count > 0 ? job->pieces[0].chunks : 0,
+	};
+}
+
+static bool frames_next(struct frames *frames)
+{
+	struct read_job *job = frames->job;
+
+	while (frames->piece < job->count && frames->left == 0) {
+		frames->piece++;
+		if (frames->piece < job->count)
+			frames->left = job->pieces[frames->piece].chunks;
+	}
+	if (frames->piece >= job->count)
+		return false;
+
+	frames->frame = job->buffer->data + frames->at;
+	memcpy(&frames->draft, frames->frame, sizeof(frames->draft));
+	frames->hole = frames->draft.type == FRAME_HOLE;
+	if (frames->hole) {
+		/* Our own frame of a moment ago: it reads back. */
+		(void)message_hole_read(frames->frame + FRAME_HEADER, READ_HOLE_FRAME - FRAME_HEADER, &frames->first,
+		                        &frames->count, NULL);
+		frames->at += READ_HOLE_FRAME;
+	} else {
+		frames->first = frames->draft.index;
+		frames->count = 1;
+		frames->at += frames->overhead + frames->draft.length;
+	}
+	frames->left -= frames->count;
+	return true;
+}
+
+/* Digests go to where they will be sent from. */
+static int jobs_digest(struct job *const *jobs, size_t count, struct batch *batch)
+{
+	struct frames frames;
+	int code = 0;
+
+	for (size_t i = 0; i < count && code == 0; i++) {
+		frames_begin(&frames, (struct read_job *)jobs[i]);
+		while (code == 0 && frames_next(&frames)) {
+			if (frames.hole)
+				continue;
+			if (batch->count == BATCH_MAX)
+				code = batch_run(batch);
+			batch_add(batch, frames.frame + frames.overhead, frames.draft.length,
+			          frames.frame + FRAME_HEADER + FRAME_CHUNK_HEAD);
+		}
+	}
+	return code == 0 ? batch_run(batch) : code;
+}
+
+/* Consecutive chunks of a piece on their way into the tally. */
+struct run {
+	struct read_piece *piece;
+	uint64_t first, count;
+	const uint8_t *digests;
+	size_t stride;
+};
+
+static void run_add(struct run *run)
+{
+	struct tally *tally;
+
+	if (run->count == 0)
+		return;
+	int code = read_file_tally(run->piece->file, &tally);
+	if (code == 0)
+		code = tally_add_run(tally, run->first, run->count, run->digests, run->stride);
+	if (code < 0)
+		read_file_fail(run->piece->file, run->piece, STATUS_FAILED, code);
+	run->count = 0;
+}
+
+static void hole_add(struct read_piece *piece, uint64_t first, uint64_t count)
+{
+	struct tally *tally;
+	int code = read_file_tally(piece->file, &tally);
+
+	if (code == 0)
+		code = tally_add_zeroes(tally, first, count);
+	if (code < 0)
+		read_file_fail(piece->file, piece, STATUS_FAILED, code);
+}
+
+/* Makes the drafts of a job frames, and counts their digests. */
+static void job_seal(struct read_job *job)
+{
+	const struct frame_limits *limits = &job->job.suite->limits;
+	struct run run = { .stride = frame_chunk_overhead(limits) + limits->chunk_size };
+	struct frames frames;
+
+	frames_begin(&frames, job);
+	while (frames_next(&frames)) {
+		struct read_piece *piece = &job->pieces[frames.piece];
+		const uint8_t *digest = frames.frame + FRAME_HEADER + FRAME_CHUNK_HEAD;
+		bool whole = !piece->part && limits->digest_size > 0;
+
+		if (!frames.hole)
+			frame_chunk_seal(frames.frame, limits, piece->request, frames.draft.flags, frames.first,
+			                 frames.draft.length, digest);
+		if (run.count > 0 && (frames.hole || run.piece != piece))
+			run_add(&run);
+		if (!whole)
+			continue;
+		if (frames.hole)
+			hole_add(piece, frames.first, frames.count);
+		else if (run.count++ == 0)
+			run = (struct run){ piece, frames.first, 1, digest, run.stride };
+	}
+	run_add(&run);
+}
+
+/* Appends the item that ends the piece's request; `digest` is the file's, NULL where there is none. */
+static void end_put(struct buf *body, const struct suite *suite, const struct read_piece *piece, const uint8_t *digest)
+{
+	const struct read_file *file = piece->file;
+	char text[READ_END_TEXT_MAX + 1];
+	struct end end = {
+		.request = piece->request,
+		.status = piece->status,
+		.chunks = piece->chunks_before + piece->chunks,
+		.digest = digest,
+		.flags = digest != NULL ? END_DIGEST : 0,
+		.text = stage_text(piece->status, piece->code, text, sizeof(text)),
+	};
+
+	end.text_len = strlen(end.text);
+	if (file->known) {
+		end.mode = file->st.st_mode & 07777;
+		end.size = (uint64_t)file->st.st_size;
+		end.mtime = file->st.st_mtim.tv_sec;
+		end.mtime_ns = (uint32_t)file->st.st_mtim.tv_nsec;
+		if (file->sparse)
+			end.flags |= END_SPARSE;
+	}
+	/* There is room for it, and nothing in it that would be refused. */
+	(void)message_end_write(body, suite->limits.digest_size, &end);
+}
+
+static void piece_end(struct buf *body, const struct suite *suite, struct read_piece *piece)
+{
+	uint8_t digest[FRAME_DIGEST_MAX];
+	const uint8_t *given = NULL;
+	struct tally *tally;
+
+	if (piece->status == STATUS_OK && !piece->part && suite->limits.digest_size > 0) {
+		int code = read_file_tally(piece->file, &tally);
+
+		if (code == 0)
+			code = tally_finish(tally, piece->total, digest);
+		if (code < 0)
+			read_file_fail(piece->file, piece, STATUS_FAILED, code);
+		else
+			given = digest;
+	}
+	if (piece->ended)
+		end_put(body, suite, piece, given);
+}
+
+/* Puts one ENDS frame behind the others, for all requests that end in this job. */
+static int job_ends(struct read_job *job)
+{
+	const struct suite *suite = job->job.suite;
+	uint32_t digest_size = suite->limits.digest_size;
+	uint8_t *frame = job->buffer->data + job->out_offset + job->out_len;
+	/* A view of the room that was left for it: nothing is allocated. */
+	struct buf body = {
+		.data = frame + FRAME_HEADER,
+		.cap = read_ends_room(suite, job->count) - FRAME_HEADER - digest_size,
+	};
+
+	for (size_t i = 0; i < job->count; i++)
+		if (job->pieces[i].ended)
+			piece_end(&body, suite, &job->pieces[i]);
+	if (body.len == 0)
+		return 0;
+	if (digest_size > 0) {
+		int code = plugin_digest(suite->integrity, body.data, body.len, body.data + body.len);
+		if (code < 0)
+			return code;
+	}
+	frame_control_seal(frame, FRAME_ENDS, 0, 0, body.len + digest_size);
+	job->out_len += FRAME_HEADER + body.len + digest_size;
+	return 0;
+}
+
+/* The integrity plug-in failed, which none does unless memory is gone. */
+static void job_fail(struct read_job *job, int code)
+{
+	job->code = code;
+	job->out_len = 0;
+	for (size_t i = 0; i < job->count; i++) {
+		struct read_piece *piece = &job->pieces[i];
+
+		read_file_fail(piece->file, piece, STATUS_FAILED, code);
+		piece->chunks = 0;
+		piece->bytes = 0;
+		piece->ended = false;
+	}
+}
+
+uint64_t read_stage_hash(struct job *const *jobs, size_t count)
+{
+	struct batch batch;
+	int code = 0;
+
+	batch_init(&batch, jobs[0]->suite);
+	if (jobs[0]->suite->limits.digest_size > 0)
+		code = jobs_digest(jobs, count, &batch);
+	for (size_t i = 0; i < count; i++) {
+		struct read_job *job = (struct read_job *)jobs[i];
+		int bad = code;
+
+		if (bad == 0) {
+			job_seal(job);
+			bad = job_ends(job);
+		}
+		if (bad < 0)
+			job_fail(job, bad);
+	}
+	return batch.bytes;
+}

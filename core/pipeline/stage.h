@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Private to this floor: what the pools call for each kind of job. A storage stage takes one job, a hash stage takes
+ * several of a kind and suite, so that the integrity plug-in sees many buffers at once. All return the bytes handled.
+ */
+#ifndef XFER_PIPELINE_STAGE_H
+#define XFER_PIPELINE_STAGE_H
+
+#include "pipeline/check.h"
+#include "pipeline/dir.h"
+#include "pipeline/list.h"
+#include "pipeline/read.h"
+#include "pipeline/write.h"
+
+enum { STAGE_JOBS_MAX = 4 };      /* jobs that a hash stage takes at once */
+
+uint64_t read_stage_storage(struct read_job *job);
+uint64_t read_stage_hash(struct job *const *jobs, size_t count);
+uint64_t write_stage_hash(struct job *const *jobs, size_t count);
+uint64_t write_stage_storage(struct write_job *job);
+uint64_t list_stage_storage(struct list_job *job);
+uint64_t list_stage_hash(struct list_job *job);
+uint64_t check_stage_hash(struct check_job *job);
+uint64_t dir_stage_storage(struct dir_job *job);
+
+/* The status that tells a requester of an error of the store's reading side, and a text for it. */
+enum status stage_status(int code);
+const char *stage_text(enum status status, int code, char *out, size_t size);
+/* Compares in a time that does not depend on the bytes. */
+bool stage_digest_equal(const uint8_t *a, const uint8_t *b, size_t len);
+
+#endif
