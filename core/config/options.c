@@ -84,14 +84,21 @@ static bool in_range(const struct xfer_option *option, const char *text, const u
 	return true;
 }
 
+/* The text as an error may repeat it. */
+static const char *shown(const struct xfer_option *option, const char *text)
+{
+	return option->flags & XFER_OPTION_SECRET ? "(secret)" : text;
+}
+
 static int out_of_range(const struct xfer_option *option, const char *text, struct error *err)
 {
 	struct buf range = { 0 };
 	if (option_range(option, &range) < 0 || range.len == 0)
-		error_set(err, -ERANGE, FAULT_USAGE, "%s = %s: the number is too large", option->name, text);
+		error_set(err, -ERANGE, FAULT_USAGE, "%s = %s: the number is too large", option->name,
+		          shown(option, text));
 	else
-		error_set(err, -ERANGE, FAULT_USAGE, "%s = %s: out of range, it is %.*s", option->name, text,
-		          (int)range.len, (const char *)range.data);
+		error_set(err, -ERANGE, FAULT_USAGE, "%s = %s: out of range, it is %.*s", option->name,
+		          shown(option, text), (int)range.len, (const char *)range.data);
 	buf_free(&range);
 	return -ERANGE;
 }
@@ -113,7 +120,7 @@ int option_parse(const struct xfer_option *option, const char *text, union xfer_
 	if (rc == -ERANGE || (rc == 0 && !in_range(option, text, &value)))
 		return out_of_range(option, text, err);
 	if (rc < 0)
-		return error_set(err, rc, FAULT_USAGE, "%s = %s: not %s", option->name, text,
+		return error_set(err, rc, FAULT_USAGE, "%s = %s: not %s", option->name, shown(option, text),
 		                 type_known(option->type) ? TYPES[option->type].expected : "of a known type");
 	*out = value;
 	return 0;
