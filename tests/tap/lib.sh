@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2034
+#
+# What a TAP test of shell stands on. A test begins with
+#
+#   . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+#
+# and ends with `done_testing`. `make check` runs it in the build folder; so does `sh tests/tap/NAME.t` by hand there.
+# It has a folder of its own, $tmp, that goes away with it, as do the processes it gave to `remember`.
+#
+#   is "$got" wanted "name"          run xfer ls URL          start_daemon -c "$tmp/xferd.ini"
+#   like "$text" 'ERE' "name"        is "$status" 4 "name"    xfer get "xfer://$daemon_address/pub/file" ...
+#   check "name" cmp a b             like_file "$err" ...     stop_daemon; is "$daemon_status" 0 "name"
+
+top_srcdir=$(cd "${top_srcdir:-$(dirname "$0")/../..}" && pwd)
+top_builddir=$(cd "${top_builddir:-.}" && pwd)
+xfer=$top_builddir/xfer
+xferd=$top_builddir/xferd
+export top_srcdir top_builddir
+
+# No user's file of this machine changes a test.
+unset XDG_CONFIG_HOME
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/xfer-test.XXXXXX") || exit 99
+HOME=$tmp/home
+export HOME
+mkdir "$HOME"
+out=$tmp/out # of the last `run`
+err=$tmp/err
+
+patience=30 # seconds after which waiting for an event is a failure; never the way to pass
+test_count=0
+test_pids=
+
+# Kills what is left of the remembered processes, then the folder. A stopped process dies of SIGKILL too.
+clean_up() {
+	for pid in $test_pids; do
+		kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+	done
+	chmod -R u+rwx "$tmp" 2>/dev/null
+	rm -rf "$tmp"
+}
+trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# ---- results ---------------------------------------------------------------------------------------------------------
+
+diag() {
+	printf '%s\n' "$*" | sed 's/^/# /'
+}
+
+# A file into the test's log, its end where it is long.
+diag_file() {
+	diag "$1:"
+	tail -n 50 "$1" | sed 's/^/#   /'
+}
+
+ok() {
+	test_count=$((test_count + 1))
+	echo "ok $test_count - $*"
+}
+
+# not_ok NAME [WHY]
+not_ok() {
+	test_count=$((test_count + 1))
+	echo "not ok $test_count - $1"
+	[ $# -lt 2 ] || diag "$2"
+}
+
+# skip NAME WHY: one check that this machine cannot make.
+skip() {
+	test_count=$((test_count + 1))
+	echo "ok $test_count - $1 # SKIP $2"
+}
+
+# skip_all WHY: nothing was tested.
+skip_all() {
+	echo "1..0 # SKIP $*"
+	exit 0
+}
+
+done_testing() {
+	echo "1..$test_count"
+	exit 0
+}
+
+bail_out() {
+	echo "Bail out! $*"
+	exit 99
+}
+
+# is GOT WANTED NAME
+is() {
+	if [ "$1" = "$2" ]; then
+		ok "$3"
+	else
+		not_ok "$3" "got:    $1
+wanted: $2"
+	fi
+}
+
+# like TEXT ERE NAME
+like() {
+	if printf '%s\n' "$1" | grep -Eq -e "$2"; then
+		ok "$3"
+	else
+		not_ok "$3" "got:    $1
+wanted: $2"
+	fi
+}
+
+# unlike TEXT ERE NAME
+unlike() {
+	if printf '%s\n' "$1" | grep -Eq -e "$2"; then
+		not_ok "$3" "got:      $1
+unwanted: $2"
+	else
+		ok "$3"
+	fi
+}
+
+# like_file FILE ERE NAME
+like_file() {
+	if grep -Eq -e "$2" "$1"; then
+		ok "$3"
+	else
+		not_ok "$3" "wanted: $2"
+		diag_file "$1"
+	fi
+}
+
+# check NAME COMMAND...: the command succeeds.
+check() {
+	check_name=$1
+	shift
+	if "$@" >"$tmp/check" 2>&1; then
+		ok "$check_name"
+	else
+		not_ok "$check_name" "failed: $*"
+		diag_file "$tmp/check"
+	fi
+}
+
+# run COMMAND...: its status in $status, its output in the files $out and $err.
+run() {
+	status=0
+	"$@" >"$out" 2>"$err" || status=$?
+}
+
+# ---- processes -------------------------------------------------------------------------------------------------------
+
+# remember PID: ends with the test.
+remember() {
+	test_pids="$test_pids $1"
+}
+
+# wait_line FILE ERE [PID [COUNT]]: prints the first COUNT (1) lines that match, as soon as they are there. Fails when PID
+# ends before, or when patience does.
+wait_line() {
+	timeout "$patience" tail -n +1 -s 0.05 -f ${3:+--pid="$3"} "$1" 2>/dev/null | grep -E -m "${4:-1}" -e "$2"
+}
+
+# write_config FILE EXPORT [ACCESS]: a daemon on a free port of the loopback with [export.pub]. $workers of them (1).
+write_config() {
+	cat >"$1" <<-END
+		[daemon]
+		listen = 127.0.0.1:0
+		workers = ${workers:-1}
+		[export.pub]
+		path = $2
+		access = ${3:-read-only}
+	END
+}
+
+# start_daemon ARGUMENTS...: xferd, listening. Sets daemon_pid, daemon_log, daemon_address (of the first item of listen) and
+# daemon_port. Fails when it ends instead; daemon_log says why.
+start_daemon() {
+	daemon_log=$(mktemp "$tmp/daemon-XXXXXX.log")
+	"$xferd" "$@" 2>"$daemon_log" &
+	daemon_pid=$!
+	remember "$daemon_pid"
+	daemon_line=$(wait_line "$daemon_log" 'listening on ' "$daemon_pid") || return 1
+	daemon_address=$(printf '%s\n' "$daemon_line" | sed 's/.*listening on \([^ ]*\).*/\1/')
+	daemon_port=${daemon_address##*:}
+}
+
+# need_daemon ARGUMENTS...: start_daemon, or the end of the test.
+need_daemon() {
+	start_daemon "$@" && return
+	diag_file "$daemon_log"
+	bail_out "xferd does not start"
+}
+
+# stop_daemon [SIGNAL]: waits for its end; daemon_status is what it ended with.
+stop_daemon() {
+	kill "-${1:-TERM}" "$daemon_pid"
+	daemon_status=0
+	wait "$daemon_pid" || daemon_status=$?
+}
