@@ -156,7 +156,7 @@ remember() {
 }
 
 # wait_line FILE ERE [PID [COUNT]]: prints the first COUNT (1) lines that match, as soon as they are there. Fails when PID
-# ends before, or when patience does.
+# ends before, or when patience does. (Not in $(): there the shell learns of the end of its own child too late.)
 wait_line() {
 	timeout "$patience" tail -n +1 -s 0.05 -f ${3:+--pid="$3"} "$1" 2>/dev/null | grep -E -m "${4:-1}" -e "$2"
 }
@@ -180,8 +180,8 @@ start_daemon() {
 	"$xferd" "$@" 2>"$daemon_log" &
 	daemon_pid=$!
 	remember "$daemon_pid"
-	daemon_line=$(wait_line "$daemon_log" 'listening on ' "$daemon_pid") || return 1
-	daemon_address=$(printf '%s\n' "$daemon_line" | sed 's/.*listening on \([^ ]*\).*/\1/')
+	wait_line "$daemon_log" 'listening on ' "$daemon_pid" >"$tmp/listening" || return 1
+	daemon_address=$(sed 's/.*listening on \([^ ]*\).*/\1/' "$tmp/listening")
 	daemon_port=${daemon_address##*:}
 }
 
