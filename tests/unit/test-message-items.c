@@ -190,6 +190,12 @@ static void test_entry_cause_is_cut(void **state)
 	assert_int_equal(message_entry_write(&body, &entry), 0);
 	assert_int_equal(message_entry_read(body.data, body.len, &at, &read, NULL), 0);
 	assert_int_equal(read.text_len, MESSAGE_TEXT_MAX);
+
+	/* One byte more, from the wire. */
+	body.data[body.len - MESSAGE_TEXT_MAX - 1]++;
+	assert_int_equal(buf_append(&body, "x", 1), 0);
+	at = 0;
+	assert_int_equal(message_entry_read(body.data, body.len, &at, &read, NULL), -EPROTO);
 	buf_free(&body);
 }
 
@@ -334,6 +340,9 @@ static void test_holes(void **state)
 	assert_int_equal(message_hole_read(frame.data + FRAME_HEADER, 16, &first, &count, NULL), 0);
 	assert_true(first == 3 && count == UINT64_MAX - 3);
 	frame.data[FRAME_HEADER + 7] = 4; /* one too far */
+	assert_int_equal(message_hole_read(frame.data + FRAME_HEADER, 16, &first, &count, NULL), -EPROTO);
+	memset(frame.data + FRAME_HEADER, 0, 8);
+	memset(frame.data + FRAME_HEADER + 8, 0xff, 8); /* from 0 to nowhere */
 	assert_int_equal(message_hole_read(frame.data + FRAME_HEADER, 16, &first, &count, NULL), -EPROTO);
 	memset(frame.data + FRAME_HEADER + 8, 0, 8);
 	assert_int_equal(message_hole_read(frame.data + FRAME_HEADER, 16, &first, &count, NULL), -EPROTO);

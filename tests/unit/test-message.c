@@ -211,6 +211,36 @@ static void test_hello_refused(void **state)
 	assert_int_equal(change_and_read(HELLO, 32, "\1\0\0\0", 4, &hello), 0); /* 16 MiB */
 }
 
+/* Bodies that fit in every other way: names of `len` bytes, `count` of them. */
+static int hello_of(uint8_t count, uint8_t len)
+{
+	static const uint8_t head[36] = { 'X', 'F', 'E', 'R', 0, 1, 0, 1, [32] = 0, 0, 4, 0 };
+	struct message_hello hello;
+	struct buf body = { 0 };
+
+	assert_int_equal(buf_append(&body, head, sizeof(head)), 0);
+	assert_int_equal(buf_append(&body, &count, 1), 0);
+	for (unsigned i = 0; i < count + 1u; i++) { /* the last one is the liveness */
+		static const char name[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+		assert_int_equal(buf_append(&body, &len, 1), 0);
+		assert_int_equal(buf_append(&body, name, len), 0);
+	}
+	int code = message_hello_read(body.data, body.len, &hello, NULL);
+	buf_free(&body);
+	return code;
+}
+
+static void test_hello_names(void **state)
+{
+	(void)state;
+	assert_int_equal(hello_of(1, 1), 0);
+	assert_int_equal(hello_of(MESSAGE_INTEGRITIES_MAX, MESSAGE_NAME_MAX), 0);
+	assert_int_equal(hello_of(0, 1), -EPROTO);
+	assert_int_equal(hello_of(MESSAGE_INTEGRITIES_MAX + 1, 1), -EPROTO);
+	assert_int_equal(hello_of(1, 0), -EPROTO);
+	assert_int_equal(hello_of(1, MESSAGE_NAME_MAX + 1), -EPROTO);
+}
+
 /* A program that speaks only later versions has to hear that, not that it is broken. */
 static void test_hello_of_another_version(void **state)
 {
@@ -452,6 +482,7 @@ int main(void)
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_hello_fields),
 		cmocka_unit_test(test_hello_refused),
+		cmocka_unit_test(test_hello_names),
 		cmocka_unit_test(test_hello_of_another_version),
 		cmocka_unit_test(test_hello_largest),
 		cmocka_unit_test(test_options_are_skipped),
