@@ -174,8 +174,9 @@ static int take_option(const struct parse *parse, enum option_id id, const char 
 	case OPTION_COUNT: return take_count(parse, value);
 	case OPTION_INTERVAL: return take_interval(parse, value);
 	case OPTION_CHUNK_SIZE:
-		if (text_parse_size(value, &size) < 0 || size < FRAME_CHUNK_MIN_SIZE || size > FRAME_CHUNK_MAX_SIZE)
-			return refuse(parse, "chunk-size", value, "it takes a size from 1K to 16M");
+		if (text_parse_size(value, &size) < 0 || size < FRAME_CHUNK_MIN_SIZE || size > FRAME_CHUNK_MAX_SIZE ||
+		    size % FRAME_CHUNK_MIN_SIZE != 0)
+			return refuse(parse, "chunk-size", value, "it takes a size from 1K to 16M, a multiple of 1K");
 		args->chunk_size = (uint32_t)size;
 		return 0;
 	case OPTION_HELP: args->action = ARGS_HELP; return 0;

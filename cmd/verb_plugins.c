@@ -3,7 +3,8 @@
 #include "json.h"
 #include "verb.h"
 
-#include "base/text.h"
+#include "base/buf.h"
+#include "config/options.h"
 #include "registry/registry.h"
 
 #include <errno.h>
@@ -18,23 +19,6 @@ struct plugins_view {
 	struct error refused; /* of the one that is wanted and cannot be loaded */
 };
 
-static const struct {
-	enum xfer_option_type type;
-	const char *name;
-} types[] = {
-	{ XFER_OPTION_BOOL, "yes or no" },    { XFER_OPTION_INT, "number" },  { XFER_OPTION_SIZE, "size" },
-	{ XFER_OPTION_DURATION, "duration" }, { XFER_OPTION_STRING, "text" },
-};
-
-static const char *type_name(enum xfer_option_type type)
-{
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		if (types[i].type == type)
-			return types[i].name;
-	}
-	return "unknown type";
-}
-
 static const char *threads_name(enum xfer_thread_model model)
 {
 	switch (model) {
@@ -44,20 +28,13 @@ static const char *threads_name(enum xfer_thread_model model)
 	return "unknown";
 }
 
-/* A bound in the words of the INI file. */
-static const char *bound_text(char out[TEXT_NUMBER_MAX], enum xfer_option_type type, int64_t bound)
+/* The range of an option as the INI file would write it; "" when there is none, or no memory to say it. */
+static const char *range_text(const struct xfer_option *option, struct buf *out)
 {
-	if (type == XFER_OPTION_SIZE && bound >= 0)
-		return text_format_size(out, (uint64_t)bound);
-	if (type == XFER_OPTION_DURATION && bound >= 0)
-		return text_format_duration(out, (uint64_t)bound);
-	snprintf(out, TEXT_NUMBER_MAX, "%" PRId64, bound);
-	return out;
-}
-
-static bool is_bounded(const struct xfer_option *option)
-{
-	return option->type != XFER_OPTION_BOOL && (option->min != 0 || option->max != 0);
+	buf_clear(out);
+	if (option_range(option, out) < 0 || buf_append(out, "", 1) < 0)
+		return "";
+	return (const char *)out->data;
 }
 
 static const struct {
@@ -84,32 +61,31 @@ static void print_text(const char *text)
 
 static void print_option(const struct xfer_option *option)
 {
-	char low[TEXT_NUMBER_MAX], high[TEXT_NUMBER_MAX];
-	const char *value = option->default_text != NULL ? option->default_text : "";
+	bool secret = (option->flags & XFER_OPTION_SECRET) != 0;
+	struct buf range = { 0 };
 
 	printf("    ");
 	print_text(option->name);
-	printf(" = ");
-	print_text((option->flags & XFER_OPTION_SECRET) != 0 ? "" : value);
-	printf("\n        %s", type_name(option->type));
-	if (is_bounded(option) && option->type == XFER_OPTION_STRING)
-		printf(" of at most %" PRId64 " bytes", option->max);
-	else if (is_bounded(option))
-		printf(", %s to %s", bound_text(low, option->type, option->min),
-		       bound_text(high, option->type, option->max));
-	if (option->unit != NULL) {
+	printf(" =");
+	if (option->default_text != NULL && option->default_text[0] != '\0' && !secret) {
+		printf(" ");
+		print_text(option->default_text);
+	}
+	printf("\n        %s", option_type_name(option->type));
+	/* The range names the unit, and a size or a duration is written with its own. */
+	if (range_text(option, &range)[0] != '\0') {
+		printf(", %s", range_text(option, &range));
+	} else if (option->unit != NULL && (option->type == XFER_OPTION_INT || option->type == XFER_OPTION_STRING)) {
 		printf(", in ");
 		print_text(option->unit);
 	}
-	if ((option->flags & XFER_OPTION_REQUIRED) != 0)
-		printf(", has to be set");
-	if ((option->flags & XFER_OPTION_SECRET) != 0)
-		printf(", secret");
+	printf("%s%s", (option->flags & XFER_OPTION_REQUIRED) != 0 ? ", has to be set" : "", secret ? ", secret" : "");
 	if (option->help != NULL) {
 		printf(": ");
 		print_text(option->help);
 	}
 	printf("\n");
+	buf_free(&range);
 }
 
 static void print_integrity(const struct xfer_integrity_ops *ops)
@@ -164,21 +140,25 @@ static void print_plugin(const struct plugin *plugin)
 
 static void json_option(struct json *json, const struct xfer_option *option)
 {
-	char text[TEXT_NUMBER_MAX];
+	bool secret = (option->flags & XFER_OPTION_SECRET) != 0;
+	struct buf range = { 0 };
 
 	json_open(json, NULL, '{');
 	json_text(json, "name", option->name);
-	json_text(json, "type", type_name(option->type));
-	json_text(json, "default", (option->flags & XFER_OPTION_SECRET) != 0 ? NULL : option->default_text);
-	if (is_bounded(option)) {
-		json_text(json, "min", bound_text(text, option->type, option->min));
-		json_text(json, "max", bound_text(text, option->type, option->max));
+	json_text(json, "type", option_type_name(option->type));
+	json_text(json, "default", secret ? NULL : option->default_text);
+	if (range_text(option, &range)[0] != '\0')
+		json_text(json, "range", range_text(option, &range));
+	if (option->type != XFER_OPTION_BOOL && (option->min != 0 || option->max != 0)) {
+		json_signed(json, "min", option->min);
+		json_signed(json, "max", option->max);
 	}
 	json_text(json, "unit", option->unit);
 	json_text(json, "help", option->help);
 	json_bool(json, "required", (option->flags & XFER_OPTION_REQUIRED) != 0);
-	json_bool(json, "secret", (option->flags & XFER_OPTION_SECRET) != 0);
+	json_bool(json, "secret", secret);
 	json_close(json, '}');
+	buf_free(&range);
 }
 
 static void json_plugin(const struct plugin *plugin)

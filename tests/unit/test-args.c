@@ -236,6 +236,7 @@ static void test_value_errors(void **state)
 	refused("xfer ping -i . h", "--interval .");
 	refused("xfer digest --chunk-size 1023 f", "from 1K to 16M");
 	refused("xfer digest --chunk-size 17M f", "from 1K to 16M");
+	refused("xfer digest --chunk-size 1025 f", "a multiple of 1K");
 	refused("xfer digest --chunk-size x f", "from 1K to 16M");
 }
 

@@ -264,6 +264,15 @@ static void test_terminal(void **state)
 	read_drawn(master, drawn, sizeof(drawn));
 	assert_contains(drawn, "rtt");
 
+	/* The last column stays free, or some terminals would wrap. */
+	char whole[256];
+	progress_format(whole, sizeof(whole), 200, &half, progress.rate);
+	window.ws_col = (unsigned short)columns_of(whole);
+	assert_int_equal(ioctl(slave, TIOCSWINSZ, &window), 0);
+	progress_update(&progress, &half);
+	read_drawn(master, drawn, sizeof(drawn));
+	assert_null(strstr(drawn, "rtt"));
+
 	progress_hide(&progress);
 	read_drawn(master, drawn, sizeof(drawn));
 	assert_string_equal(drawn, "\r\x1b[K");
