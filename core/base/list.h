@@ -47,7 +47,9 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
+/* clang-format off: it takes (node) for a cast */
 #define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+/* clang-format on */
 
 static inline struct list *list_first(const struct list *head)
 {
