@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lent buffers. Sizes are rounded up to classes, four per power of two, so that a returned buffer serves the next one
- * who asks although no two sessions agree on sizes, and at most a fifth is wasted (as addresses; untouched pages cost
+ * Lent buffers. Sizes are rounded up to ranks, eight per power of two, so that a returned buffer serves the next one
+ * who asks although no two sessions agree on sizes, and at most a ninth is wasted (as addresses; untouched pages cost
  * nothing). What is out and what lies free together stay within the budget.
  */
 #include "pipeline/lend.h"
@@ -13,41 +13,41 @@
 
 enum {
 	PAGE = 4096,
-	CLASS_STEPS = 4,      /* classes per power of two */
-	CLASS_MIN_SHIFT = 14, /* 16 KiB, the smallest */
-	CLASS_MAX_SHIFT = 26, /* 64 MiB and beyond have no class: never kept */
-	CLASSES = (CLASS_MAX_SHIFT - CLASS_MIN_SHIFT) * CLASS_STEPS + 1
+	RANK_STEPS = 8,      /* ranks per power of two */
+	RANK_MIN_SHIFT = 15, /* 32 KiB, the smallest */
+	RANK_MAX_SHIFT = 26, /* 64 MiB and beyond have no rank: never kept */
+	RANKS = (RANK_MAX_SHIFT - RANK_MIN_SHIFT) * RANK_STEPS + 1
 };
 
 struct lender {
 	size_t budget;
-	size_t out;    /* bytes lent now */
-	size_t spare;  /* bytes in the free lists */
-	struct lent *free[CLASSES];
+	size_t out;   /* bytes lent now */
+	size_t spare; /* bytes in the free lists */
+	struct lent *free[RANKS];
 };
 
-static size_t class_size(unsigned class)
+static size_t rank_bytes(unsigned rank)
 {
-	size_t base = (size_t)1 << (CLASS_MIN_SHIFT + class / CLASS_STEPS);
+	size_t base = (size_t)1 << (RANK_MIN_SHIFT + rank / RANK_STEPS);
 
-	return base + base / CLASS_STEPS * (class % CLASS_STEPS);
+	return base + base / RANK_STEPS * (rank % RANK_STEPS);
 }
 
-/* The smallest class that holds `size`; CLASSES when there is none. */
-static unsigned class_of(size_t size)
+/* The smallest rank that holds `size`; RANKS when there is none. */
+static unsigned rank_of(size_t size)
 {
-	unsigned class = 0;
+	unsigned rank = 0;
 
-	if (size > class_size(0)) {
+	if (size > rank_bytes(0)) {
 		unsigned shift = 63 - (unsigned)__builtin_clzll(size - 1); /* 1 << shift < size <= 2 << shift */
 
-		if (shift >= CLASS_MAX_SHIFT)
-			return CLASSES;
-		class = (shift - CLASS_MIN_SHIFT) * CLASS_STEPS;
-		while (class_size(class) < size)
-			class++;
+		if (shift >= RANK_MAX_SHIFT)
+			return RANKS;
+		rank = (shift - RANK_MIN_SHIFT) * RANK_STEPS;
+		while (rank_bytes(rank) < size)
+			rank++;
 	}
-	return class < CLASSES ? class : CLASSES;
+	return rank < RANKS ? rank : RANKS;
 }
 
 int lend_create(struct lender **out, size_t budget)
@@ -78,11 +78,11 @@ static void lent_free(struct lent *lent)
 /* Gives free buffers back to the system, the largest first, until no more than `keep` bytes of them are left. */
 static void lend_shrink(struct lender *lender, size_t keep)
 {
-	for (unsigned class = CLASSES; class-- > 0 && lender->spare > keep;) {
-		while (lender->free[class] != NULL && lender->spare > keep) {
-			struct lent *lent = lender->free[class];
+	for (unsigned rank = RANKS; rank-- > 0 && lender->spare > keep;) {
+		while (lender->free[rank] != NULL && lender->spare > keep) {
+			struct lent *lent = lender->free[rank];
 
-			lender->free[class] = lent->next;
+			lender->free[rank] = lent->next;
 			lender->spare -= lent->size;
 			lent_free(lent);
 		}
@@ -106,17 +106,17 @@ static struct lent *lent_map(struct lender *lender, size_t size)
 
 struct lent *lend_get(struct lender *lender, size_t size)
 {
-	unsigned class = class_of(size);
+	unsigned rank = rank_of(size);
 
 	if (size > SIZE_MAX - PAGE)
 		return NULL;
-	size = class < CLASSES ? class_size(class) : (size + PAGE - 1) / PAGE * PAGE;
+	size = rank < RANKS ? rank_bytes(rank) : (size + PAGE - 1) / PAGE * PAGE;
 	if (lender->out > 0 && (size > lender->budget || lender->out > lender->budget - size))
 		return NULL;
 
-	struct lent *lent = class < CLASSES ? lender->free[class] : NULL;
+	struct lent *lent = rank < RANKS ? lender->free[rank] : NULL;
 	if (lent != NULL) {
-		lender->free[class] = lent->next;
+		lender->free[rank] = lent->next;
 		lender->spare -= size;
 	} else {
 		size_t taken = lender->out + size;
@@ -144,16 +144,16 @@ void lent_unref(struct lent *lent)
 		return;
 
 	struct lender *lender = lent->lender;
-	unsigned class = class_of(lent->size);
+	unsigned rank = rank_of(lent->size);
 
 	lender->out -= lent->size;
-	if (class >= CLASSES || lender->out + lender->spare + lent->size > lender->budget) {
+	if (rank >= RANKS || lender->out + lender->spare + lent->size > lender->budget) {
 		lent_free(lent);
 		return;
 	}
 	/* The one that comes back last goes out first: it is the one still in the processor's caches. */
-	lent->next = lender->free[class];
-	lender->free[class] = lent;
+	lent->next = lender->free[rank];
+	lender->free[rank] = lent;
 	lender->spare += lent->size;
 }
 

@@ -26,7 +26,7 @@ void lend_destroy(struct lender *lender); /* all buffers are back */
 /* A buffer with one reference, or NULL when the budget is spent (or memory is): wait until one comes back. */
 struct lent *lend_get(struct lender *lender, size_t size);
 struct lent *lent_ref(struct lent *lent);
-void lent_unref(struct lent *lent); /* NULL is allowed */
+void lent_unref(struct lent *lent);           /* NULL is allowed */
 size_t lend_out(const struct lender *lender); /* bytes out now */
 size_t lend_budget(const struct lender *lender);
 /* Gives unused memory back to the system, when nothing has moved for a while. */

@@ -23,15 +23,17 @@ struct list_walk {
 	struct store_walk *walk; /* NULL before the first job */
 	unsigned depth;
 	bool totals;
-	bool begun;              /* the first entry was taken */
-	bool held;               /* `entry` did not fit into the last run: it is the first of the next */
-	bool over;               /* nothing more comes */
-	enum status status;      /* how it ended */
-	int code;                /* the -errno behind the status, 0 = none */
+	bool begun;         /* the first entry was taken */
+	bool held;          /* `entry` did not fit into the last run: it is the first of the next */
+	bool over;          /* nothing more comes */
+	enum status status; /* how it ended */
+	int code;           /* the -errno behind the status, 0 = none */
 	struct store_entry entry;
-	uint64_t files;          /* sums of what was met */
+	uint64_t files; /* sums of what was met */
 	uint64_t bytes;
-	const char *name;        /* of the first entry, NULL = its own */
+	char **names;     /* list_walk_names(): owned, NULL-terminated; NULL for a walk through a tree */
+	size_t names_at;  /* entries given so far */
+	const char *name; /* of the first entry, NULL = its own */
 	char *path;
 };
 
@@ -47,7 +49,7 @@ int list_walk_create(struct list_walk **out, struct store_root *root, const char
 	walk->path = memcpy(walk + 1, path, len);
 	if (name != NULL && *path == '\0')
 		walk->name = memcpy(walk->path + len, name, name_len);
-	walk->root = store_root_ref(root);
+	walk->root = root != NULL ? store_root_ref(root) : NULL;
 	walk->depth = depth >= MESSAGE_DEPTH_ALL ? UINT_MAX : depth;
 	walk->totals = totals;
 	*out = walk;
@@ -58,6 +60,9 @@ void list_walk_destroy(struct list_walk *walk)
 {
 	if (walk == NULL)
 		return;
+	for (size_t i = 0; walk->names != NULL && walk->names[i] != NULL; i++)
+		free(walk->names[i]);
+	free(walk->names);
 	store_walk_close(walk->walk);
 	store_root_unref(walk->root);
 	free(walk);
@@ -70,6 +75,45 @@ static void walk_end(struct list_walk *walk, enum status status, int code)
 	walk->code = code;
 }
 
+int list_walk_names(struct list_walk **out, const char *const *names, size_t count)
+{
+	struct list_walk *walk;
+	int code = list_walk_create(&walk, NULL, "", 1, false, NULL);
+
+	if (code < 0)
+		return code;
+	walk->names = calloc(count + 1, sizeof(*walk->names));
+	for (size_t i = 0; walk->names != NULL && i < count; i++) {
+		walk->names[i] = strdup(names[i]);
+		if (walk->names[i] == NULL)
+			code = -ENOMEM;
+	}
+	if (walk->names == NULL || code < 0) {
+		list_walk_destroy(walk);
+		return -ENOMEM;
+	}
+	*out = walk;
+	return 0;
+}
+
+/* A directory that holds the names, each a directory: entry 0 opens it, then two for each name, the last one closes it. */
+static bool names_next(struct list_walk *walk)
+{
+	size_t at = walk->names_at++;
+
+	walk->entry = (struct store_entry){ .kind = STORE_DIR, .name = "exports", .st.st_mode = S_IFDIR | 0755 };
+	if (at == 0)
+		return true;
+	if (walk->names[(at - 1) / 2] == NULL) {
+		walk->entry.kind = STORE_UP;
+		walk_end(walk, STATUS_OK, 0);
+		return true;
+	}
+	walk->entry.kind = at % 2 == 1 ? STORE_DIR : STORE_UP;
+	walk->entry.name = walk->names[(at - 1) / 2];
+	return true;
+}
+
 /* Makes the next entry the one in hand; false when there is none. */
 static bool walk_next(struct list_walk *walk)
 {
@@ -79,6 +123,8 @@ static bool walk_next(struct list_walk *walk)
 		return true;
 	if (walk->over)
 		return false;
+	if (walk->names != NULL)
+		return names_next(walk);
 	if (walk->walk == NULL)
 		code = store_walk_open(&walk->walk, walk->root, walk->path, walk->depth, STORE_HIDDEN, NULL);
 	if (code == 0)
@@ -175,9 +221,9 @@ uint64_t list_stage_storage(struct list_job *job)
 	job->run = 0;
 	job->ended = false;
 	job->code = 0;
-	if (job->cancelled) {
+	if (job->refuse != STATUS_OK) {
 		job->walk->held = false;
-		walk_end(job->walk, STATUS_CANCELLED, 0);
+		walk_end(job->walk, job->refuse, 0);
 	}
 	job->code = walk_run(job, &entries);
 	if (job->code == 0)

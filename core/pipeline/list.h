@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "pipeline/job.h"
 #include "store/store.h"
+#include "wire/message.h"
 
 struct list_walk; /* a LIST under way */
 /*
@@ -14,6 +15,8 @@ struct list_walk; /* a LIST under way */
  */
 int list_walk_create(struct list_walk **out, struct store_root *root, const char *path, unsigned depth, bool totals,
                      const char *name);
+/* A walk through nothing but these names, as if they were directories without anything in them; names are copied. */
+int list_walk_names(struct list_walk **out, const char *const *names, size_t count);
 void list_walk_destroy(struct list_walk *walk); /* no job of it is under way. NULL is allowed. */
 
 /* One job of a walk at a time. It comes back when the run is full, or after a while with what it has, even nothing. */
@@ -21,13 +24,13 @@ struct list_job {
 	struct job job;
 	struct list_walk *walk;
 	uint32_t request;
-	uint64_t run_max; /* bytes of entries at most: the credit; at least 64 KiB is always worth waiting for */
-	bool cancelled;   /* walk no further, end the request with STATUS_CANCELLED */
+	uint64_t run_max;   /* bytes of entries at most: the credit; at least 64 KiB is always worth waiting for */
+	enum status refuse; /* not STATUS_OK: walk no further, end the request with it */
 	/* Results. */
-	struct buf out;   /* sealed frames: ENTRIES, and ENDS when the walk is over; the caller frees it */
-	uint64_t run;     /* bytes of the ENTRIES run; 0 when there is no ENTRIES frame */
-	bool ended;       /* the ENDS frame is there: the walk is over */
-	int code;         /* 0, or -ENOMEM and the like: there are no frames, and the walk cannot go on */
+	struct buf out; /* sealed frames: ENTRIES, and ENDS when the walk is over; the caller frees it */
+	uint64_t run;   /* bytes of the ENTRIES run; 0 when there is no ENTRIES frame */
+	bool ended;     /* the ENDS frame is there: the walk is over */
+	int code;       /* 0, or -ENOMEM and the like: there are no frames, and the walk cannot go on */
 };
 
 #endif

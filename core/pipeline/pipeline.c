@@ -39,7 +39,7 @@ struct pipeline {
 	pthread_mutex_t lock;      /* guards the list of finished jobs; taken with no other lock held */
 	struct job *done_head;     /* linked by next; NULL when empty */
 	struct job *done_tail;
-	bool notified;             /* since the last pipeline_take() */
+	bool notified; /* since the last pipeline_take() */
 };
 
 void job_stage(struct job *job, uint32_t stage)
@@ -106,8 +106,7 @@ static uint64_t stage_storage(struct job *job)
 /* One writer: a plain load and store do. */
 static void count_add(_Atomic uint64_t *number, uint64_t more)
 {
-	atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + more,
-	                      memory_order_relaxed);
+	atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + more, memory_order_relaxed);
 }
 
 /* Runs the next stage of jobs of one kind, and counts it. */

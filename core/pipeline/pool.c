@@ -22,11 +22,11 @@ struct pool {
 	struct pool_settings settings;
 	pthread_mutex_t lock; /* guards all that follows */
 	pthread_cond_t wake;
-	struct job *head;     /* the queue, linked by next; NULL when empty */
+	struct job *head; /* the queue, linked by next; NULL when empty */
 	struct job *tail;
 	size_t queued;
-	unsigned resting;     /* threads that wait for `wake` */
-	unsigned called;      /* of them, those that were signalled and did not yet get the lock */
+	unsigned resting; /* threads that wait for `wake` */
+	unsigned called;  /* of them, those that were signalled and did not yet get the lock */
 	bool stop;
 	unsigned started;
 	struct pool_thread threads[];

@@ -12,9 +12,9 @@
 struct pool;
 
 struct pool_settings {
-	const char *name;  /* of the threads, at most 9 bytes; borrowed */
-	unsigned threads;  /* at least 1 */
-	unsigned gather;   /* jobs that one call of run() takes at most */
+	const char *name; /* of the threads, at most 9 bytes; borrowed */
+	unsigned threads; /* at least 1 */
+	unsigned gather;  /* jobs that one call of run() takes at most */
 	/* May the two go into one call of run()? Not needed when gather is 1. */
 	bool (*together)(const struct job *a, const struct job *b);
 	/* thread: 0 to threads - 1. The jobs are run()'s; the array is not. */
@@ -24,8 +24,8 @@ struct pool_settings {
 
 int pool_create(struct pool **out, const struct pool_settings *settings, struct error *err);
 /* Runs what is queued, then ends and joins the threads; pushes that are under way elsewhere still find the pool. */
-void pool_join(struct pool *pool); /* NULL is allowed, and so is a second call */
-void pool_destroy(struct pool *pool); /* joined or not. NULL is allowed */
+void pool_join(struct pool *pool);                  /* NULL is allowed, and so is a second call */
+void pool_destroy(struct pool *pool);               /* joined or not. NULL is allowed */
 void pool_push(struct pool *pool, struct job *job); /* any thread */
 
 #endif

@@ -210,10 +210,11 @@ uint64_t read_stage_storage(struct read_job *job)
 		piece->bytes = 0;
 		piece->total = 0;
 		piece->ended = false;
+		piece->has_digest = false;
 		piece->status = STATUS_OK;
 		piece->code = 0;
-		if (piece->cancelled)
-			read_file_fail(piece->file, piece, STATUS_CANCELLED, 0);
+		if (piece->refuse != STATUS_OK)
+			read_file_fail(piece->file, piece, piece->refuse, 0);
 		else if (!layout.full)
 			read_piece(&layout, piece);
 	}

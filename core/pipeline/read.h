@@ -12,7 +12,7 @@
 struct read_file;
 /*
  * size: what the requester believes; a file of another size ends with STATUS_CHANGED before its first chunk.
- * path is copied; the root is kept by a reference.
+ * path is copied; the root is kept by a reference (NULL: the caller refuses each piece).
  */
 int read_file_create(struct read_file **out, struct store_root *root, const char *path, uint64_t size,
                      const struct suite *suite);
@@ -26,30 +26,32 @@ void read_file_destroy(struct read_file *file);
 struct read_piece {
 	struct read_file *file;
 	uint32_t request;
-	uint64_t first;  /* chunk */
-	uint64_t count;  /* at most so many chunks; fewer where the payload, the buffer or the file ends */
-	bool end;        /* when this piece reached the end of what was asked, end the request in this job */
-	bool part;       /* no file digest is wanted: not the whole file was asked for */
-	bool cancelled;  /* read nothing, end the request with STATUS_CANCELLED */
+	uint64_t first;         /* chunk */
+	uint64_t count;         /* at most so many chunks; fewer where the payload, the buffer or the file ends */
+	bool end;               /* when this piece reached the end of what was asked, end the request in this job */
+	bool part;              /* no file digest is wanted: not the whole file was asked for */
+	enum status refuse;     /* not STATUS_OK: read nothing, end the request with it; the file needs no root then */
 	uint64_t chunks_before; /* sent by earlier pieces of this request, for the ENDS item */
 	/* Results. */
-	uint64_t chunks; /* sent by this piece, holes counted */
-	uint64_t bytes;  /* payload bytes put into the buffer */
-	uint64_t total;  /* chunks of the whole file, known after its first piece */
-	bool ended;      /* an ENDS item stands in the buffer: end was reached, or the file failed */
+	uint64_t chunks;                  /* sent by this piece, holes counted */
+	uint64_t bytes;                   /* payload bytes put into the buffer */
+	uint64_t total;                   /* chunks of the whole file, known after its first piece */
+	uint8_t digest[FRAME_DIGEST_MAX]; /* the file's, when has_digest */
+	bool has_digest;
+	bool ended; /* an ENDS item stands in the buffer: end was reached, or the file failed */
 	/*
 	 * STATUS_OK, or why the file failed. A piece of a file that failed in another one is empty: it has the status of
 	 * that, and ended is false, since the ENDS item stands in the other's buffer.
 	 */
 	enum status status;
-	int code;        /* 0, or the -errno behind the status */
+	int code; /* 0, or the -errno behind the status */
 };
 
 enum { READ_PIECES_MAX = 64 };
 struct read_job {
 	struct job job;
-	struct lent *buffer;   /* held by the loop; read_job_buffer_size() bytes */
-	uint64_t payload_max;  /* at most so many payload bytes in all pieces together: the credit */
+	struct lent *buffer;  /* held by the loop; read_job_buffer_size() bytes */
+	uint64_t payload_max; /* at most so many payload bytes in all pieces together: the credit */
 	size_t count;
 	struct read_piece pieces[READ_PIECES_MAX];
 	/* Results: the frames, ready to be sent. */

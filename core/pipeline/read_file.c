@@ -23,7 +23,7 @@ int read_file_create(struct read_file **out, struct store_root *root, const char
 		return code;
 	}
 	file->path = memcpy(file + 1, path, len);
-	file->root = store_root_ref(root);
+	file->root = root != NULL ? store_root_ref(root) : NULL;
 	file->suite = suite;
 	file->believed = size;
 	file->fd = -1;
@@ -103,8 +103,7 @@ static bool open_locked(struct read_file *file, struct store_parent *near, struc
 	return true;
 }
 
-bool read_file_enter(struct read_file *file, struct store_parent *near, struct read_piece *piece,
-                     struct read_view *out)
+bool read_file_enter(struct read_file *file, struct store_parent *near, struct read_piece *piece, struct read_view *out)
 {
 	bool entered = false;
 

@@ -10,20 +10,20 @@
 #include <stdbool.h>
 
 struct read_file {
-	pthread_mutex_t lock;  /* guards all but the first four */
+	pthread_mutex_t lock; /* guards all but the first four */
 	struct store_root *root;
 	const struct suite *suite;
-	uint64_t believed;     /* size that the requester knows, bytes */
+	uint64_t believed; /* size that the requester knows, bytes */
 	char *path;
-	int fd;                /* -1 while closed */
-	unsigned readers;      /* storage stages that use fd just now */
-	bool known;            /* st, identity and sparse are set: it was open once */
-	bool sparse;           /* it has fewer blocks than its size needs */
-	enum status status;    /* why it failed; STATUS_OK while it did not */
+	int fd;             /* -1 while closed */
+	unsigned readers;   /* storage stages that use fd just now */
+	bool known;         /* st, identity and sparse are set: it was open once */
+	bool sparse;        /* it has fewer blocks than its size needs */
+	enum status status; /* why it failed; STATUS_OK while it did not */
 	int code;
-	struct stat st;        /* when it was opened; immutable once known */
+	struct stat st; /* when it was opened; immutable once known */
 	struct store_identity identity;
-	struct tally *tally;   /* NULL until the first piece of a whole file was hashed */
+	struct tally *tally; /* NULL until the first piece of a whole file was hashed */
 };
 
 /* What a storage stage needs of an open file; immutable while the file is entered. */

@@ -170,7 +170,6 @@ static void end_put(struct buf *body, const struct suite *suite, const struct re
 
 static void piece_end(struct buf *body, const struct suite *suite, struct read_piece *piece)
 {
-	uint8_t digest[FRAME_DIGEST_MAX];
 	const uint8_t *given = NULL;
 	struct tally *tally;
 
@@ -178,12 +177,13 @@ static void piece_end(struct buf *body, const struct suite *suite, struct read_p
 		int code = read_file_tally(piece->file, &tally);
 
 		if (code == 0)
-			code = tally_finish(tally, piece->total, digest);
+			code = tally_finish(tally, piece->total, piece->digest);
 		if (code < 0)
 			read_file_fail(piece->file, piece, STATUS_FAILED, code);
 		else
-			given = digest;
+			given = piece->digest;
 	}
+	piece->has_digest = given != NULL;
 	if (piece->ended)
 		end_put(body, suite, piece, given);
 }

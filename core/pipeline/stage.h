@@ -12,7 +12,7 @@
 #include "pipeline/read.h"
 #include "pipeline/write.h"
 
-enum { STAGE_JOBS_MAX = 4 };      /* jobs that a hash stage takes at once */
+enum { STAGE_JOBS_MAX = 4 }; /* jobs that a hash stage takes at once */
 
 uint64_t read_stage_storage(struct read_job *job);
 uint64_t read_stage_hash(struct job *const *jobs, size_t count);

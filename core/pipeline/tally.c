@@ -32,18 +32,18 @@ struct run {
 struct tally {
 	pthread_mutex_t lock;
 	const struct suite *suite;
-	uint64_t next;           /* first index that is missing */
-	struct table ahead;      /* struct run by its first index */
-	uint64_t waiting;        /* digests in `ahead` */
-	struct run *last;        /* the run that was added to last, or NULL: the next one often belongs behind it */
-	struct xfer_hash *hash;  /* NULL until the buffer was full once */
+	uint64_t next;          /* first index that is missing */
+	struct table ahead;     /* struct run by its first index */
+	uint64_t waiting;       /* digests in `ahead` */
+	struct run *last;       /* the run that was added to last, or NULL: the next one often belongs behind it */
+	struct xfer_hash *hash; /* NULL until the buffer was full once */
 	bool zero_known;
 	bool finished;
-	int code;                /* a call of the plug-in failed: the digest cannot be had any more */
+	int code; /* a call of the plug-in failed: the digest cannot be had any more */
 	uint8_t zero[FRAME_DIGEST_MAX];
 	size_t pending_len;
 	size_t pending_cap;
-	uint8_t pending[];       /* the head, then digests; emptied into the hash */
+	uint8_t pending[]; /* the head, then digests; emptied into the hash */
 };
 
 int tally_create(struct tally **out, const struct suite *suite, uint64_t file_size)

@@ -219,7 +219,9 @@ uint64_t write_stage_storage(struct write_job *job)
 		switch (piece->op) {
 		case WRITE_CHUNK: step = write_chunks(piece, job->count - i, &near, &bytes); break;
 		case WRITE_HOLE: break;
-		case WRITE_PUBLISH: piece->code = write_file_publish(piece->file, &near, &job->job, &piece->meta); break;
+		case WRITE_PUBLISH:
+			piece->code = write_file_publish(piece->file, &near, &job->job, &piece->meta);
+			break;
 		case WRITE_ABANDON: piece->code = write_file_abandon(piece->file, &near); break;
 		}
 	}

@@ -10,9 +10,9 @@
 struct write_file;
 struct write_place {
 	struct store_root *root;
-	const char *path;   /* beneath root: where it is written. Copied. */
-	const char *final;  /* renamed to this when published; NULL: `path` is final (in a staging folder). Copied. */
-	bool sync;          /* fsync before the rename and of the folder after it */
+	const char *path;  /* beneath root: where it is written. Copied. */
+	const char *final; /* renamed to this when published; NULL: `path` is final (in a staging folder). Copied. */
+	bool sync;         /* fsync before the rename and of the folder after it */
 	bool no_replace;
 };
 /* Created on disk by its first piece that writes, or by WRITE_PUBLISH. Has a lock of its own. */
@@ -37,12 +37,12 @@ enum write_op {
 struct write_piece {
 	struct write_file *file;
 	enum write_op op;
-	struct frame_chunk chunk; /* WRITE_CHUNK: index, flags, length, digest, payload (in a buffer that the loop holds) */
+	struct frame_chunk chunk; /* WRITE_CHUNK; digest and payload lie in a buffer that the loop holds */
 	uint64_t first, count;    /* WRITE_HOLE */
 	uint64_t size;            /* WRITE_PUBLISH: of the file */
 	uint64_t chunks;
 	struct store_meta meta;
-	const uint8_t *digest;    /* the file digest the source gave; NULL with digest_size 0 or an unverified one */
+	const uint8_t *digest; /* the file digest the source gave; NULL with digest_size 0 or an unverified one */
 	/*
 	 * Result. 0; -EBADMSG: the digest is wrong (WRITE_CHUNK: nothing was written, it may come again); -ERANGE: a chunk
 	 * that is there already or not in the file; -ENODATA: WRITE_PUBLISH before everything was there. Else the store's

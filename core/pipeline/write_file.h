@@ -14,7 +14,7 @@ struct write_file {
 	struct tally *tally;
 	uint64_t size;
 	char *path;
-	char *final;          /* NULL: path is final */
+	char *final; /* NULL: path is final */
 	bool sync;
 	bool no_replace;
 	_Atomic int code;     /* the first error of the store; 0 while there is none */
@@ -22,7 +22,7 @@ struct write_file {
 	int fd;               /* -1 while closed */
 	bool created;         /* stands at path */
 	bool published;
-	uint64_t reach;       /* the file on disk is so long, bytes */
+	uint64_t reach; /* the file on disk is so long, bytes */
 };
 
 /* Creates it where it was not yet, and lends its descriptor. An error stays with the file. */
