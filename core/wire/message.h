@@ -142,8 +142,12 @@ int message_credit_write(struct buf *out, uint32_t request, uint64_t total);
 int message_credit_read(const uint8_t *body, size_t len, uint64_t *total, struct error *err);
 
 /* LIST: flags u16, depth u16, credit u64, path string16 ("export/dir/file"; "" lists the exports). */
-#define MESSAGE_LIST_TOTALS 0x0001 /* no entries: only the sums, in the ENDS item (files in `index`, bytes in `size`) */
-enum { MESSAGE_DEPTH_ALL = 0xffff };
+/* No entries, only the sums, in the ENDS item: files in `chunks`, bytes in `size`. */
+#define MESSAGE_LIST_TOTALS 0x0001
+enum {
+	MESSAGE_DEPTH_ALL = 0xffff,
+	MESSAGE_ENTRY_MAX = 24 + 1 + MESSAGE_ENTRY_NAME_MAX + 2 + MESSAGE_PATH_MAX /* bytes of the largest entry */
+};
 struct message_list {
 	uint16_t flags;
 	uint16_t depth; /* 0: the path itself; 1: what is in it too; MESSAGE_DEPTH_ALL: everything below */

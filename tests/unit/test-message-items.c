@@ -79,6 +79,7 @@ static void test_entry_longest(void **state)
 	entry.name_len = MESSAGE_ENTRY_NAME_MAX;
 	entry.text_len = MESSAGE_PATH_MAX;
 	assert_int_equal(message_entry_write(&body, &entry), 0);
+	assert_int_equal(body.len, MESSAGE_ENTRY_MAX);
 	assert_int_equal(message_entry_read(body.data, body.len, &at, &read, NULL), 0);
 	assert_int_equal(at, body.len);
 	assert_int_equal(read.name_len, MESSAGE_ENTRY_NAME_MAX);
