@@ -95,7 +95,7 @@ static int plugin_create(const struct plugin *plugin, const union xfer_value *va
 	if (rc != 0)
 		return plugin_error(plugin, rc < 0 ? rc : -EPROTO, FAULT_USAGE, err);
 	if (instance == NULL)
-		return error_set(err, -EPROTO, FAULT_USAGE, "%s: create() gave no instance", plugin->path);
+		return error_set(err, -EPROTO, FAULT_USAGE, "%s: create() gave no instance", plugin->section);
 	*out = instance;
 	return 0;
 }
@@ -108,7 +108,7 @@ static int plugin_prove(const struct plugin *plugin, struct error *err)
 		return 0;
 	union xfer_value *values = calloc(count + 1, sizeof(*values));
 	if (values == NULL)
-		return error_system(err, -ENOMEM, FAULT_LOCAL, "%s", plugin->path);
+		return error_system(err, -ENOMEM, FAULT_LOCAL, "%s", plugin->section);
 	int rc = 0;
 	bool whole = true;
 	for (size_t i = 0; i < count && rc == 0; i++) {
@@ -123,9 +123,9 @@ static int plugin_prove(const struct plugin *plugin, struct error *err)
 	if (instance != NULL) {
 		rc = known_answer_check(plugin, instance, err);
 		plugin->about.destroy(instance);
-		if (rc < 0)
-			error_prefix(err, "%s", plugin->path);
 	}
+	if (rc < 0)
+		error_prefix(err, "%s", plugin->path);
 	free(values);
 	return rc;
 }

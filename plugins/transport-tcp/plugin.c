@@ -115,7 +115,7 @@ const struct xfer_transport_ops tcp_ops = {
 	.close = tcp_close,
 };
 
-#ifndef TCP_WITHOUT_REGISTRATION
+#ifndef TCP_WITHOUT_REGISTRATION /* a test's plug-in is built around this one */
 static const struct xfer_plugin plugin = {
 	XFER_PLUGIN_HEAD,
 	.kind = XFER_KIND_TRANSPORT,

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* transport-tcp as a real pair on the loopback. */
+#include "pair.h"
+
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct registry *registry;
+static struct plugin *tcp;
+static uint8_t *data;
+
+enum { SIZE = 3 << 20 };
+
+static const char *const HOSTS[] = { "127.0.0.1", "::1" };
+
+static bool has_ipv6(void)
+{
+	struct xfer_listener *listener;
+	if (pair_listen(tcp, "::1", 0, &listener) < 0)
+		return false;
+	tcp->transport.listener_close(listener);
+	return true;
+}
+
+static int fd_of(struct xfer_conn *conn)
+{
+	struct xfer_poll poll_for = { .struct_size = sizeof(poll_for) };
+	assert_int_equal(tcp->transport.poll(conn, &poll_for), 0);
+	assert_int_equal(poll_for.read_fd, poll_for.write_fd);
+	return poll_for.read_fd;
+}
+
+static int option_of(int fd, int level, int option)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+	assert_int_equal(getsockopt(fd, level, option, &value, &len), 0);
+	return value;
+}
+
+static void test_stream(void **state)
+{
+	(void)state;
+	uint8_t *got = malloc(SIZE);
+	assert_non_null(got);
+	for (size_t i = 0; i < (has_ipv6() ? 2u : 1u); i++) {
+		struct pair pair;
+		ssize_t end;
+		pair_make(&pair, tcp, tcp, HOSTS[i]);
+		memset(got, 0, SIZE);
+		assert_int_equal(pair_move(&pair, data, SIZE, got, SIZE, &end), SIZE);
+		assert_memory_equal(got, data, SIZE);
+		pair_break(&pair);
+	}
+	free(got);
+}
+
+static void test_descriptors(void **state)
+{
+	(void)state;
+	struct pair pair;
+	pair_make(&pair, tcp, tcp, HOSTS[0]);
+	struct xfer_conn *conns[] = { pair.client, pair.server };
+	for (size_t i = 0; i < COUNT(conns); i++) {
+		int fd = fd_of(conns[i]);
+		assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+		assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+		assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+		struct xfer_poll poll_for = { .struct_size = sizeof(poll_for) };
+		tcp->transport.poll(conns[i], &poll_for);
+		assert_int_equal(poll_for.events, 0);
+	}
+	pair_break(&pair);
+}
+
+static void test_endpoint(void **state)
+{
+	(void)state;
+	struct pair pair;
+	pair_make(&pair, tcp, tcp, HOSTS[0]);
+	struct xfer_endpoint client = { .struct_size = sizeof(client) }, server = { .struct_size = sizeof(server) };
+	assert_int_equal(tcp->transport.endpoint(pair.client, &client), 0);
+	assert_int_equal(tcp->transport.endpoint(pair.server, &server), 0);
+	assert_memory_equal(&client.remote, &server.local, sizeof(struct sockaddr_in));
+	assert_memory_equal(&client.local, &server.remote, sizeof(struct sockaddr_in));
+	char want[64];
+	snprintf(want, sizeof(want), "127.0.0.1:%u", ntohs(((struct sockaddr_in *)&server.remote)->sin_port));
+	assert_string_equal(server.text, want);
+	assert_string_equal(server.identity, "");
+	pair_break(&pair);
+
+	if (!has_ipv6())
+		return;
+	pair_make(&pair, tcp, tcp, HOSTS[1]);
+	assert_int_equal(tcp->transport.endpoint(pair.server, &server), 0);
+	assert_memory_equal(server.text, "[::1]:", 6);
+	pair_break(&pair);
+}
+
+/* Silence, a full pipe, and going on after it. */
+static void test_again(void **state)
+{
+	(void)state;
+	struct pair pair;
+	uint8_t got[65536];
+	pair_make(&pair, tcp, tcp, HOSTS[0]);
+	assert_int_equal(tcp->transport.recv(pair.server, got, sizeof(got), 0), -EAGAIN);
+	size_t sent = 0, have = 0;
+	for (;;) {
+		struct iovec iov = { data, SIZE };
+		ssize_t took = tcp->transport.sendv(pair.client, &iov, 1, 0);
+		if (took == -EAGAIN)
+			break;
+		assert_true(took > 0);
+		sent += (size_t)took;
+	}
+	assert_true(sent > 0);
+	while (have < sent) {
+		ssize_t took = tcp->transport.recv(pair.server, got, sizeof(got), 0);
+		if (took == -EAGAIN) {
+			pair_wait(tcp, pair.server, XFER_POLL_READ);
+			continue;
+		}
+		assert_true(took > 0);
+		have += (size_t)took;
+	}
+	assert_int_equal(have, sent);
+	pair_wait(tcp, pair.client, XFER_POLL_WRITE);
+	pair_break(&pair);
+}
+
+/* More pieces than one system call takes. */
+static void test_many_pieces(void **state)
+{
+	(void)state;
+	enum { PIECES = 3000 };
+	struct pair pair;
+	static struct iovec iov[PIECES];
+	for (size_t i = 0; i < PIECES; i++)
+		iov[i] = (struct iovec){ data + i, 1 };
+	pair_make(&pair, tcp, tcp, HOSTS[0]);
+	ssize_t took = tcp->transport.sendv(pair.client, iov, PIECES, 0);
+	assert_true(took > 0 && took <= PIECES);
+	uint8_t got[PIECES];
+	pair_wait(tcp, pair.server, XFER_POLL_READ);
+	ssize_t have = tcp->transport.recv(pair.server, got, sizeof(got), 0);
+	assert_true(have > 0);
+	assert_memory_equal(got, data, (size_t)have);
+	pair_break(&pair);
+}
+
+static void test_half_close(void **state)
+{
+	(void)state;
+	struct pair pair;
+	uint8_t got[16];
+	struct iovec iov = { (char[]){ "ping" }, 4 };
+	pair_make(&pair, tcp, tcp, HOSTS[0]);
+	assert_int_equal(tcp->transport.sendv(pair.client, &iov, 1, 0), 4);
+	assert_int_equal(tcp->transport.shutdown(pair.client, 0), 0);
+	assert_int_equal(tcp->transport.sendv(pair.client, &iov, 1, 0), -EPIPE); /* and no SIGPIPE */
+	pair_wait(tcp, pair.server, XFER_POLL_READ);
+	assert_int_equal(tcp->transport.recv(pair.server, got, sizeof(got), 0), 4);
+	pair_wait(tcp, pair.server, XFER_POLL_READ);
+	assert_int_equal(tcp->transport.recv(pair.server, got, sizeof(got), 0), 0);
+	assert_int_equal(tcp->transport.recv(pair.server, got, sizeof(got), 0), 0);
+	/* The other direction lives on. */
+	assert_int_equal(tcp->transport.sendv(pair.server, &iov, 1, 0), 4);
+	pair_wait(tcp, pair.client, XFER_POLL_READ);
+	assert_int_equal(tcp->transport.recv(pair.client, got, sizeof(got), 0), 4);
+	pair_break(&pair);
+}
+
+static void test_peer_death(void **state)
+{
+	(void)state;
+	struct pair pair;
+	uint8_t got[16];
+	struct iovec iov = { (char[]){ "ping" }, 4 };
+	pair_make(&pair, tcp, tcp, HOSTS[0]);
+	/* Closed with unread bytes, as a killed process leaves it: a reset. */
+	assert_int_equal(tcp->transport.sendv(pair.client, &iov, 1, 0), 4);
+	pair_wait(tcp, pair.server, XFER_POLL_READ);
+	tcp->transport.close(pair.server);
+	pair.server = NULL;
+	pair_wait(tcp, pair.client, XFER_POLL_READ);
+	assert_int_equal(tcp->transport.recv(pair.client, got, sizeof(got), 0), -ECONNRESET);
+	assert_int_equal(tcp->transport.sendv(pair.client, &iov, 1, 0), -EPIPE);
+	struct xfer_endpoint endpoint = { .struct_size = sizeof(endpoint) };
+	assert_int_equal(tcp->transport.endpoint(pair.client, &endpoint), 0);
+	assert_string_equal(endpoint.text, "?");
+	pair_break(&pair);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	struct xfer_listener *listener;
+	assert_int_equal(pair_listen(tcp, HOSTS[0], 0, &listener), 0);
+	unsigned port = pair_port(tcp, listener);
+
+	/* In use. */
+	struct xfer_listener *second;
+	struct error err = { 0 };
+	char want[128];
+	int rc = pair_listen(tcp, HOSTS[0], port, &second);
+	assert_int_equal(rc, -EADDRINUSE);
+	plugin_error(tcp, rc, FAULT_USAGE, &err);
+	snprintf(want, sizeof(want), "transport tcp: cannot listen on 127.0.0.1:%u: Address already in use", port);
+	assert_string_equal(err.text, want);
+
+	/* And free again at once, with connections of it around: SO_REUSEADDR. */
+	struct xfer_conn *client;
+	assert_int_equal(pair_connect(tcp, HOSTS[0], port, &client), 0);
+	struct xfer_conn *server = pair_accept(tcp, listener);
+	tcp->transport.listener_close(listener);
+	tcp->transport.close(server);
+	assert_int_equal(pair_listen(tcp, HOSTS[0], port, &listener), 0);
+	tcp->transport.close(client);
+	tcp->transport.listener_close(listener);
+
+	/* Nobody there. */
+	rc = pair_connect(tcp, HOSTS[0], port, &client);
+	if (rc == 0) {
+		struct xfer_poll poll_for = { .struct_size = sizeof(poll_for) };
+		tcp->transport.poll(client, &poll_for);
+		assert_int_equal(poll_for.events, XFER_POLL_WRITE);
+		rc = pair_handshake(tcp, client);
+		tcp->transport.close(client);
+	}
+	assert_int_equal(rc, -ECONNREFUSED);
+	plugin_error(tcp, rc, FAULT_CONNECT, &err);
+	snprintf(want, sizeof(want), "transport tcp: cannot connect to 127.0.0.1:%u: Connection refused", port);
+	assert_string_equal(err.text, want);
+
+	/* Not an address of ours. */
+	struct sockaddr_storage address = { .ss_family = AF_UNIX };
+	struct xfer_listen how = { .struct_size = sizeof(how),
+		                   .address = (struct sockaddr *)&address,
+		                   .address_len = sizeof(address),
+		                   .authority = "" };
+	assert_int_equal(tcp->transport.listen(tcp->instance, &how, &listener), -EAFNOSUPPORT);
+}
+
+/* A socket that is bound and then connected to its own address is connected to itself. */
+static void test_mirror(void **state)
+{
+	(void)state;
+	/* One free port for the ephemeral range of a namespace would be needed to provoke it by itself: done by adopting. */
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage address;
+	socklen_t len = pair_address(&address, "127.0.0.1", 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+	len = sizeof(address);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, len), 0);
+	struct xfer_adopt how = { .struct_size = sizeof(how), .read_fd = fd, .write_fd = fd, .authority = "" };
+	struct xfer_conn *conn;
+	assert_int_equal(tcp->transport.adopt(tcp->instance, &how, &conn), 0);
+	struct xfer_endpoint end = { .struct_size = sizeof(end) };
+	assert_int_equal(tcp->transport.endpoint(conn, &end), 0);
+	assert_memory_equal(&end.remote, &end.local, sizeof(struct sockaddr_in));
+	tcp->transport.close(conn);
+}
+
+static void test_adopt(void **state)
+{
+	(void)state;
+	/* A listener handed over, as a supervisor does it. */
+	struct xfer_listener *listener, *heir;
+	assert_int_equal(pair_listen(tcp, HOSTS[0], 0, &listener), 0);
+	unsigned port = pair_port(tcp, listener);
+	int fds[2] = { -1, -1 };
+	assert_int_equal(tcp->transport.listener_fds(listener, NULL, 0), 1);
+	assert_int_equal(tcp->transport.listener_fds(listener, fds, 2), 1);
+	assert_int_equal(fds[1], -1);
+	int copy = dup(fds[0]);
+	struct xfer_listen how = { .struct_size = sizeof(how), .authority = "" };
+	assert_int_equal(tcp->transport.listener_adopt(tcp->instance, &how, &copy, 1, &heir), 0);
+	assert_true(fcntl(copy, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(copy, F_GETFL) & O_NONBLOCK);
+	assert_int_equal(pair_port(tcp, heir), port);
+	tcp->transport.listener_close(listener);
+	struct xfer_conn *client, *server;
+	assert_int_equal(tcp->transport.accept(heir, &server, 0), -EAGAIN);
+	assert_int_equal(pair_connect(tcp, HOSTS[0], port, &client), 0);
+	server = pair_accept(tcp, heir);
+	assert_int_equal(pair_handshake(tcp, client), 0);
+
+	/* What is no listener, and too many of them. */
+	int two[2] = { fd_of(client), fd_of(server) };
+	struct xfer_listener *none;
+	assert_int_equal(tcp->transport.listener_adopt(tcp->instance, &how, two, 1, &none), -EINVAL);
+	assert_int_equal(tcp->transport.listener_adopt(tcp->instance, &how, two, 2, &none), -EINVAL);
+	assert_int_equal(tcp->transport.listener_adopt(tcp->instance, &how, two, 0, &none), -EINVAL);
+	tcp->transport.listener_close(heir);
+
+	/* A connection handed over. */
+	int fd = dup(fd_of(server));
+	struct xfer_adopt adopt = {
+		.struct_size = sizeof(adopt), .read_fd = fd, .write_fd = fd, .server = 1, .authority = ""
+	};
+	struct xfer_conn *adopted;
+	assert_int_equal(tcp->transport.adopt(tcp->instance, &adopt, &adopted), 0);
+	assert_int_equal(pair_handshake(tcp, adopted), 0);
+	struct iovec iov = { (char[]){ "x" }, 1 };
+	uint8_t got[4];
+	assert_int_equal(tcp->transport.sendv(client, &iov, 1, 0), 1);
+	pair_wait(tcp, adopted, XFER_POLL_READ);
+	assert_int_equal(tcp->transport.recv(adopted, got, sizeof(got), 0), 1);
+	tcp->transport.close(adopted);
+	tcp->transport.close(client);
+	tcp->transport.close(server);
+
+	int pipes[2];
+	assert_int_equal(pipe(pipes), 0);
+	adopt = (struct xfer_adopt){
+		.struct_size = sizeof(adopt), .read_fd = pipes[0], .write_fd = pipes[1], .authority = ""
+	};
+	assert_int_equal(tcp->transport.adopt(tcp->instance, &adopt, &adopted), -EINVAL);
+	adopt.write_fd = pipes[0];
+	assert_int_equal(tcp->transport.adopt(tcp->instance, &adopt, &adopted), -EINVAL);
+	assert_true(fcntl(pipes[0], F_GETFD) >= 0); /* still ours */
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static void test_sendfile(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/xfer-tcp-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	unlink(path);
+	assert_int_equal(write(fd, data, 100000), 100000);
+	struct pair pair;
+	pair_make(&pair, tcp, tcp, HOSTS[0]);
+	ssize_t took = tcp->transport.sendfile(pair.client, fd, 50000, 1000, 0);
+	assert_int_equal(took, 1000);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 100000); /* its own offset stays */
+	uint8_t got[1000];
+	size_t have = 0;
+	while (have < sizeof(got)) {
+		pair_wait(tcp, pair.server, XFER_POLL_READ);
+		ssize_t n = tcp->transport.recv(pair.server, got + have, sizeof(got) - have, 0);
+		assert_true(n > 0);
+		have += (size_t)n;
+	}
+	assert_memory_equal(got, data + 50000, sizeof(got));
+	/* Up to the end, and beyond it. */
+	assert_int_equal(tcp->transport.sendfile(pair.client, fd, 99990, 1000, 0), 10);
+	assert_int_equal(tcp->transport.sendfile(pair.client, fd, 100000, 1000, 0), 0);
+	/* What cannot be sent that way. */
+	int pipes[2];
+	assert_int_equal(pipe(pipes), 0);
+	assert_true(tcp->transport.sendfile(pair.client, pipes[0], 0, 10, 0) < 0);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(fd);
+	pair_break(&pair);
+}
+
+static size_t option_index(const struct plugin *plugin, const char *name)
+{
+	for (size_t i = 0; i < plugin->about.option_count; i++)
+		if (strcmp(plugin->options[i].name, name) == 0)
+			return i;
+	fail_msg("no option %s", name);
+	return 0;
+}
+
+static void test_options(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "backlog",    "send-buffer", "receive-buffer",
+		                             "congestion", "keepalive",   "allow-plaintext" };
+	assert_int_equal(tcp->about.option_count, COUNT(names));
+	union xfer_value values[COUNT(names)] = { { 0 } };
+	values[option_index(tcp, "backlog")].integer = 5;
+	values[option_index(tcp, "send-buffer")].number = 300000;
+	values[option_index(tcp, "receive-buffer")].number = 200000;
+	values[option_index(tcp, "congestion")].text = "reno";
+	values[option_index(tcp, "keepalive")].boolean = 1;
+	struct registry *own;
+	struct plugin *tuned = pair_transport(&own, "tcp", values);
+	struct pair pair;
+	pair_make(&pair, tuned, tuned, HOSTS[0]);
+	int fds[] = { fd_of(pair.client), fd_of(pair.server) };
+	for (size_t i = 0; i < COUNT(fds); i++) {
+		char congestion[16] = "";
+		socklen_t len = sizeof(congestion);
+		assert_int_equal(getsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, congestion, &len), 0);
+		assert_string_equal(congestion, "reno");
+		assert_int_equal(option_of(fds[i], SOL_SOCKET, SO_KEEPALIVE), 1);
+		/* The kernel doubles it for its own book-keeping, and may cap it. */
+		assert_true(option_of(fds[i], SOL_SOCKET, SO_SNDBUF) >= 212992);
+		assert_int_not_equal(option_of(fds[i], SOL_SOCKET, SO_SNDBUF), 2626560);
+	}
+	pair_break(&pair);
+	registry_destroy(own);
+
+	/* A congestion control that the kernel does not know: said by name. */
+	values[option_index(tcp, "congestion")].text = "snail";
+	tuned = pair_transport(&own, "tcp", values);
+	struct xfer_listener *listener;
+	int rc = pair_listen(tuned, HOSTS[0], 0, &listener);
+	assert_int_equal(rc, -ENOENT);
+	struct error err = { 0 };
+	plugin_error(tuned, rc, FAULT_USAGE, &err);
+	assert_contains(err.text, "congestion control 'snail'");
+	registry_destroy(own);
+}
+
+static void test_address(void **state)
+{
+	(void)state;
+	struct xfer_listener *listener;
+	char text[64], small[8];
+	assert_int_equal(pair_listen(tcp, "127.0.0.2", 0, &listener), 0);
+	assert_int_equal(tcp->transport.listener_address(listener, text, sizeof(text)), 0);
+	assert_memory_equal(text, "127.0.0.2:", 10);
+	assert_int_equal(tcp->transport.listener_address(listener, small, sizeof(small)), -ENOSPC);
+	tcp->transport.listener_close(listener);
+
+	if (!has_ipv6())
+		return;
+	/* Both families side by side on one port: an IPv6 socket is for IPv6 only. */
+	struct xfer_listener *four;
+	assert_int_equal(pair_listen(tcp, "::", 0, &listener), 0);
+	int fd;
+	tcp->transport.listener_fds(listener, &fd, 1);
+	assert_int_equal(option_of(fd, IPPROTO_IPV6, IPV6_V6ONLY), 1);
+	assert_int_equal(pair_listen(tcp, "0.0.0.0", pair_port(tcp, listener), &four), 0);
+	tcp->transport.listener_close(four);
+	tcp->transport.listener_close(listener);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	data = malloc(SIZE);
+	if (data == NULL)
+		return -1;
+	for (size_t i = 0; i < SIZE; i++)
+		data[i] = (uint8_t)(i * 2654435761u >> 13);
+	tcp = pair_transport(&registry, "tcp", NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	registry_destroy(registry);
+	free(data);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stream),      cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_endpoint),    cmocka_unit_test(test_again),
+		cmocka_unit_test(test_many_pieces), cmocka_unit_test(test_half_close),
+		cmocka_unit_test(test_peer_death),  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_mirror),      cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_sendfile),    cmocka_unit_test(test_options),
+		cmocka_unit_test(test_address),
+	};
+	return cmocka_run_group_tests_name("tcp", tests, setup, teardown);
+}
