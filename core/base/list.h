@@ -47,7 +47,8 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
-/* clang-format off: it takes (node) for a cast */
+/* The formatter takes (node) for a cast. */
+/* clang-format off */
 #define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
 /* clang-format on */
 
