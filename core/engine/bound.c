@@ -121,7 +121,7 @@ static int add_datagrams(struct listen_item *item, size_t workers, struct error 
 		code = server_datagram_open(item->address, &fd, err);
 		if (code < 0)
 			break;
-		code = listen_put_datagram(item, worker, fd);
+		code = listen_item_put_datagram(item, worker, fd);
 		if (code < 0) {
 			close(fd);
 			code = error_system(err, code, FAULT_LOCAL, "cannot keep a datagram socket");
@@ -242,11 +242,11 @@ static int make_one(struct making *making, const struct settings_listen *wanted,
 	int code = item_plugin(making->setup, wanted->transport, &transport, err);
 	if (code < 0)
 		return code;
-	code = listen_add(&making->next, &item);
+	code = listen_set_add(&making->next, &item);
 	if (code < 0)
 		return error_system(err, code, FAULT_LOCAL, "cannot keep the sockets");
 	bool heartbeat = has_datagrams(making->setup, transport);
-	struct listen_item *old = listen_find(making->old, wanted->address, making->used);
+	struct listen_item *old = listen_set_find(making->old, wanted->address, making->used);
 	if (old != NULL) {
 		making->used[old - making->old->items] = true;
 		*item = *old;
@@ -289,10 +289,10 @@ int bound_make(struct bound *out, struct setup *setup, struct listen_set *set, s
 	}
 	if (code < 0) {
 		bound_close(&made);
-		listen_free(&making.next);
+		listen_set_free(&making.next);
 		return code;
 	}
-	listen_free(set);
+	listen_set_free(set);
 	*set = making.next;
 	*out = made;
 	return 0;

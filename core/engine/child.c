@@ -109,7 +109,7 @@ int child_spawn(struct child **out, const struct settings_source *source, enum c
 	child->control = ends[0];
 	child->workers = workers;
 	child->handing = handing;
-	child->tell = 1 + (handing == NULL ? 0 : listen_messages(handing, role, index));
+	child->tell = 1 + (handing == NULL ? 0 : listen_set_messages(handing, role, index));
 	child->started = clock_monotonic();
 	child->deadline = CLOCK_NEVER;
 	child_feed(child);
@@ -136,8 +136,8 @@ void child_feed(struct child *child)
 		int fds[CONTROL_FDS_MAX];
 		size_t count = 0;
 		if (child->told > 0)
-			listen_message(child->handing, child->role, child->index, child->told - 1, &message, fds,
-			               &count);
+			listen_set_message(child->handing, child->role, child->index, child->told - 1, &message, fds,
+			                   &count);
 		int code = control_send(child->control, &message, fds, count);
 		if (code == -EAGAIN)
 			return;

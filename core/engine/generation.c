@@ -36,7 +36,7 @@ void generation_free(struct generation *generation)
 {
 	if (generation == NULL)
 		return;
-	listen_free(&generation->sockets);
+	listen_set_free(&generation->sockets);
 	settings_free(generation->settings);
 	free(generation);
 }

@@ -18,7 +18,7 @@ static void item_free(struct listen_item *item)
 	free(item->datagrams);
 }
 
-void listen_free(struct listen_set *set)
+void listen_set_free(struct listen_set *set)
 {
 	for (size_t at = 0; at < set->count; at++)
 		item_free(&set->items[at]);
@@ -26,7 +26,7 @@ void listen_free(struct listen_set *set)
 	*set = (struct listen_set){ 0 };
 }
 
-int listen_add(struct listen_set *set, struct listen_item **out)
+int listen_set_add(struct listen_set *set, struct listen_item **out)
 {
 	if (set->count >= LISTEN_ITEMS_MAX)
 		return -E2BIG;
@@ -39,7 +39,7 @@ int listen_add(struct listen_set *set, struct listen_item **out)
 	return 0;
 }
 
-int listen_put_datagram(struct listen_item *item, size_t worker, int fd)
+int listen_item_put_datagram(struct listen_item *item, size_t worker, int fd)
 {
 	if (worker >= LISTEN_WORKERS_MAX)
 		return -E2BIG;
@@ -58,7 +58,7 @@ int listen_put_datagram(struct listen_item *item, size_t worker, int fd)
 	return 0;
 }
 
-struct listen_item *listen_find(const struct listen_set *set, const char *listen, const bool *used)
+struct listen_item *listen_set_find(const struct listen_set *set, const char *listen, const bool *used)
 {
 	for (size_t at = 0; at < set->count; at++)
 		if (strcmp(set->items[at].listen, listen) == 0 && (used == NULL || !used[at]))
@@ -72,7 +72,7 @@ static bool told(const struct listen_item *item, enum control_role role, size_t 
 	return item->datagrams[worker] >= 0 && (role == CONTROL_MAKE || worker == index);
 }
 
-size_t listen_messages(const struct listen_set *set, enum control_role role, size_t index)
+size_t listen_set_messages(const struct listen_set *set, enum control_role role, size_t index)
 {
 	if (role == CONTROL_CHECK)
 		return 0;
@@ -94,8 +94,8 @@ static void write_message(const struct listen_set *set, size_t number, struct co
 	snprintf(message->address, sizeof message->address, "%s", item->address);
 }
 
-void listen_message(const struct listen_set *set, enum control_role role, size_t index, size_t at,
-                    struct control_message *message, int fds[CONTROL_FDS_MAX], size_t *count)
+void listen_set_message(const struct listen_set *set, enum control_role role, size_t index, size_t at,
+                        struct control_message *message, int fds[CONTROL_FDS_MAX], size_t *count)
 {
 	for (size_t number = 0; number < set->count; number++) {
 		const struct listen_item *item = &set->items[number];
@@ -117,7 +117,7 @@ void listen_message(const struct listen_set *set, enum control_role role, size_t
 			return;
 		}
 	}
-	/* Not reached while at < listen_messages(). */
+	/* Not reached while at < listen_set_messages(). */
 	*message = (struct control_message){ 0 };
 	*count = 0;
 }
@@ -128,7 +128,7 @@ static int take(struct listen_set *set, const struct control_message *message, c
 	if (message->kind == CONTROL_LISTENER) {
 		if (message->item != set->count)
 			return -EBADMSG;
-		int code = listen_add(set, &item);
+		int code = listen_set_add(set, &item);
 		if (code < 0)
 			return code;
 		snprintf(item->listen, sizeof item->listen, "%s", message->listen);
@@ -141,13 +141,13 @@ static int take(struct listen_set *set, const struct control_message *message, c
 	if (set->count == 0 || message->item != set->count - 1)
 		return -EBADMSG;
 	item = &set->items[message->item];
-	int code = listen_put_datagram(item, message->worker, fds[0]);
+	int code = listen_item_put_datagram(item, message->worker, fds[0]);
 	if (code == 0)
 		snprintf(item->heartbeat, sizeof item->heartbeat, "%s", message->address);
 	return code;
 }
 
-int listen_take(struct listen_set *set, const struct control_message *message, const int *fds, size_t count)
+int listen_set_take(struct listen_set *set, const struct control_message *message, const int *fds, size_t count)
 {
 	int code = take(set, message, fds, count);
 	for (size_t at = 0; code < 0 && at < count; at++)

@@ -39,20 +39,20 @@ struct listen_set {
 };
 
 /* Closes what it owns; the struct may be used again. */
-void listen_free(struct listen_set *set);
+void listen_set_free(struct listen_set *set);
 /* Adds an empty item and sets *out to it, which is valid until the next call. -ENOMEM, -E2BIG. */
-int listen_add(struct listen_set *set, struct listen_item **out);
+int listen_set_add(struct listen_set *set, struct listen_item **out);
 /* Takes over fd. -ENOMEM, -E2BIG. */
-int listen_put_datagram(struct listen_item *item, size_t worker, int fd);
+int listen_item_put_datagram(struct listen_item *item, size_t worker, int fd);
 /* The item that was configured by this text and is not marked in `used` (count flags, may be NULL); or NULL. */
-struct listen_item *listen_find(const struct listen_set *set, const char *listen, const bool *used);
+struct listen_item *listen_set_find(const struct listen_set *set, const char *listen, const bool *used);
 
 /* How many messages tell the set: all of it (MAKE), or the part of worker `index` (ADOPT). */
-size_t listen_messages(const struct listen_set *set, enum control_role role, size_t index);
+size_t listen_set_messages(const struct listen_set *set, enum control_role role, size_t index);
 /* The message number `at`; descriptors are lent. */
-void listen_message(const struct listen_set *set, enum control_role role, size_t index, size_t at,
-                    struct control_message *message, int fds[CONTROL_FDS_MAX], size_t *count);
+void listen_set_message(const struct listen_set *set, enum control_role role, size_t index, size_t at,
+                        struct control_message *message, int fds[CONTROL_FDS_MAX], size_t *count);
 /* Takes a message of type SOCKET in; closes the descriptors when it fails. -EBADMSG out of order, -ENOMEM, -E2BIG. */
-int listen_take(struct listen_set *set, const struct control_message *message, const int *fds, size_t count);
+int listen_set_take(struct listen_set *set, const struct control_message *message, const int *fds, size_t count);
 
 #endif

@@ -27,6 +27,8 @@
 
 /* A worker that is not ready by then never will be: a name server does not answer, or a plug-in hangs. */
 #define START_TIMEOUT (60 * CLOCK_SECOND)
+/* A draining worker ends its sessions by itself at drain-timeout; this is for one that hangs. */
+#define DRAIN_GRACE (500 * CLOCK_MS)
 
 struct supervisor {
 	const struct settings_source *source; /* borrowed */
@@ -99,7 +101,7 @@ static void log_child(struct supervisor *supervisor, enum log_level level, const
 /* Ends a generation's part in the daemon: who runs drains, the others have nothing to finish. */
 static void retire(struct generation *generation)
 {
-	uint64_t until = clock_monotonic() + generation->settings->drain_timeout;
+	uint64_t until = clock_monotonic() + generation->settings->drain_timeout + DRAIN_GRACE;
 	for (unsigned at = 0; at < generation->workers; at++) {
 		struct child *child = generation->slots[at].child;
 		if (child == NULL)
@@ -162,7 +164,7 @@ static void log_listening(struct supervisor *supervisor, const struct listen_set
 	const struct generation *current = supervisor->current;
 	for (size_t at = 0; at < current->sockets.count; at++) {
 		const struct listen_item *item = &current->sockets.items[at];
-		if (before != NULL && listen_find(before, item->listen, NULL) != NULL)
+		if (before != NULL && listen_set_find(before, item->listen, NULL) != NULL)
 			continue;
 		bool datagrams = item->datagram_count > 0;
 		log_say(supervisor->log, LOG_LEVEL_INFO, "listening on %s (%s), heartbeat %s (%s)", item->address,
@@ -241,7 +243,7 @@ static void take_message(struct supervisor *supervisor, struct child *child, con
 	bool starting = child->state == CHILD_STARTING;
 	bool making = starting && child->role == CONTROL_MAKE;
 	if (message->type == CONTROL_SOCKET && making) {
-		int code = listen_take(&child->generation->sockets, message, fds, count);
+		int code = listen_set_take(&child->generation->sockets, message, fds, count);
 		if (code < 0)
 			distrust(child);
 		return;

@@ -68,7 +68,7 @@ static int receive_start(struct worker *worker)
 		if (code == 0 && message.type != CONTROL_SOCKET)
 			code = -EBADMSG;
 		if (code == 0)
-			code = listen_take(&worker->handed, &message, fds, count);
+			code = listen_set_take(&worker->handed, &message, fds, count);
 		if (code < 0)
 			return code;
 	}
@@ -101,17 +101,17 @@ static int make_ready(struct worker *worker, const struct settings_source *sourc
 /* Tells the supervisor that we are ready, with our sockets when we made them; then our copies are no longer needed. */
 static int report(struct worker *worker)
 {
-	size_t count = worker->role == CONTROL_MAKE ? listen_messages(&worker->handed, CONTROL_MAKE, 0) : 0;
+	size_t count = worker->role == CONTROL_MAKE ? listen_set_messages(&worker->handed, CONTROL_MAKE, 0) : 0;
 	for (size_t at = 0; at < count; at++) {
 		struct control_message message;
 		int fds[CONTROL_FDS_MAX];
 		size_t fd_count;
-		listen_message(&worker->handed, CONTROL_MAKE, 0, at, &message, fds, &fd_count);
+		listen_set_message(&worker->handed, CONTROL_MAKE, 0, at, &message, fds, &fd_count);
 		int code = control_send(CONTROL_FD, &message, fds, fd_count);
 		if (code < 0)
 			return code;
 	}
-	listen_free(&worker->handed);
+	listen_set_free(&worker->handed);
 	struct control_message ready = { .type = CONTROL_READY };
 	snprintf(ready.name, sizeof ready.name, "%s", worker->setup->liveness->about.name);
 	return control_send(CONTROL_FD, &ready, NULL, 0);
@@ -161,7 +161,7 @@ static int serve(struct worker *worker)
 
 static void worker_free(struct worker *worker)
 {
-	listen_free(&worker->handed);
+	listen_set_free(&worker->handed);
 	setup_destroy(worker->setup);
 	settings_free(worker->settings);
 	log_destroy(worker->log);

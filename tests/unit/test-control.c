@@ -229,7 +229,7 @@ static void make_set(struct listen_set *set)
 	ino_t inode;
 	struct listen_item *item;
 	for (int at = 0; at < 2; at++) {
-		assert_int_equal(listen_add(set, &item), 0);
+		assert_int_equal(listen_set_add(set, &item), 0);
 		snprintf(item->listen, sizeof item->listen, "127.0.0.%d:0", at + 1);
 		snprintf(item->transport, sizeof item->transport, "tcp");
 		snprintf(item->address, sizeof item->address, "127.0.0.%d:40000", at + 1);
@@ -238,21 +238,21 @@ static void make_set(struct listen_set *set)
 	}
 	strcpy(set->items[0].heartbeat, "127.0.0.1:40000");
 	for (size_t worker = 0; worker < 3; worker++)
-		assert_int_equal(listen_put_datagram(&set->items[0], worker, make_fd(&inode)), 0);
+		assert_int_equal(listen_item_put_datagram(&set->items[0], worker, make_fd(&inode)), 0);
 }
 
 static void tell(int from, int to, const struct listen_set *set, enum control_role role, size_t index,
                  struct listen_set *heard)
 {
-	size_t messages = listen_messages(set, role, index);
+	size_t messages = listen_set_messages(set, role, index);
 	for (size_t at = 0; at < messages; at++) {
 		struct control_message message;
 		int fds[CONTROL_FDS_MAX];
 		size_t count;
-		listen_message(set, role, index, at, &message, fds, &count);
+		listen_set_message(set, role, index, at, &message, fds, &count);
 		assert_int_equal(control_send(from, &message, fds, count), 0);
 		assert_int_equal(control_receive(to, &message, fds, &count, 0), 0);
-		assert_int_equal(listen_take(heard, &message, fds, count), 0);
+		assert_int_equal(listen_set_take(heard, &message, fds, count), 0);
 	}
 }
 
@@ -280,14 +280,14 @@ static void hands_over_a_set(void **state)
 	assert_int_equal(part.items[0].datagram_count, 3);
 	assert_int_equal(part.items[0].datagrams[0], -1);
 	assert_int_equal(inode_of(part.items[0].datagrams[2]), inode_of(set.items[0].datagrams[2]));
-	assert_int_equal(listen_messages(&set, CONTROL_CHECK, 0), 0);
+	assert_int_equal(listen_set_messages(&set, CONTROL_CHECK, 0), 0);
 
 	bool used[2] = { true, false };
-	assert_null(listen_find(&set, "127.0.0.1:0", used));
-	assert_ptr_equal(listen_find(&set, "127.0.0.2:0", used), &set.items[1]);
-	listen_free(&set);
-	listen_free(&all);
-	listen_free(&part);
+	assert_null(listen_set_find(&set, "127.0.0.1:0", used));
+	assert_ptr_equal(listen_set_find(&set, "127.0.0.2:0", used), &set.items[1]);
+	listen_set_free(&set);
+	listen_set_free(&all);
+	listen_set_free(&part);
 	assert_int_equal(open_fds(), before);
 }
 
@@ -300,24 +300,24 @@ static void refuses_sockets_out_of_order(void **state)
 	int before = open_fds();
 	int fd = make_fd(&inode);
 	message.item = 1;
-	assert_int_equal(listen_take(&set, &message, &fd, 1), -EBADMSG);
+	assert_int_equal(listen_set_take(&set, &message, &fd, 1), -EBADMSG);
 	message.item = 0;
 	message.kind = CONTROL_DATAGRAM;
 	fd = make_fd(&inode);
-	assert_int_equal(listen_take(&set, &message, &fd, 1), -EBADMSG);
+	assert_int_equal(listen_set_take(&set, &message, &fd, 1), -EBADMSG);
 	message.kind = CONTROL_LISTENER;
 	fd = make_fd(&inode);
-	assert_int_equal(listen_take(&set, &message, &fd, 1), 0);
+	assert_int_equal(listen_set_take(&set, &message, &fd, 1), 0);
 	message.kind = CONTROL_DATAGRAM;
 	message.worker = LISTEN_WORKERS_MAX;
 	fd = make_fd(&inode);
-	assert_int_equal(listen_take(&set, &message, &fd, 1), -E2BIG);
+	assert_int_equal(listen_set_take(&set, &message, &fd, 1), -E2BIG);
 	message.worker = 0;
 	fd = make_fd(&inode);
-	assert_int_equal(listen_take(&set, &message, &fd, 1), 0);
+	assert_int_equal(listen_set_take(&set, &message, &fd, 1), 0);
 	fd = make_fd(&inode);
-	assert_int_equal(listen_take(&set, &message, &fd, 1), -EBADMSG);
-	listen_free(&set);
+	assert_int_equal(listen_set_take(&set, &message, &fd, 1), -EBADMSG);
+	listen_set_free(&set);
 	assert_int_equal(open_fds(), before);
 }
 
