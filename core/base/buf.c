@@ -16,13 +16,12 @@ int buf_reserve(struct buf *buf, size_t more)
 		return 0;
 
 	size_t need;
-	if (__builtin_add_overflow(buf->len, more, &need))
+	if (__builtin_add_overflow(buf->len, more, &need) || need > PTRDIFF_MAX)
 		return -ENOMEM;
 
 	size_t cap = buf->cap < BUF_CAP_MIN ? BUF_CAP_MIN : buf->cap;
 	while (cap < need)
-		if (__builtin_mul_overflow(cap, 2, &cap))
-			cap = need;
+		cap *= 2;
 
 	uint8_t *data = realloc(buf->data, cap);
 	if (data == NULL)
