@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs a fuzz target without a fuzzer. No argument: every seed, every truncation of it and some thousand damaged copies,
- * as TAP. FILE...: these inputs (to repeat what a fuzzer found). --seeds DIR: writes the seeds there, for a fuzzer.
+ * Runs a fuzz target without a fuzzer. No argument: every seed, every truncation of it and some thousand damaged
+ * copies, as TAP. FILE...: these inputs (to repeat what a fuzzer found). --seeds DIR: writes the seeds there, for a
+ * fuzzer.
  */
 #include "fuzz.h"
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# xfer-protocol(7) says what the headers of core/wire say: every frame, status and limit with its number, and examples that
-# are those of the unit tests, byte by byte.
+# xfer-protocol(7) says what the headers of core/wire say: every frame, status and limit with its number, and examples
+# that are those of the unit tests, byte by byte.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
 
 page=$top_srcdir/man/xfer-protocol.7
@@ -32,8 +32,10 @@ told() {
 	done
 }
 
-numbered FRAME "$frame" | grep -Ev '^(header|chunk-head|hello-max|control-max|digest-max|chunk-min-size|chunk-max-size|digests|digest-run) ' \
-	>"$tmp/frames"
+# Without the sizes, which are limits, and what is reserved.
+numbered FRAME "$frame" |
+	grep -Ev '^(header|chunk-head|hello-max|control-max|digest-max|chunk-min-size|chunk-max-size|digests|digest-run) ' \
+		>"$tmp/frames"
 is "$(grep -c . "$tmp/frames")" 14 "the frames are known"
 told frame <"$tmp/frames" >"$tmp/wrong"
 nothing_in "$tmp/wrong" "the page has every frame with its number"
