@@ -29,6 +29,8 @@
 #define START_TIMEOUT (60 * CLOCK_SECOND)
 /* A draining worker ends its sessions by itself at drain-timeout; this is for one that hangs. */
 #define DRAIN_GRACE (500 * CLOCK_MS)
+/* Who signals a process and then its group, as timeout(1) does, means it once. */
+#define SAME_SIGNAL (200 * CLOCK_MS)
 
 struct supervisor {
 	const struct settings_source *source; /* borrowed */
@@ -42,6 +44,7 @@ struct supervisor {
 	size_t poll_cap;
 	bool reload_again; /* SIGHUP came during a trial */
 	bool stopping;
+	uint64_t stopped;                     /* when it was told to, ns */
 	bool failed; /* the first generation did not become ready: */
 	struct error failure;
 };
@@ -337,6 +340,8 @@ static void reap(struct supervisor *supervisor)
 
 static void stop(struct supervisor *supervisor)
 {
+	if (supervisor->stopping && clock_monotonic() - supervisor->stopped < SAME_SIGNAL)
+		return;
 	if (supervisor->stopping) {
 		log_say(supervisor->log, LOG_LEVEL_WARN, "told again to stop: ending at once");
 		for (struct list *at = supervisor->children.next; at != &supervisor->children; at = at->next)
@@ -346,6 +351,7 @@ static void stop(struct supervisor *supervisor)
 	log_say(supervisor->log, LOG_LEVEL_INFO, "stopping");
 	notify_send("STOPPING=1");
 	supervisor->stopping = true;
+	supervisor->stopped = clock_monotonic();
 	if (supervisor->trial != NULL)
 		retire(supervisor->trial);
 	if (supervisor->current != NULL)

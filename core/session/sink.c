@@ -34,6 +34,8 @@ int sink_create(struct sink **out, const struct sink_params *params, const struc
 	list_init(&sink->files);
 	sink->watch = *watch;
 	sink->listing = true;
+	sink->consumed = params->consumed;
+	sink->granted = params->granted;
 	sink->next_request = SINK_LIST_REQUEST + 1;
 	if (params_copy(sink, params) < 0) {
 		sink_destroy(sink);
@@ -91,7 +93,7 @@ static uint64_t credit_total(struct sink *sink, uint64_t now)
 		return total;
 	elapsed = now - sink->began;
 	allowed = elapsed / CLOCK_SECOND * rate + elapsed % CLOCK_SECOND * rate / CLOCK_SECOND;
-	allowed += sink->params.chunk_size; /* less than one chunk would never move */
+	allowed += sink->params.consumed + sink->params.chunk_size; /* less than one chunk would never move */
 	return allowed < total ? allowed : total;
 }
 
@@ -236,6 +238,12 @@ enum fault sink_result(const struct sink *sink, struct error *err)
 void sink_counts(const struct sink *sink, struct sink_count *out)
 {
 	*out = sink->count;
+}
+
+void sink_credit(const struct sink *sink, uint64_t *consumed, uint64_t *granted)
+{
+	*consumed = sink->consumed;
+	*granted = sink->granted;
 }
 
 bool sink_waits(const struct sink *sink)

@@ -32,6 +32,8 @@ struct sink_params {
 	uint32_t requests_max;   /* READ items unanswered at a time */
 	uint64_t window;         /* payload bytes granted ahead; at least two chunks */
 	uint64_t order_payload;  /* payload bytes that one order carries at most */
+	uint64_t consumed;       /* payload bytes of this session before: what an earlier sink of it came to */
+	uint64_t granted;        /* and what it granted */
 	uint64_t limit_rate;     /* payload bytes a second; 0 = none */
 	bool sync;               /* sync before a final name is given */
 };
@@ -162,6 +164,8 @@ bool sink_finished(const struct sink *sink);
 /* 0 when all is well, else the fault of the whole: FAULT_MIXED for different causes. *err gets the first text. */
 enum fault sink_result(const struct sink *sink, struct error *err);
 void sink_counts(const struct sink *sink, struct sink_count *out);
+/* For the next sink of the same session. */
+void sink_credit(const struct sink *sink, uint64_t *consumed, uint64_t *granted);
 /* Waits for the peer: a request is unanswered. */
 bool sink_waits(const struct sink *sink);
 

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The client's engine: one session at a time, and the verb that uses it. */
+#include "engine/client_state.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TICK (100 * CLOCK_MS)
+#define CONNECT_TIMEOUT (10 * CLOCK_SECOND)
+
+static const int signal_numbers[2] = { SIGINT, SIGTERM };
+
+static struct client *of_channel(struct channel *channel)
+{
+	return channel->owner;
+}
+
+void client_say(struct client *client, enum log_level level, enum fault fault, const char *text)
+{
+	if (client->watch.message != NULL)
+		client->watch.message(client->watch.context, level, fault, text);
+}
+
+/* ---- the verb's events ---- */
+
+static void verb_ended(struct client *client, const struct error *err)
+{
+	if (client->verb != NULL && client->verb->ended != NULL)
+		client->verb->ended(client->context, err);
+}
+
+static void on_tick(struct deadline *deadline)
+{
+	struct client *client = list_entry(deadline, struct client, tick);
+
+	if (client->verb == NULL)
+		return;
+	(void)loop_deadline(client->loop, &client->tick, client->loop->now + TICK);
+	if (client->verb->tick != NULL)
+		client->verb->tick(client->context);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct client *client = handle->data;
+	struct error err = { 0 };
+
+	(void)number;
+	loop_time(client->loop);
+	if (client->interrupted)
+		return; /* tidying up already */
+	client->interrupted = true;
+	error_set(&err, -EINTR, FAULT_INTERRUPTED, "interrupted");
+	if (client->dial != NULL) {
+		dial_cancel(client->dial);
+		client->dial = NULL;
+	}
+	verb_ended(client, &err);
+}
+
+static void on_job(void *context, struct job *job)
+{
+	struct client *client = context;
+
+	if (client->verb != NULL && client->verb->job != NULL)
+		client->verb->job(client->context, job);
+}
+
+static void on_buffers(void *context)
+{
+	struct client *client = context;
+
+	if (client->channel_used)
+		link_feed(&client->channel.link);
+	if (client->verb != NULL && client->verb->work != NULL)
+		client->verb->work(client->context);
+}
+
+void client_run(struct client *client, const struct client_verb *verb, void *context)
+{
+	client->verb = verb;
+	client->context = context;
+	(void)loop_deadline(client->loop, &client->tick, client->loop->now + TICK);
+	if (!client->interrupted)
+		loop_run(client->loop);
+	(void)loop_deadline(client->loop, &client->tick, CLOCK_NEVER);
+	client->verb = NULL;
+	client->context = NULL;
+}
+
+void client_stop(struct client *client)
+{
+	loop_stop(client->loop);
+}
+
+/* ---- the channel ---- */
+
+static void on_open(struct channel *channel)
+{
+	struct client *client = of_channel(channel);
+
+	client->channel_live = true;
+	if (client->verb != NULL && client->verb->open != NULL)
+		client->verb->open(client->context);
+}
+
+static int on_frame(struct channel *channel, const struct frame_header *header, const uint8_t *bytes,
+                    struct lent *buffer, struct error *err)
+{
+	struct client *client = of_channel(channel);
+
+	if (client->verb == NULL || client->verb->frame == NULL)
+		return 0;
+	return client->verb->frame(client->context, header, bytes, buffer, err);
+}
+
+static void on_work(struct channel *channel)
+{
+	struct client *client = of_channel(channel);
+
+	if (client->verb != NULL && client->verb->work != NULL)
+		client->verb->work(client->context);
+}
+
+static void on_progress(struct channel *channel, struct xfer_progress *ours)
+{
+	struct client *client = of_channel(channel);
+	uint64_t loss;
+
+	ours->rtt_us = (uint32_t)(channel_rtt(channel, &loss) / 1000);
+	ours->loss_ppm = (uint32_t)loss;
+	if (client->verb != NULL && client->verb->progress != NULL)
+		client->verb->progress(client->context, ours);
+}
+
+static void on_warn(struct channel *channel, const char *text)
+{
+	client_say(of_channel(channel), LOG_LEVEL_WARN, FAULT_NONE, text);
+}
+
+static void on_answer(struct channel *channel, bool in_band, uint64_t sequence, uint64_t rtt)
+{
+	struct client *client = of_channel(channel);
+
+	if (client->verb != NULL && client->verb->answer != NULL)
+		client->verb->answer(client->context, in_band, sequence, rtt);
+}
+
+static void on_asked(struct channel *channel, bool in_band, uint64_t sequence)
+{
+	struct client *client = of_channel(channel);
+
+	if (client->verb != NULL && client->verb->asked != NULL)
+		client->verb->asked(client->context, in_band, sequence);
+}
+
+static void on_ended(struct channel *channel, const struct error *err)
+{
+	struct client *client = of_channel(channel);
+
+	client->channel_live = false;
+	channel_close(channel);
+	verb_ended(client, err);
+}
+
+static void on_closed(struct channel *channel)
+{
+	struct client *client = of_channel(channel);
+
+	client->channel_used = false;
+	if (client->verb == NULL)
+		loop_stop(client->loop); /* client_disconnect() waits */
+}
+
+static const struct channel_watch channel_events = {
+	.open = on_open,
+	.frame = on_frame,
+	.settled = on_work,
+	.sent = on_work,
+	.progress = on_progress,
+	.warn = on_warn,
+	.answer = on_answer,
+	.asked = on_asked,
+	.ended = on_ended,
+	.closed = on_closed,
+};
+
+/* A datagram socket of the daemon's family; without one the session lives on pings in the connection. */
+static bool port_open(struct client *client, struct xfer_conn *conn)
+{
+	struct xfer_endpoint endpoint = { .struct_size = sizeof(endpoint) };
+	int fd;
+
+	if (client->setup->liveness->liveness.datagram_size == 0)
+		return false;
+	if (client->port.open)
+		return true;
+	if (client->transport->transport.endpoint(conn, &endpoint) < 0)
+		return false;
+	if (endpoint.remote.ss_family != AF_INET && endpoint.remote.ss_family != AF_INET6)
+		return false;
+	fd = socket(endpoint.remote.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	return heartbeat_port_open(&client->port, client->loop, fd, &client->peers, NULL) == 0;
+}
+
+static void on_connected(void *context, struct xfer_conn *conn)
+{
+	struct client *client = context;
+	struct error err = { 0 };
+	bool datagrams = port_open(client, conn);
+	int r;
+
+	client->dial = NULL;
+	client->consumed = 0;
+	client->granted = 0;
+	r = channel_open(&client->channel, &client->base, client->transport, conn, false,
+	                 datagrams ? &client->port : NULL, 0, client, &err);
+	client->channel_used = r == 0 || r == -EINPROGRESS;
+	if (r < 0)
+		verb_ended(client, &err);
+}
+
+static void on_dial_failed(void *context, const struct error *err)
+{
+	struct client *client = context;
+
+	client->dial = NULL;
+	verb_ended(client, err);
+}
+
+static bool same_place(const struct url *a, const struct url *b)
+{
+	const char *ta = a->transport != NULL ? a->transport : "", *tb = b->transport != NULL ? b->transport : "";
+	const char *ua = a->user != NULL ? a->user : "", *ub = b->user != NULL ? b->user : "";
+
+	return strcmp(a->authority, b->authority) == 0 && strcmp(ta, tb) == 0 && strcmp(ua, ub) == 0;
+}
+
+static int url_keep(struct client *client, const struct url *url, struct error *err)
+{
+	struct url *kept = calloc(1, sizeof(*kept));
+
+	if (kept == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
+	kept->transport = url->transport != NULL ? strdup(url->transport) : NULL;
+	kept->user = url->user != NULL ? strdup(url->user) : NULL;
+	kept->authority = strdup(url->authority);
+	kept->host = url->host != NULL ? strdup(url->host) : NULL;
+	kept->port = url->port;
+	client->url = kept;
+	return 0;
+}
+
+static void url_forget(struct client *client)
+{
+	if (client->url == NULL)
+		return;
+	url_free(client->url);
+	free(client->url);
+	client->url = NULL;
+}
+
+int client_connect(struct client *client, const struct url *url, struct error *err)
+{
+	const struct dial_watch watch = { on_connected, on_dial_failed, client };
+	const char *name = client->options.transport != NULL ? client->options.transport : url->transport;
+	struct plugin *transport = client->setup->transport;
+	int r;
+
+	if (client->channel_live && client->url != NULL && same_place(client->url, url)) {
+		if (client->verb->open != NULL)
+			client->verb->open(client->context);
+		return 0;
+	}
+	if (name != NULL) {
+		r = setup_plugin(client->setup, XFER_KIND_TRANSPORT, name, &transport, err);
+		if (r < 0)
+			return r;
+	}
+	client->transport = transport;
+	url_forget(client);
+	r = url_keep(client, url, err);
+	if (r < 0)
+		return r;
+	return dial_start(&client->dial, client->loop, transport, url, CONNECT_TIMEOUT, &watch, err);
+}
+
+void client_disconnect(struct client *client)
+{
+	if (client->dial != NULL)
+		dial_cancel(client->dial);
+	client->dial = NULL;
+	if (client->channel_live)
+		link_finish(&client->channel.link);
+	client->channel_live = false;
+	if (client->channel_used) {
+		channel_close(&client->channel);
+		loop_run(client->loop); /* until on_closed() */
+	}
+	url_forget(client);
+}
+
+/* ---- life ---- */
+
+static int offer_make(struct client *client, struct error *err)
+{
+	const struct setup *setup = client->setup;
+	struct offer *offer = &client->base.offer;
+
+	client->names = calloc(setup->integrity_count, sizeof(*client->names));
+	if (client->names == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
+	for (size_t i = 0; i < setup->integrity_count; i++)
+		client->names[i] = setup->integrity[i]->about.name;
+	offer->integrity = client->names;
+	offer->integrity_count = setup->integrity_count;
+	offer->liveness = setup->liveness->about.name;
+	offer->chunk_size = client->settings->chunk_size;
+	if (getrandom(offer->boot_id, sizeof(offer->boot_id), 0) != (ssize_t)sizeof(offer->boot_id))
+		return error_set(err, -EIO, FAULT_LOCAL, "no random bytes for a boot id");
+	return 0;
+}
+
+static int signals_open(struct client *client, struct error *err)
+{
+	for (int i = 0; i < 2; i++) {
+		int r = uv_signal_init(&client->loop->uv, &client->signals[i]);
+
+		if (r < 0)
+			return error_system(err, r, FAULT_LOCAL, "signals cannot be watched");
+		client->signals[i].data = client;
+		uv_signal_start(&client->signals[i], on_signal, signal_numbers[i]);
+	}
+	return 0;
+}
+
+static int client_open(struct client *client, struct error *err)
+{
+	const struct setup_choice choice = { .integrity = client->options.integrity };
+	const struct loop_settings loop = {
+		.threads = client->settings->threads,
+		.memory = client->settings->memory,
+		.job_done = on_job,
+		.buffers_free = on_buffers,
+		.context = client,
+	};
+	int r = setup_create(&client->setup, client->settings, &choice, client->log, err);
+
+	if (r == 0)
+		r = loop_create(&client->loop, &loop, err);
+	if (r == 0)
+		r = offer_make(client, err);
+	if (r == 0)
+		r = signals_open(client, err);
+	if (r < 0)
+		return r;
+	client->base.loop = client->loop;
+	client->base.setup = client->setup;
+	client->base.watch = &channel_events;
+	client->base.hello_timeout = client->settings->hello_timeout;
+	client->tick.fire = on_tick;
+	return 0;
+}
+
+int client_create(struct client **out, const struct settings *settings, const struct client_options *options,
+                  const struct client_watch *watch, struct log *log, struct error *err)
+{
+	struct client *client = calloc(1, sizeof(*client));
+	int r;
+
+	if (client == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
+	client->settings = settings;
+	client->options = *options;
+	client->watch = *watch;
+	client->log = log;
+	r = client_open(client, err);
+	if (r < 0) {
+		client_destroy(client);
+		return r;
+	}
+	*out = client;
+	return 0;
+}
+
+void client_destroy(struct client *client)
+{
+	if (client == NULL)
+		return;
+	if (client->loop != NULL) {
+		client_disconnect(client);
+		heartbeat_port_close(&client->port);
+		for (int i = 0; i < 2; i++) {
+			if (client->signals[i].data != NULL)
+				uv_close((uv_handle_t *)&client->signals[i], NULL);
+		}
+	}
+	loop_destroy(client->loop);
+	setup_destroy(client->setup);
+	table_free(&client->peers);
+	free(client->names);
+	free(client);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* xfer get: where each source goes, as cp(1) would have it, and one job after the other. */
+#include "base/text.h"
+#include "engine/fetch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *last_component(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+/* The folder and the name in it that DEST means, when it is no folder itself. Both owned by the caller. */
+static int dest_split(const char *dest, char **folder, char **name, struct error *err)
+{
+	size_t len = strlen(dest);
+	const char *base;
+	char *bare;
+
+	while (len > 1 && dest[len - 1] == '/')
+		len--;
+	bare = strndup(dest, len);
+	if (bare == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
+	base = last_component(bare);
+	*name = strdup(base);
+	if (base == bare)
+		*folder = strdup(".");
+	else
+		*folder = strndup(bare, base - bare > 1 ? (size_t)(base - bare) - 1 : 1);
+	free(bare);
+	if (*name != NULL && *folder != NULL && store_name_check(*name, strlen(*name), NULL) == 0)
+		return 0;
+	free(*name);
+	free(*folder);
+	return error_set(err, -EINVAL, FAULT_USAGE, "%s is no name to write to", dest);
+}
+
+static int dest_open(const char *dest, bool several, struct store_root **root, char **name, struct error *err)
+{
+	struct stat st;
+	char *folder = NULL;
+	int r;
+
+	*name = NULL;
+	if (stat(dest, &st) == 0 && S_ISDIR(st.st_mode)) {
+		r = store_root_open(root, dest, err);
+		if (r < 0 && err != NULL)
+			err->fault = FAULT_LOCAL;
+		return r;
+	}
+	if (several || (dest[0] != '\0' && dest[strlen(dest) - 1] == '/'))
+		return error_set(err, -ENOTDIR, FAULT_LOCAL, "%s is no folder", dest);
+	r = dest_split(dest, &folder, name, err);
+	if (r < 0)
+		return r;
+	r = store_root_open(root, folder, err);
+	free(folder);
+	if (r < 0) {
+		free(*name);
+		if (err != NULL)
+			err->fault = FAULT_LOCAL;
+	}
+	return r;
+}
+
+static int get_one(struct client *client, const struct url *url, struct store_root *root, const char *name,
+                   struct fetch_sum *sum, struct error *err)
+{
+	struct fetch_place place = { .root = root, .name = name != NULL ? name : last_component(url->path) };
+	struct stat st;
+
+	if (url->path[0] == '\0')
+		return error_set(err, -EINVAL, FAULT_USAGE,
+		                 "xfer://%s names no export; xfer ls xfer://%s shows what there is", url->authority,
+		                 url->authority);
+	if (store_stat(root, place.name, &st) == 0) {
+		place.name_exists = true;
+		place.name_is_dir = S_ISDIR(st.st_mode);
+	}
+	return fetch_run(client, url, &place, sum, err);
+}
+
+int client_get(struct client *client, const struct url *urls, size_t count, const char *dest,
+               struct client_summary *summary, struct error *err)
+{
+	struct fetch_sum sum = { .summary = summary };
+	struct store_root *root;
+	char *name;
+	int r;
+
+	*summary = (struct client_summary){ 0 };
+	loop_time(client->loop);
+	sum.began = client->loop->now;
+	r = dest_open(dest, count > 1, &root, &name, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		r = get_one(client, &urls[i], root, name, &sum, err);
+		/* Another place may be alive; and what failed is in the sum. */
+		if (r < 0 && i + 1 < count && !client->interrupted) {
+			if (sum.fault == FAULT_NONE)
+				fetch_fault(&sum, err);
+			client_say(client, LOG_LEVEL_ERROR, err->fault, err->text);
+			client_disconnect(client);
+			r = 0;
+		}
+	}
+	loop_time(client->loop);
+	summary->elapsed = client->loop->now - sum.began;
+	pipeline_counters(client->loop->pipeline, summary->stages);
+	sum.progress.elapsed = summary->elapsed;
+	if (client->watch.progress != NULL)
+		client->watch.progress(client->watch.context, &sum.progress);
+	client_disconnect(client);
+	store_root_unref(root);
+	free(name);
+	if (r == 0 && sum.fault != FAULT_NONE) {
+		*err = sum.first;
+		err->fault = sum.fault;
+		r = err->code < 0 ? err->code : -EIO;
+	}
+	return r;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* xfer ls: a listing, told entry by entry as it comes. */
+#include "base/text.h"
+#include "engine/client_state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REQUEST = 1, CREDIT = 256 * 1024 };
+
+struct listing {
+	struct client *client;
+	const struct url *url;
+	struct list checks;  /* struct listing_check.link, in the order in which they came */
+	unsigned jobs;
+	uint64_t received;   /* bytes of entries */
+	unsigned depth;      /* directories open */
+	size_t path_len;
+	bool recursive;
+	bool over;           /* nothing more is taken */
+	int code;
+	struct error *err;
+	char path[MESSAGE_PATH_MAX + 1]; /* of the directory that the listing is in, beneath the URL's path */
+};
+
+/* A frame whose digest is being checked. */
+struct listing_check {
+	struct check_job check;
+	struct list link;
+	enum frame_type type;
+	struct lent *buffer;
+	bool done;
+};
+
+static void listing_end(struct listing *listing, int code)
+{
+	if (!listing->over)
+		listing->code = code;
+	listing->over = true;
+	if (listing->jobs == 0)
+		client_stop(listing->client);
+}
+
+static void checks_drop(struct listing *listing)
+{
+	struct list *node;
+
+	while ((node = list_first(&listing->checks)) != NULL) {
+		struct listing_check *check = list_entry(node, struct listing_check, link);
+
+		list_remove(node);
+		lent_unref(check->buffer);
+		free(check);
+	}
+}
+
+static int path_enter(struct listing *listing, const struct entry *entry)
+{
+	size_t slash = listing->path_len > 0 ? 1 : 0;
+
+	if (listing->path_len + slash + entry->name_len > MESSAGE_PATH_MAX)
+		return error_set(listing->err, -ENAMETOOLONG, FAULT_PEER, "the listing goes deeper than paths can be long");
+	if (slash > 0)
+		listing->path[listing->path_len] = '/';
+	memcpy(listing->path + listing->path_len + slash, entry->name, entry->name_len);
+	listing->path_len += slash + entry->name_len;
+	listing->path[listing->path_len] = '\0';
+	return 0;
+}
+
+static void path_leave(struct listing *listing)
+{
+	while (listing->path_len > 0 && listing->path[listing->path_len - 1] != '/')
+		listing->path_len--;
+	if (listing->path_len > 0)
+		listing->path_len--;
+	listing->path[listing->path_len] = '\0';
+}
+
+/* The thing asked for has the path "", what is in it has its name, and so on. */
+static int entry_tell(struct listing *listing, const struct entry *entry)
+{
+	const struct client_watch *watch = &listing->client->watch;
+	bool top = listing->depth == 0;
+	int r = 0;
+
+	if (entry->kind == ENTRY_UP) {
+		if (listing->depth == 0)
+			return error_set(listing->err, -EPROTO, FAULT_PEER, "the listing leaves what it never entered");
+		listing->depth--;
+		if (listing->depth > 0)
+			path_leave(listing);
+		return 0;
+	}
+	if (!top)
+		r = path_enter(listing, entry);
+	if (r < 0)
+		return r;
+	if (watch->entry != NULL)
+		watch->entry(watch->context, listing->path, entry);
+	if (entry->kind == ENTRY_DIR)
+		listing->depth++;
+	else if (!top)
+		path_leave(listing);
+	return 0;
+}
+
+static int entries_take(struct listing *listing, const uint8_t *run, size_t len)
+{
+	struct entry entry;
+	size_t at = 0;
+	int r = 0;
+
+	listing->received += len;
+	while (r == 0 && at < len) {
+		r = message_entry_read(run, len, &at, &entry, listing->err);
+		if (r == 0)
+			r = entry_tell(listing, &entry);
+	}
+	if (r == 0 && listing->client->channel_live)
+		r = message_credit_write(channel_control(&listing->client->channel), REQUEST, listing->received + CREDIT);
+	if (listing->client->channel_live)
+		channel_flush(&listing->client->channel);
+	return r;
+}
+
+static int ends_take(struct listing *listing, const uint8_t *run, size_t len, uint32_t digest_size)
+{
+	char text[MESSAGE_TEXT_MAX], path[ERROR_TEXT_MAX / 2];
+	struct end end;
+	size_t at = 0;
+	int r = message_end_read(run, len, &at, digest_size, &end, listing->err);
+
+	if (r < 0)
+		return r;
+	if (end.status != STATUS_OK) {
+		text_printable(text, sizeof(text), end.text, end.text_len);
+		text_printable(path, sizeof(path), listing->url->path, strlen(listing->url->path));
+		r = error_set(listing->err, -ENOENT, status_fault(end.status), "%s: %s", path,
+		              text[0] != '\0' ? text : status_name(end.status));
+	}
+	listing_end(listing, r);
+	return 0;
+}
+
+static void checks_take(struct listing *listing)
+{
+	uint32_t digest_size = listing->client->channel.suite.limits.digest_size;
+	struct list *node;
+
+	while (!listing->over && (node = list_first(&listing->checks)) != NULL) {
+		struct listing_check *check = list_entry(node, struct listing_check, link);
+		size_t run = check->check.len - digest_size;
+		int r = 0;
+
+		if (!check->done)
+			return;
+		if (check->check.code < 0)
+			r = error_set(listing->err, check->check.code, FAULT_INTEGRITY,
+			              "the digest of the listing is wrong");
+		else if (check->type == FRAME_ENTRIES)
+			r = entries_take(listing, check->check.body, run);
+		else
+			r = ends_take(listing, check->check.body, run, digest_size);
+		list_remove(node);
+		lent_unref(check->buffer);
+		free(check);
+		if (r < 0)
+			listing_end(listing, r);
+	}
+}
+
+static int on_frame(void *context, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
+                    struct error *err)
+{
+	struct listing *listing = context;
+	const struct suite *suite = &listing->client->channel.suite;
+	struct listing_check *check;
+	size_t run;
+	int r;
+
+	if (listing->over)
+		return 0;
+	if (header->type != FRAME_ENTRIES && header->type != FRAME_ENDS)
+		return error_set(err, -EPROTO, FAULT_PEER, "an unexpected frame of type %d", (int)header->type);
+	r = message_run_read(header->length, suite->limits.digest_size, &run, err);
+	if (r < 0)
+		return r;
+	check = calloc(1, sizeof(*check));
+	if (check == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a frame");
+	check->type = header->type;
+	check->buffer = lent_ref(buffer);
+	check->check.body = bytes + FRAME_HEADER;
+	check->check.len = header->length;
+	check->check.job.kind = JOB_CHECK;
+	check->check.job.suite = suite;
+	check->done = suite->limits.digest_size == 0;
+	list_append(&listing->checks, &check->link);
+	if (check->done) {
+		checks_take(listing);
+		return 0;
+	}
+	listing->jobs++;
+	loop_submit(listing->client->loop, &check->check.job);
+	return 0;
+}
+
+static void on_job(void *context, struct job *job)
+{
+	struct listing *listing = context;
+
+	listing->jobs--;
+	((struct listing_check *)(void *)job)->done = true;
+	checks_take(listing);
+	if (listing->over)
+		listing_end(listing, 0);
+}
+
+static void on_open(void *context)
+{
+	struct listing *listing = context;
+	const struct message_list list = {
+		.depth = listing->recursive ? MESSAGE_DEPTH_ALL : 1,
+		.credit = CREDIT,
+		.path = listing->url->path,
+		.path_len = strlen(listing->url->path),
+	};
+
+	if (message_list_write(channel_control(&listing->client->channel), REQUEST, &list) < 0)
+		listing_end(listing, error_set(listing->err, -ENOMEM, FAULT_LOCAL, "out of memory for a request"));
+	channel_flush(&listing->client->channel);
+}
+
+static void on_ended(void *context, const struct error *err)
+{
+	struct listing *listing = context;
+
+	if (!listing->over)
+		*listing->err = *err;
+	listing_end(listing, err->code < 0 ? err->code : -EIO);
+}
+
+static const struct client_verb listing_verb = {
+	.open = on_open,
+	.frame = on_frame,
+	.job = on_job,
+	.ended = on_ended,
+};
+
+int client_list(struct client *client, const struct url *url, bool recursive, struct error *err)
+{
+	struct listing *listing = calloc(1, sizeof(*listing));
+	int r;
+
+	if (listing == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
+	listing->client = client;
+	listing->url = url;
+	listing->recursive = recursive;
+	listing->err = err;
+	list_init(&listing->checks);
+	client->verb = &listing_verb;
+	client->context = listing;
+	r = client_connect(client, url, err);
+	if (r == 0) {
+		client_run(client, &listing_verb, listing);
+		r = listing->code;
+	}
+	client->verb = NULL;
+	checks_drop(listing);
+	client_disconnect(client);
+	free(listing);
+	return r;
+}

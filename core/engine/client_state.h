@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the client's verbs share; nobody outside client*.c and fetch.c includes it. */
+#ifndef XFER_ENGINE_CLIENT_STATE_H
+#define XFER_ENGINE_CLIENT_STATE_H
+
+#include "engine/channel.h"
+#include "engine/client.h"
+#include "engine/dial.h"
+
+/* What a verb does with the loop's events. All but `context` may be NULL. */
+struct client_verb {
+	/* The session is open. */
+	void (*open)(void *context);
+	int (*frame)(void *context, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
+	             struct error *err);
+	/* Something came or was sent: a moment to go on. */
+	void (*work)(void *context);
+	void (*job)(void *context, struct job *job);
+	void (*progress)(void *context, struct xfer_progress *ours);
+	void (*answer)(void *context, bool in_band, uint64_t sequence, uint64_t rtt);
+	void (*asked)(void *context, bool in_band, uint64_t sequence);
+	/* About ten times a second while the verb runs. */
+	void (*tick)(void *context);
+	/* The session is over or was never had (err), or the user interrupted (FAULT_INTERRUPTED). */
+	void (*ended)(void *context, const struct error *err);
+};
+
+struct client {
+	const struct settings *settings;
+	struct client_options options;
+	struct client_watch watch;
+	struct log *log;
+	struct setup *setup;
+	struct loop *loop;
+	struct channel_base base;
+	const char **names;           /* owned; of the offer */
+
+	const struct client_verb *verb; /* NULL between verbs */
+	void *context;
+
+	struct url *url;              /* owned; what the channel is connected to; NULL = nothing */
+	struct dial *dial;            /* NULL when not dialling */
+	const struct plugin *transport;
+	struct channel channel;
+	bool channel_used;            /* the struct is a channel that is not closed yet */
+	bool channel_live;            /* and its session is open */
+	struct heartbeat_port port;
+	struct table peers;
+	struct deadline tick;
+	uv_signal_t signals[2];
+	bool interrupted;
+	uint64_t consumed, granted;   /* credit of the session, see sink_credit() */
+};
+
+/* Runs the loop until client_stop(); the verb gets the events. */
+void client_run(struct client *client, const struct client_verb *verb, void *context);
+void client_stop(struct client *client);
+/* Connects to the URL's authority, or uses the session that is open to it: verb->open() or verb->ended() comes. */
+int client_connect(struct client *client, const struct url *url, struct error *err);
+/* Lets go of the session, in order; waits until it is closed. Not within a verb. */
+void client_disconnect(struct client *client);
+void client_say(struct client *client, enum log_level level, enum fault fault, const char *text);
+
+#endif

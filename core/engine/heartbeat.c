@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/heartbeat.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DATAGRAM_MAX = HEARTBEAT_SLOT + XFER_DATAGRAM_MAX, TURN = 256 /* datagrams before others have their turn */ };
+
+static const struct xfer_liveness_ops *ops(const struct heartbeat *heartbeat)
+{
+	return &heartbeat->plugin->liveness;
+}
+
+/* Sends what is due, if anything. A datagram that cannot be sent is one that was lost. */
+static void send_due(struct heartbeat *heartbeat, const struct sockaddr *to, socklen_t to_len)
+{
+	struct xfer_progress ours = { .struct_size = sizeof(ours) };
+	struct xfer_asked asked = { .struct_size = sizeof(asked) };
+	uint8_t bytes[DATAGRAM_MAX];
+	uint64_t slot = htobe64(heartbeat->slot);
+	ssize_t n;
+
+	heartbeat->watch->progress(heartbeat, &ours);
+	ops(heartbeat)->progress_set(heartbeat->peer, &ours);
+	n = ops(heartbeat)->datagram_out(heartbeat->peer, bytes + HEARTBEAT_SLOT, XFER_DATAGRAM_MAX,
+	                                 heartbeat->port->loop->now, &asked);
+	if (n <= 0 || n > XFER_DATAGRAM_MAX)
+		return;
+	memcpy(bytes, &slot, sizeof(slot));
+	(void)!sendto(heartbeat->port->fd, bytes, HEARTBEAT_SLOT + (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL, to, to_len);
+	if (asked.is_question && heartbeat->watch->asked != NULL)
+		heartbeat->watch->asked(heartbeat, &asked);
+}
+
+static void deadline_set(struct heartbeat *heartbeat)
+{
+	uint64_t now = heartbeat->port->loop->now;
+	uint64_t when = ops(heartbeat)->next_deadline(heartbeat->peer, now);
+
+	/* A plug-in that wants to be called all the time is called every millisecond. */
+	if (when != CLOCK_NEVER && when < now + CLOCK_MS)
+		when = now + CLOCK_MS;
+	(void)loop_deadline(heartbeat->port->loop, &heartbeat->deadline, when);
+}
+
+static void on_deadline(struct deadline *deadline)
+{
+	struct heartbeat *heartbeat = list_entry(deadline, struct heartbeat, deadline);
+
+	send_due(heartbeat, (const struct sockaddr *)heartbeat->to, heartbeat->to_len);
+	deadline_set(heartbeat);
+}
+
+static void datagram_take(struct heartbeat_port *port, const uint8_t *bytes, size_t len, const struct sockaddr *from,
+                          socklen_t from_len)
+{
+	struct xfer_heard heard = { .struct_size = sizeof(heard) };
+	struct heartbeat *heartbeat;
+	uint64_t slot;
+
+	if (len < HEARTBEAT_SLOT)
+		return;
+	memcpy(&slot, bytes, sizeof(slot));
+	heartbeat = table_get(port->peers, be64toh(slot));
+	if (heartbeat == NULL)
+		return; /* a stranger gets no answer */
+	if (ops(heartbeat)->datagram_in(heartbeat->peer, bytes + HEARTBEAT_SLOT, len - HEARTBEAT_SLOT, port->loop->now,
+	                                &heard) < 0)
+		return;
+	if (heard.reply)
+		send_due(heartbeat, from, from_len);
+	if (heartbeat->to != NULL)
+		deadline_set(heartbeat);
+	heartbeat->watch->heard(heartbeat, &heard);
+}
+
+static void on_datagrams(uv_poll_t *poll, int status, int events)
+{
+	struct heartbeat_port *port = poll->data;
+
+	(void)status;
+	(void)events;
+	loop_time(port->loop);
+	for (int i = 0; i < TURN && port->open; i++) {
+		struct sockaddr_storage from;
+		socklen_t from_len = sizeof(from);
+		uint8_t bytes[DATAGRAM_MAX];
+		ssize_t n = recvfrom(port->fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from,
+		                     &from_len);
+
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0 || (size_t)n > sizeof(bytes))
+			continue; /* an ICMP error of an earlier datagram, or something too long to be ours */
+		datagram_take(port, bytes, (size_t)n, (const struct sockaddr *)&from, from_len);
+	}
+}
+
+int heartbeat_port_open(struct heartbeat_port *port, struct loop *loop, int fd, struct table *peers, struct error *err)
+{
+	int r;
+
+	*port = (struct heartbeat_port){ .loop = loop, .fd = fd, .peers = peers };
+	r = uv_poll_init(&loop->uv, &port->poll, fd);
+	if (r < 0) {
+		close(fd);
+		return error_system(err, r, FAULT_LOCAL, "the datagram socket cannot be watched");
+	}
+	port->poll.data = port;
+	port->open = true;
+	uv_poll_start(&port->poll, UV_READABLE, on_datagrams);
+	return 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct heartbeat_port *port = handle->data;
+
+	port->closed = true;
+}
+
+void heartbeat_port_close(struct heartbeat_port *port)
+{
+	if (!port->open)
+		return;
+	port->open = false;
+	uv_close((uv_handle_t *)&port->poll, on_closed);
+	close(port->fd);
+}
+
+int heartbeat_open(struct heartbeat *heartbeat, const struct heartbeat_start *start, struct error *err)
+{
+	struct xfer_peer_params params = start->params;
+	int r;
+
+	params.struct_size = sizeof(params);
+	params.now = start->port->loop->now;
+	*heartbeat = (struct heartbeat){
+		.plugin = start->plugin,
+		.watch = start->watch,
+		.port = start->port,
+		.slot = params.slot,
+		.deadline.fire = on_deadline,
+	};
+	if (start->to != NULL) {
+		heartbeat->to = malloc(start->to_len);
+		if (heartbeat->to == NULL)
+			return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a heartbeat");
+		memcpy(heartbeat->to, start->to, start->to_len);
+		heartbeat->to_len = start->to_len;
+	}
+	r = ops(heartbeat)->peer_create(start->plugin->instance, &params, &heartbeat->peer);
+	if (r < 0) {
+		free(heartbeat->to);
+		*heartbeat = (struct heartbeat){ 0 };
+		return plugin_error(start->plugin, r, FAULT_LOCAL, err);
+	}
+	r = table_put(start->port->peers, heartbeat->slot, heartbeat);
+	if (r < 0) {
+		ops(heartbeat)->peer_destroy(heartbeat->peer);
+		free(heartbeat->to);
+		*heartbeat = (struct heartbeat){ 0 };
+		return error_set(err, r, FAULT_LOCAL, "no slot for a heartbeat");
+	}
+	if (heartbeat->to != NULL)
+		on_deadline(&heartbeat->deadline);
+	return 0;
+}
+
+void heartbeat_close(struct heartbeat *heartbeat)
+{
+	if (heartbeat->peer == NULL)
+		return;
+	table_remove(heartbeat->port->peers, heartbeat->slot);
+	(void)loop_deadline(heartbeat->port->loop, &heartbeat->deadline, CLOCK_NEVER);
+	ops(heartbeat)->peer_destroy(heartbeat->peer);
+	free(heartbeat->to);
+	*heartbeat = (struct heartbeat){ 0 };
+}
+
+enum pulse_datagrams heartbeat_state(const struct heartbeat *heartbeat, uint64_t now)
+{
+	if (heartbeat->peer == NULL)
+		return PULSE_NO_DATAGRAMS;
+	switch (ops(heartbeat)->verdict(heartbeat->peer, now)) {
+	case XFER_UNKNOWN:
+		return PULSE_UNHEARD;
+	case XFER_ALIVE:
+		return PULSE_HEARD;
+	case XFER_SUSPECT:
+	case XFER_DEAD:
+		break;
+	}
+	return PULSE_LATE;
+}
+
+void heartbeat_stats(const struct heartbeat *heartbeat, struct xfer_liveness_stats *out)
+{
+	*out = (struct xfer_liveness_stats){ .struct_size = sizeof(*out) };
+	if (heartbeat->peer != NULL)
+		ops(heartbeat)->stats(heartbeat->peer, out);
+}
+
+void heartbeat_progress(const struct heartbeat *heartbeat, struct xfer_progress *theirs)
+{
+	*theirs = (struct xfer_progress){ .struct_size = sizeof(*theirs) };
+	if (heartbeat->peer != NULL)
+		ops(heartbeat)->progress_get(heartbeat->peer, theirs);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A blocked disk should not stop those who wait for another file. */
+enum { STORAGE_THREADS_MIN = 4 };
+
+static void timer_arm(struct loop *loop)
+{
+	struct heap_node *first = heap_first(&loop->deadlines);
+	uint64_t when, wait;
+
+	if (first == NULL) {
+		if (loop->armed != 0)
+			uv_timer_stop(&loop->timer);
+		loop->armed = 0;
+		return;
+	}
+	/* The steady clock wants to be read every tick, or it takes our idleness for a pause. */
+	when = loop->now + CLOCK_TICK;
+	if (first->when < when)
+		when = first->when;
+	if (loop->armed != 0 && loop->armed <= when)
+		return; /* fires early enough; it looks again then */
+	wait = when > loop->now ? when - loop->now : 0;
+	loop->armed = when;
+	uv_update_time(&loop->uv);
+	/* Rounded up: a timer that fires a moment too early fires twice. */
+	uv_timer_start(&loop->timer, loop->timer.timer_cb, (wait + CLOCK_MS - 1) / CLOCK_MS, 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct loop *loop = timer->data;
+	struct heap_node *first;
+
+	loop_time(loop);
+	loop->armed = 0;
+	while ((first = heap_first(&loop->deadlines)) != NULL && first->when <= loop->now) {
+		struct deadline *deadline = (struct deadline *)(void *)first;
+
+		heap_remove(&loop->deadlines, first);
+		deadline->fire(deadline);
+	}
+	timer_arm(loop);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+	struct loop *loop = wake->data;
+	struct job *job = pipeline_take(loop->pipeline);
+
+	loop_time(loop);
+	while (job != NULL) {
+		struct job *next = job->next;
+
+		loop->jobs--;
+		loop->settings.job_done(loop->settings.context, job);
+		job = next;
+	}
+	if (loop->settings.buffers_free != NULL)
+		loop->settings.buffers_free(loop->settings.context);
+}
+
+/* Runs in a pool thread. */
+static void on_finished(void *context)
+{
+	struct loop *loop = context;
+
+	uv_async_send(&loop->wake);
+}
+
+static unsigned processors(void)
+{
+	unsigned count = uv_available_parallelism();
+
+	return count > 0 ? count : 1;
+}
+
+static int pools_create(struct loop *loop, struct error *err)
+{
+	unsigned threads = loop->settings.threads > 0 ? loop->settings.threads : processors();
+	const struct pipeline_settings settings = {
+		.hash_threads = threads,
+		.storage_threads = threads > STORAGE_THREADS_MIN ? threads : STORAGE_THREADS_MIN,
+		.notify = on_finished,
+		.context = loop,
+	};
+
+	loop->threads = threads;
+	return pipeline_create(&loop->pipeline, &settings, err);
+}
+
+static void handles_close(struct loop *loop)
+{
+	uv_close((uv_handle_t *)&loop->timer, NULL);
+	uv_close((uv_handle_t *)&loop->wake, NULL);
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	uv_loop_close(&loop->uv);
+}
+
+int loop_create(struct loop **out, const struct loop_settings *settings, struct error *err)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+	int r;
+
+	if (loop == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for the event loop");
+	loop->settings = *settings;
+	r = uv_loop_init(&loop->uv);
+	if (r < 0) {
+		free(loop);
+		return error_system(err, r, FAULT_LOCAL, "the event loop cannot be made");
+	}
+	uv_timer_init(&loop->uv, &loop->timer);
+	loop->timer.data = loop;
+	loop->timer.timer_cb = on_timer;
+	r = uv_async_init(&loop->uv, &loop->wake, on_wake);
+	if (r < 0) {
+		uv_close((uv_handle_t *)&loop->timer, NULL);
+		uv_run(&loop->uv, UV_RUN_DEFAULT);
+		uv_loop_close(&loop->uv);
+		free(loop);
+		return error_system(err, r, FAULT_LOCAL, "the event loop cannot be made");
+	}
+	loop->wake.data = loop;
+	loop_time(loop);
+	r = lend_create(&loop->lender, (size_t)settings->memory);
+	if (r < 0)
+		error_set(err, r, FAULT_LOCAL, "out of memory for buffers");
+	else
+		r = pools_create(loop, err);
+	if (r < 0) {
+		if (loop->lender != NULL)
+			lend_destroy(loop->lender);
+		handles_close(loop);
+		free(loop);
+		return r;
+	}
+	*out = loop;
+	return 0;
+}
+
+void loop_destroy(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	pipeline_destroy(loop->pipeline);
+	lend_destroy(loop->lender);
+	handles_close(loop);
+	heap_free(&loop->deadlines);
+	free(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+	loop_time(loop);
+	timer_arm(loop);
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *loop)
+{
+	uv_stop(&loop->uv);
+}
+
+uint64_t loop_time(struct loop *loop)
+{
+	loop->now = clock_steady_tick(&loop->clock, clock_monotonic(), NULL);
+	return loop->now;
+}
+
+int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when)
+{
+	if (when == CLOCK_NEVER) {
+		heap_remove(&loop->deadlines, &deadline->node);
+		return 0;
+	}
+	if (heap_set(&loop->deadlines, &deadline->node, when) < 0)
+		return -ENOMEM;
+	timer_arm(loop);
+	return 0;
+}
+
+void loop_submit(struct loop *loop, struct job *job)
+{
+	loop->jobs++;
+	pipeline_submit(loop->pipeline, job);
+}

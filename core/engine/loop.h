@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loop thread: events of descriptors, deadlines, finished jobs. One per process; nothing in it blocks.
+ *
+ * Time is steady (base/clock.h) and read once per event. All deadlines share one timer, so that an idle session costs
+ * a few bytes and no timer of its own.
+ */
+#ifndef XFER_ENGINE_LOOP_H
+#define XFER_ENGINE_LOOP_H
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/heap.h"
+#include "pipeline/pipeline.h"
+
+#include <uv.h>
+
+struct loop;
+
+struct deadline {
+	struct heap_node node;
+	void (*fire)(struct deadline *deadline); /* may set it again */
+};
+
+struct loop_settings {
+	unsigned threads;      /* of each pool; 0 = as many as processors */
+	uint64_t memory;       /* bytes of lent buffers */
+	/* A job came back (job->owner says whose it was). */
+	void (*job_done)(void *context, struct job *job);
+	/* Buffers may be free again: those who waited for one try again. NULL is allowed. */
+	void (*buffers_free)(void *context);
+	void *context;
+};
+
+struct loop {
+	uv_loop_t uv;
+	uv_timer_t timer;
+	uv_async_t wake;              /* the pools: finished jobs wait */
+	struct loop_settings settings;
+	struct clock_steady clock;
+	uint64_t now;                 /* steady ns, of the event being handled */
+	struct heap deadlines;
+	struct pipeline *pipeline;
+	struct lender *lender;
+	unsigned jobs;                /* submitted and not back */
+	unsigned threads;             /* as resolved */
+	uint64_t armed;               /* when the timer fires, 0 = stopped */
+};
+
+int loop_create(struct loop **out, const struct loop_settings *settings, struct error *err);
+/* Nothing is left in it: no job, no open handle but the loop's own. */
+void loop_destroy(struct loop *loop);
+
+/* Runs until loop_stop(). */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+/* Reads the clock anew: at the beginning of every callback of libuv. Returns steady ns. */
+uint64_t loop_time(struct loop *loop);
+
+/* Sets or moves; CLOCK_NEVER removes. Without memory for it the deadline is lost, so -ENOMEM ends the session. */
+int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when);
+
+void loop_submit(struct loop *loop, struct job *job);
+
+#endif

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/server.h"
+
+#include "engine/serve.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { ACCEPT_TURN = 64, LISTENER_FDS_MAX = 8 };
+
+struct server;
+
+/* A listening item of this worker. */
+struct server_port {
+	struct server *server;
+	const struct server_socket *socket;
+	struct xfer_listener *listener; /* NULL once closed */
+	uv_poll_t polls[LISTENER_FDS_MAX];
+	int poll_count;
+	struct heartbeat_port heartbeat;
+	uint16_t number;      /* of the UDP port, told to clients; 0: none */
+	struct deadline pause;/* after EMFILE and the like: accept again then */
+};
+
+struct server {
+	struct serve_base base;
+	const struct server_params *params;
+	struct server_port *ports; /* owned; params->socket_count of them */
+	struct table peers;        /* slot -> heartbeat */
+	uint64_t next_slot;
+	uv_poll_t control;
+	struct deadline drained;   /* drain-timeout */
+	bool draining;
+	unsigned open_handles;     /* polls of ours that are not closed yet */
+};
+
+static void listener_polls(struct server_port *port, bool on);
+
+static struct server *of_base(struct serve_base *base)
+{
+	return list_entry(base, struct server, base);
+}
+
+/* ---- slots ---- */
+
+/* The worker's number in the first byte; never one that is heard now. */
+static uint64_t slot_next(struct channel *channel)
+{
+	struct serve *serve = channel->owner;
+	struct server *server = of_base(serve->base);
+	uint64_t slot;
+
+	do {
+		slot = (uint64_t)(server->params->worker & 0xff) << 56 | (++server->next_slot & 0xffffffffffffff);
+	} while (table_get(&server->peers, slot) != NULL);
+	return slot;
+}
+
+/* ---- the end ---- */
+
+static void maybe_stop(struct server *server)
+{
+	if (server->draining && server->base.session_count == 0 && server->base.channel.loop->jobs == 0)
+		loop_stop(server->base.channel.loop);
+}
+
+static void on_gone(struct serve_base *base)
+{
+	maybe_stop(of_base(base));
+}
+
+/* Idle sessions end at once, the others when what they asked for is sent; all of them when the time is over. */
+static void drain_look(struct server *server, bool all)
+{
+	struct list *node = server->base.sessions.next;
+
+	while (node != &server->base.sessions) {
+		struct serve *serve = list_entry(node, struct serve, link);
+
+		node = node->next;
+		if (all || (serve_idle(serve) && !serve->channel.link.ended))
+			serve_end(serve, STATUS_SHUTDOWN, "the daemon is shutting down");
+	}
+}
+
+static void on_drain_timer(struct deadline *deadline)
+{
+	struct server *server = list_entry(deadline, struct server, drained);
+
+	drain_look(server, true);
+	maybe_stop(server);
+}
+
+static void drain(struct server *server)
+{
+	struct loop *loop = server->base.channel.loop;
+
+	if (server->draining)
+		return;
+	server->draining = true;
+	for (size_t i = 0; i < server->params->socket_count; i++)
+		listener_polls(&server->ports[i], false);
+	for (struct list *node = server->base.sessions.next; node != &server->base.sessions; node = node->next)
+		channel_goaway(&list_entry(node, struct serve, link)->channel, STATUS_SHUTDOWN,
+		               "the daemon is shutting down");
+	drain_look(server, false);
+	(void)loop_deadline(loop, &server->drained, loop->now + server->params->setup->settings->drain_timeout);
+	maybe_stop(server);
+}
+
+static void on_control(uv_poll_t *poll, int status, int events)
+{
+	struct server *server = poll->data;
+
+	(void)status;
+	(void)events;
+	loop_time(server->base.channel.loop);
+	if (server->params->on_control(server->params->context))
+		return;
+	uv_poll_stop(&server->control);
+	drain(server);
+}
+
+/* ---- accepting ---- */
+
+static void accept_one(struct server_port *port, struct xfer_conn *conn)
+{
+	struct server *server = port->server;
+	struct error err = { 0 };
+
+	if (server->base.session_count >= server->params->setup->settings->sessions) {
+		log_say(server->params->log, LOG_LEVEL_WARN, "a connection is refused: %zu sessions are open",
+		        server->base.session_count);
+		port->socket->transport->transport.close(conn);
+		return;
+	}
+	if (serve_open(&server->base, port->socket->transport, conn, port->number != 0 ? &port->heartbeat : NULL,
+	               port->number, &err) < 0)
+		log_say(server->params->log, LOG_LEVEL_ERROR, "a connection cannot be served: %s", err.text);
+}
+
+static void on_pause_over(struct deadline *deadline)
+{
+	listener_polls(list_entry(deadline, struct server_port, pause), true);
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+	struct server_port *port = poll->data;
+	struct server *server = port->server;
+	struct loop *loop = server->base.channel.loop;
+
+	(void)status;
+	(void)events;
+	loop_time(loop);
+	for (int i = 0; i < ACCEPT_TURN && port->listener != NULL && !server->draining; i++) {
+		struct xfer_conn *conn;
+		int r = port->socket->transport->transport.accept(port->listener, &conn, 0);
+
+		if (r == -EAGAIN)
+			return;
+		if (r == 0) {
+			accept_one(port, conn);
+		} else if (r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM) {
+			/* They wait in the queue until somebody leaves; asking on would be a busy loop. */
+			log_say(server->params->log, LOG_LEVEL_WARN, "no connection can be accepted: %s", strerror(-r));
+			listener_polls(port, false);
+			(void)loop_deadline(loop, &port->pause, loop->now + 100 * CLOCK_MS);
+			return;
+		}
+	}
+}
+
+static void listener_polls(struct server_port *port, bool on)
+{
+	for (int i = 0; i < port->poll_count; i++) {
+		if (on && !port->server->draining)
+			uv_poll_start(&port->polls[i], UV_READABLE, on_connection);
+		else
+			uv_poll_stop(&port->polls[i]);
+	}
+}
+
+/* ---- opening ---- */
+
+static unsigned address_port(const char *address)
+{
+	const char *colon = strrchr(address, ':');
+
+	return colon != NULL ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
+}
+
+static int port_open(struct server *server, struct server_port *port, const struct server_socket *socket,
+                     struct error *err)
+{
+	struct loop *loop = server->base.channel.loop;
+	int fds[LISTENER_FDS_MAX];
+	int count = socket->transport->transport.listener_fds(socket->listener, fds, LISTENER_FDS_MAX);
+	int r = count < 0 ? count : 0;
+
+	port->server = server;
+	port->socket = socket;
+	port->listener = socket->listener;
+	port->pause.fire = on_pause_over;
+	for (int i = 0; r == 0 && i < count && i < LISTENER_FDS_MAX; i++) {
+		r = uv_poll_init(&loop->uv, &port->polls[i], fds[i]);
+		if (r == 0) {
+			port->polls[i].data = port;
+			port->poll_count++;
+		}
+	}
+	if (r < 0)
+		return error_system(err, r, FAULT_LOCAL, "the listening socket %s cannot be watched", socket->address);
+	if (socket->datagram_fd >= 0) {
+		r = heartbeat_port_open(&port->heartbeat, loop, socket->datagram_fd, &server->peers, err);
+		if (r < 0)
+			return r;
+		port->number = (uint16_t)address_port(socket->heartbeat);
+	}
+	listener_polls(port, true);
+	return 0;
+}
+
+static int exports_open(struct server *server, struct error *err)
+{
+	const struct settings *settings = server->params->setup->settings;
+	struct serve_base *base = &server->base;
+
+	base->exports = calloc(settings->export_count + 1, sizeof(*base->exports));
+	if (base->exports == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for exports");
+	base->export_count = settings->export_count;
+	for (size_t i = 0; i < settings->export_count; i++) {
+		struct error cause = { 0 };
+
+		base->exports[i].settings = &settings->exports[i];
+		/* A folder that is missing now (not mounted yet) must not keep the others from being served. */
+		if (store_root_open(&base->exports[i].root, settings->exports[i].path, &cause) < 0)
+			log_say(server->params->log, LOG_LEVEL_WARN, "export %s cannot be served: %s",
+			        settings->exports[i].name, cause.text);
+	}
+	return 0;
+}
+
+static int offer_make(struct server *server, struct error *err)
+{
+	const struct setup *setup = server->params->setup;
+	struct offer *offer = &server->base.channel.offer;
+	const char **names = calloc(setup->integrity_count, sizeof(*names));
+
+	if (names == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
+	for (size_t i = 0; i < setup->integrity_count; i++)
+		names[i] = setup->integrity[i]->about.name;
+	offer->integrity = names;
+	offer->integrity_count = setup->integrity_count;
+	offer->liveness = setup->liveness->about.name;
+	offer->chunk_size = setup->settings->chunk_size;
+	if (getrandom(offer->boot_id, sizeof(offer->boot_id), 0) != (ssize_t)sizeof(offer->boot_id))
+		return error_set(err, -EIO, FAULT_LOCAL, "no random bytes for a boot id");
+	return 0;
+}
+
+static void on_job(void *context, struct job *job)
+{
+	struct server *server = context;
+
+	serve_job_done(job);
+	maybe_stop(server);
+}
+
+static void on_buffers(void *context)
+{
+	struct server *server = context;
+
+	serve_feed(&server->base);
+	if (server->draining)
+		drain_look(server, false);
+}
+
+static int server_open(struct server *server, struct error *err)
+{
+	const struct server_params *params = server->params;
+	const struct settings *settings = params->setup->settings;
+	const struct loop_settings loop = {
+		.threads = settings->threads,
+		.memory = settings->memory,
+		.job_done = on_job,
+		.buffers_free = on_buffers,
+		.context = server,
+	};
+	int r = loop_create(&server->base.channel.loop, &loop, err);
+
+	if (r == 0)
+		r = exports_open(server, err);
+	if (r == 0)
+		r = offer_make(server, err);
+	if (r < 0)
+		return r;
+	server->base.channel.setup = params->setup;
+	server->base.channel.watch = &serve_watch;
+	server->base.channel.hello_timeout = settings->hello_timeout;
+	server->base.channel.requests_max = settings->requests;
+	server->base.channel.slot = slot_next;
+	server->base.log = params->log;
+	server->base.gone = on_gone;
+	server->drained.fire = on_drain_timer;
+	for (size_t i = 0; r == 0 && i < params->socket_count; i++)
+		r = port_open(server, &server->ports[i], &params->sockets[i], err);
+	if (r < 0)
+		return r;
+	r = uv_poll_init(&server->base.channel.loop->uv, &server->control, params->control_fd);
+	if (r < 0)
+		return error_system(err, r, FAULT_LOCAL, "the supervisor cannot be watched");
+	server->control.data = server;
+	uv_poll_start(&server->control, UV_READABLE, on_control);
+	return 0;
+}
+
+static void port_close(struct server_port *port)
+{
+	for (int i = 0; i < port->poll_count; i++)
+		uv_close((uv_handle_t *)&port->polls[i], NULL);
+	heartbeat_port_close(&port->heartbeat);
+	if (port->listener != NULL)
+		port->socket->transport->transport.listener_close(port->listener);
+	port->listener = NULL;
+}
+
+static void server_close(struct server *server)
+{
+	struct loop *loop = server->base.channel.loop;
+
+	for (size_t i = 0; i < server->params->socket_count; i++)
+		port_close(&server->ports[i]);
+	if (server->control.data != NULL)
+		uv_close((uv_handle_t *)&server->control, NULL);
+	loop_destroy(loop); /* runs the closing callbacks */
+	for (size_t i = 0; i < server->base.export_count; i++)
+		store_root_unref(server->base.exports[i].root);
+	free(server->base.exports);
+	free((void *)server->base.channel.offer.integrity);
+	table_free(&server->peers);
+}
+
+int server_run(const struct server_params *params, struct error *err)
+{
+	struct server server = { .params = params };
+	int r;
+
+	list_init(&server.base.sessions);
+	list_init(&server.base.starved);
+	server.ports = calloc(params->socket_count, sizeof(*server.ports));
+	if (server.ports == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
+	r = server_open(&server, err);
+	if (r == 0)
+		loop_run(server.base.channel.loop);
+	server_close(&server);
+	free(server.ports);
+	return r;
+}

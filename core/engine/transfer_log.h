@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One line in the daemon's log for each finished transfer: a file, or a tree with all that was fetched of it. */
+#ifndef XFER_ENGINE_TRANSFER_LOG_H
+#define XFER_ENGINE_TRANSFER_LOG_H
+
+#include "engine/serve.h"
+#include "pipeline/read.h"
+
+/* A LIST begins a transfer, and ends the one before. */
+void transfer_list(struct serve *serve, const struct message_list *list);
+/* A READ was asked for. */
+void transfer_read(struct serve *serve);
+/* A piece of a READ came back. */
+void transfer_piece(struct serve *serve, const struct read_piece *piece, const struct source_request *request);
+/* The session ended; err->code 0: in order. */
+void transfer_end(struct serve *serve, const struct error *err);
+void transfer_free(struct serve *serve);
+
+#endif
