@@ -64,7 +64,7 @@ done | sort -u >"$tmp/options-of-verbs"
 check "the help of the program shows what that of the verbs shows" cmp "$tmp/options" "$tmp/options-of-verbs"
 is "$(grep -c . "$tmp/options")" 23 "the options of xfer are known"
 while read -r option; do
-	grep -Eq -e "^ +(-[A-Za-z][^,]*, )?$option( |,|\$)" "$tmp/xfer.1" || echo "$option"
+	grep -Eq -e "^ +(-[-A-Za-z][^,]*, )*$option( |,|\$)" "$tmp/xfer.1" || echo "$option"
 done <"$tmp/options" >"$tmp/wrong"
 nothing_in "$tmp/wrong" "xfer(1) has every option of xfer --help"
 
@@ -84,7 +84,7 @@ nothing_in "$tmp/wrong" "xfer(1) has every exit status"
 if [ -x "$xferd" ]; then
 	page "$man/xferd.8" >"$tmp/xferd.8"
 	options "$xferd" | while read -r option; do
-		grep -Eq -e "^ +(-[A-Za-z][^,]*, )*$option( |,|\$)" "$tmp/xferd.8" || echo "$option"
+		grep -Eq -e "^ +(-[-A-Za-z][^,]*, )*$option( |,|\$)" "$tmp/xferd.8" || echo "$option"
 	done >"$tmp/wrong"
 nothing_in "$tmp/wrong" "xferd(8) has every option of xferd --help"
 fi
