@@ -44,8 +44,8 @@ struct supervisor {
 	size_t poll_cap;
 	bool reload_again; /* SIGHUP came during a trial */
 	bool stopping;
-	uint64_t stopped;                     /* when it was told to, ns */
-	bool failed; /* the first generation did not become ready: */
+	uint64_t stopped; /* when it was told to, ns */
+	bool failed;      /* the first generation did not become ready: */
 	struct error failure;
 };
 
