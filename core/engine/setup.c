@@ -26,7 +26,9 @@ static int setup_names_cut(struct setup_names *out, const char *list, struct err
 	char *rest = cut.text;
 	for (char *name; rc == 0 && (name = strsep(&rest, ",")) != NULL;) {
 		name += strspn(name, " \t");
-		name[strcspn(name, " \t")] = '\0';
+		size_t len = strlen(name);
+		while (len > 0 && (name[len - 1] == ' ' || name[len - 1] == '\t'))
+			name[--len] = '\0';
 		if (*name == '\0')
 			rc = error_set(err, -EINVAL, FAULT_USAGE, "integrity '%s': an empty name in the list", list);
 		cut.names[cut.count++] = name;
