@@ -267,6 +267,22 @@ static void a_damaged_chunk_is_caught_and_may_come_again(void **state)
 	sink_end(&sink, rig);
 }
 
+/* Chunks that do not stand one behind the other are written where they belong. */
+static void chunks_come_in_any_order(void **state)
+{
+	static const size_t order[10] = { 4, 5, 7, 8, 9, 0, 2, 1, 3, 6 };
+	struct rig *rig = *state;
+	struct sink sink;
+	struct write_piece pieces[10];
+	sink_begin(&sink, rig, false);
+	memcpy(pieces, sink.job.pieces, sizeof(pieces));
+	for (size_t i = 0; i < 10; i++)
+		sink.job.pieces[i] = pieces[order[i]];
+	assert_int_equal(sink_run(&sink, rig, 0), 0);
+	rig_same(rig, "file", "copy");
+	sink_end(&sink, rig);
+}
+
 static void a_repeated_or_misplaced_chunk_is_refused(void **state)
 {
 	struct rig *rig = *state;
@@ -327,6 +343,8 @@ static void an_existing_file_is_replaced_or_kept(void **state)
 	sink_begin(&sink, rig, true);
 	assert_int_equal(sink_run(&sink, rig, 0), -EEXIST);
 	assert_string_equal(get_file(rig->scratch->fd, "copy", text), "mine");
+	struct write_piece hole = { .file = sink.file, .op = WRITE_HOLE };
+	assert_int_equal(sink_one(&sink, rig, &hole), -EEXIST); /* it stays */
 	sink_end(&sink, rig);
 	sink_begin(&sink, rig, false);
 	assert_int_equal(sink_run(&sink, rig, 0), 0);
@@ -416,6 +434,7 @@ int main(void)
 		RIG_TEST(a_cancelled_request_ends),
 		RIG_TEST(a_failing_plugin_sends_nothing),
 		RIG_TEST(a_damaged_chunk_is_caught_and_may_come_again),
+		RIG_TEST(chunks_come_in_any_order),
 		RIG_TEST(a_repeated_or_misplaced_chunk_is_refused),
 		RIG_TEST(a_wrong_file_digest_is_not_published),
 		RIG_TEST(a_file_that_is_given_up_leaves_nothing),

@@ -166,6 +166,79 @@ static void the_stage_is_known(void **state)
 	assert_int_equal(behind.job.stage, XFER_STAGE_IDLE);
 }
 
+/* ---- hash threads at work ---- */
+
+/* An integrity plug-in of which digest() waits until as many calls are inside as `party` says. */
+static pthread_barrier_t party;
+
+static int party_digest(void *instance, const void *bytes, size_t len, uint8_t *out, uint32_t flags)
+{
+	pthread_barrier_wait(&party);
+	return rig_digest(instance, bytes, len, out, flags);
+}
+
+static void all_threads_work_at_once(void **state)
+{
+	enum { THREADS = 4, ROUNDS = 20 };
+	struct rig *rig = *state;
+	struct check_job jobs[THREADS];
+	rig_threads(rig, 1, THREADS);
+	for (int i = 0; i < THREADS; i++)
+		check_fill(&jobs[i], rig);
+	pthread_barrier_init(&party, NULL, THREADS);
+	rig->plugin.integrity.digest = party_digest;
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < THREADS; i++)
+			pipeline_submit(rig->pipeline, &jobs[i].job);
+		rig_wait(rig, THREADS);
+	}
+	pthread_barrier_destroy(&party);
+}
+
+/* Jobs that wait while the only hash thread is busy are hashed by one call. */
+static void waiting_jobs_are_hashed_together(void **state)
+{
+	enum { JOBS = 4 };
+	struct rig *rig = *state;
+	struct check_job check;
+	struct read_job *jobs[JOBS];
+	struct dir_job last = { .job = { .kind = JOB_DIR, .suite = &rig->suite } };
+	rig_threads(rig, 1, 1);
+	check_fill(&check, rig);
+	rig_file(rig, "file", 1, 10 * RIG_CHUNK);
+	pthread_barrier_init(&party, NULL, 2);
+	rig->plugin.integrity.digest = party_digest;
+	pipeline_submit(rig->pipeline, &check.job);
+	for (int i = 0; i < JOBS; i++) {
+		jobs[i] = calloc(1, sizeof(*jobs[i]));
+		assert_non_null(jobs[i]);
+		*jobs[i] = (struct read_job){
+			.job = { .kind = JOB_READ, .suite = &rig->suite },
+			.buffer = lend_get(rig->lender, read_job_buffer_size(&rig->suite)),
+			.payload_max = 2 * RIG_CHUNK,
+			.count = 1,
+			.pieces = { { .request = 1, .first = 2 * (uint64_t)i, .count = 2 } },
+		};
+		assert_int_equal(read_file_create(&jobs[i]->pieces[0].file, rig->scratch->root, "file", 10 * RIG_CHUNK,
+		                                  &rig->suite),
+		                 0);
+		pipeline_submit(rig->pipeline, &jobs[i]->job);
+	}
+	/* The storage thread is done with the others when this one comes back. */
+	rig_run(rig, &last.job, JOB_DIR);
+	pthread_barrier_wait(&party);
+	rig_wait(rig, JOBS + 1);
+	assert_int_equal(rig->integrity.calls_many, 1);
+	assert_int_equal(rig->integrity.buffers_max, 2 * JOBS);
+	for (int i = 0; i < JOBS; i++) {
+		assert_int_equal(jobs[i]->pieces[0].chunks, 2);
+		read_file_destroy(jobs[i]->pieces[0].file);
+		lent_unref(jobs[i]->buffer);
+		free(jobs[i]);
+	}
+	pthread_barrier_destroy(&party);
+}
+
 /* ---- making and ending ---- */
 
 static void idle_pools_end(void **state)
@@ -225,6 +298,8 @@ int main(void)
 		RIG_TEST(a_batch_is_told_once),
 		RIG_TEST(pool_threads_take_no_signal),
 		RIG_TEST(the_stage_is_known),
+		RIG_TEST(all_threads_work_at_once),
+		RIG_TEST(waiting_jobs_are_hashed_together),
 		RIG_TEST(idle_pools_end),
 		RIG_TEST(no_threads_are_an_error),
 		RIG_TEST(a_thread_that_cannot_start_is_an_error),
