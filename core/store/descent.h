@@ -13,29 +13,29 @@
 #include "store/beneath.h"
 
 enum {
-	DESCENT_OPEN = 32,            /* descriptors at most */
-	DESCENT_BUFFER = 32 * 1024    /* bytes, of each that is open */
+	DESCENT_OPEN = 32,         /* descriptors at most */
+	DESCENT_BUFFER = 32 * 1024 /* bytes, of each that is open */
 };
 
 struct descent_level {
-	int fd;             /* owned; -1 while closed */
-	size_t path_len;    /* of the descent's path up to here; 0 for the top */
-	struct stat st;     /* as it was when we went in */
-	int64_t at;         /* where the directory is read on: behind the entry that was returned last */
-	char *buffer;       /* owned; NULL until it is read, and while closed */
+	int fd;              /* owned; -1 while closed */
+	size_t path_len;     /* of the descent's path up to here; 0 for the top */
+	struct stat st;      /* as it was when we went in */
+	int64_t at;          /* where the directory is read on: behind the entry that was returned last */
+	char *buffer;        /* owned; NULL until it is read, and while closed */
 	size_t filled, next; /* bytes in the buffer, and consumed of them */
-	bool changed;       /* the user's; false at first */
-	unsigned passes;    /* the user's; 0 at first */
+	bool changed;        /* the user's; false at first */
+	unsigned passes;     /* the user's; 0 at first */
 };
 
 struct descent {
 	struct descent_level *levels; /* owned */
 	size_t count, cap;
-	size_t first_open; /* of the levels beyond the top */
-	size_t path_max;   /* bytes that path may have */
-	bool walks;        /* no openat2(2) */
-	bool rewinds;      /* what is opened again is read from its start: its entries are being removed */
-	char *spare;       /* owned; a buffer for the next level, or NULL */
+	size_t first_open;             /* of the levels beyond the top */
+	size_t path_max;               /* bytes that path may have */
+	bool walks;                    /* no openat2(2) */
+	bool rewinds;                  /* what is opened again is read from its start: its entries are being removed */
+	char *spare;                   /* owned; a buffer for the next level, or NULL */
 	char path[STORE_PATH_MAX + 2]; /* of the innermost, relative to the top, a '/' before each name */
 };
 

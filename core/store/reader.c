@@ -51,8 +51,7 @@ static int open_any(struct store_parent *near, struct store_root *root, const ch
 	return code == -ELOOP ? store_open(root, path, FILE_FLAGS, 0, fd) : code;
 }
 
-int store_open_file_via(struct store_parent *near, struct store_root *root, const char *path, int *fd,
-                        struct stat *st)
+int store_open_file_via(struct store_parent *near, struct store_root *root, const char *path, int *fd, struct stat *st)
 {
 	struct stat now;
 	int opened;

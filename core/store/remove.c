@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 enum {
@@ -48,6 +49,19 @@ static int enter(struct descent *descent, int dir, const char *name)
 	return code;
 }
 
+/* A tree deeper than our paths go is taken away in parts: the rest moves up to the top, whose next pass finds it. */
+static int lift(struct descent *descent, int dir, const char *name)
+{
+	char hidden[STORE_HIDDEN_NAME_MAX];
+	int code = store_hidden_name(hidden);
+	if (code < 0)
+		return code;
+	if (renameat(dir, name, descent->levels[0].fd, hidden) < 0)
+		return -errno;
+	descent->levels[0].changed = true;
+	return 0;
+}
+
 /* 0: gone; 1: a directory with something in it, which was entered; -errno. */
 static int take(struct descent *descent, int dir, const char *name, unsigned char type)
 {
@@ -67,6 +81,8 @@ static int take(struct descent *descent, int dir, const char *name, unsigned cha
 		return 0;
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return -errno;
+	if (descent->count > 0 && !descent_fits(descent, name))
+		return lift(descent, dir, name);
 	int code = enter(descent, dir, name);
 	return code == 0 ? 1 : code == -ENOENT ? 0 : code;
 }
@@ -121,7 +137,6 @@ static int remove_tree(struct store_root *root, int dir, const char *name)
 {
 	struct descent descent;
 	int first = 0;
-	/* The kernel, not our own paths, bounds how deep we go: names beyond 4095 bytes cannot be made by us. */
 	descent_init(&descent, root->walks, true, STORE_PATH_MAX);
 	int code = take(&descent, dir, name, DT_UNKNOWN);
 	if (code == 1) {

@@ -23,8 +23,8 @@ struct store_root; /* reference counted; thread-safe */
 /* `path` is the administrator's word: its own symbolic links are followed. FAULT_LOCAL; -ENOTDIR for what is no folder. */
 int store_root_open(struct store_root **out, const char *path, struct error *err);
 struct store_root *store_root_ref(struct store_root *root);
-void store_root_unref(struct store_root *root); /* NULL is allowed */
-int store_root_fd(const struct store_root *root); /* lent */
+void store_root_unref(struct store_root *root);             /* NULL is allowed */
+int store_root_fd(const struct store_root *root);           /* lent */
 const char *store_root_path(const struct store_root *root); /* as it was given to store_root_open() */
 
 /*
@@ -71,8 +71,7 @@ void store_identity_from(struct store_identity *out, const struct stat *st);
 bool store_identity_equal(const struct store_identity *a, const struct store_identity *b);
 
 /* Opens a regular file for reading (O_NONBLOCK against pipes, then checked): -EISDIR, -ENOTSUP for special files. */
-int store_open_file_via(struct store_parent *near, struct store_root *root, const char *path, int *fd,
-                        struct stat *st);
+int store_open_file_via(struct store_parent *near, struct store_root *root, const char *path, int *fd, struct stat *st);
 static inline int store_open_file(struct store_root *root, const char *path, int *fd, struct stat *st)
 {
 	return store_open_file_via(NULL, root, path, fd, st);
@@ -91,10 +90,10 @@ enum store_kind { STORE_FILE = 1, STORE_DIR, STORE_UP, STORE_SYMLINK, STORE_SPEC
 
 struct store_entry {
 	enum store_kind kind;
-	bool sparse;        /* a regular file with fewer blocks than its size needs */
-	struct stat st;     /* of the thing itself (lstat); for STORE_UP of the directory, taken at its end; zeroes where
+	bool sparse;      /* a regular file with fewer blocks than its size needs */
+	struct stat st;   /* of the thing itself (lstat); for STORE_UP of the directory, taken at its end; zeroes where
 	                       STORE_UNREADABLE could not find out */
-	const char *name;   /* last component ("" for the root), at most 255 bytes; valid until the next call */
+	const char *name; /* last component ("" for the root), at most 255 bytes; valid until the next call */
 	const char *target; /* symbolic link, else NULL */
 	const char *text;   /* STORE_SPECIAL ("socket"), STORE_UNREADABLE (cause), else NULL */
 };
@@ -170,8 +169,7 @@ static inline int store_rename(struct store_root *root, const char *from, const 
 {
 	return store_rename_via(NULL, root, from, to, no_replace);
 }
-static inline int store_set_meta(struct store_root *root, const char *path, bool is_link,
-                                 const struct store_meta *meta)
+static inline int store_set_meta(struct store_root *root, const char *path, bool is_link, const struct store_meta *meta)
 {
 	return store_set_meta_via(NULL, root, path, is_link, meta);
 }
@@ -193,7 +191,12 @@ int store_writev(int fd, struct iovec *iov, int count, uint64_t offset);
  * The caller sets the size at the end, since a hole at the end does not.
  */
 int store_write_sparse(int fd, const void *bytes, size_t len, uint64_t offset);
-/* Reserves blocks without changing the size; where that is not supported nothing happens. -ENOSPC. */
+/*
+ * Reserves blocks without changing the size; where that is not supported nothing happens. -ENOSPC. On disks it costs next
+ * to nothing, says early that there is no room and keeps the file in one piece. On tmpfs it does not pay: measured, 2 GiB in
+ * writes of 1 MiB cost the same CPU with and without (0.7 s), but with it the pages are made at once, by one
+ * thread, in 0.5 s during which nothing is written.
+ */
 int store_reserve(int fd, uint64_t size);
 int store_set_meta_fd(int fd, const struct store_meta *meta);
 int store_sync_fd(int fd); /* fsync */

@@ -22,12 +22,12 @@ struct store_walk {
 	struct store_root *root; /* a reference */
 	unsigned depth;          /* levels below the start that are shown */
 	struct store_entry first;
-	bool first_pending;      /* `first` was not handed out yet */
-	bool up_pending;         /* the STORE_UP of a directory that is not entered comes next */
-	struct stat flat;        /* that directory */
-	const char *flat_name;   /* lent: stays while nothing is read */
-	int cause;               /* of the last STORE_UNREADABLE, -errno */
-	size_t hidden_len;       /* 0: nothing is hidden */
+	bool first_pending;    /* `first` was not handed out yet */
+	bool up_pending;       /* the STORE_UP of a directory that is not entered comes next */
+	struct stat flat;      /* that directory */
+	const char *flat_name; /* lent: stays while nothing is read */
+	int cause;             /* of the last STORE_UNREADABLE, -errno */
+	size_t hidden_len;     /* 0: nothing is hidden */
 	struct descent descent;
 	char name[STORE_NAME_MAX + 1]; /* of the start */
 	char hidden[STORE_NAME_MAX + 1];
