@@ -36,6 +36,7 @@ void channel_fail(struct channel *channel, enum status status, const struct erro
 {
 	if (channel->state != CHANNEL_ENDED && channel->link.ready) {
 		(void)message_notice_write(link_control(&channel->link), FRAME_ERROR, status, err->text);
+		channel->link.linger = true;
 		link_finish(&channel->link);
 	}
 	channel_end(channel, err);
@@ -437,6 +438,14 @@ static void on_sent(struct link *link)
 		channel->base->watch->sent(channel);
 }
 
+/* What a peer is told about an error in what it sent. */
+static enum status status_of(const struct error *err)
+{
+	if (err->code == -EPROTO || err->code == -EBADMSG)
+		return err->fault == FAULT_INTEGRITY ? STATUS_INTEGRITY : STATUS_PROTOCOL;
+	return err->code == -EDQUOT ? STATUS_LIMIT : STATUS_FAILED;
+}
+
 static void on_ended(struct link *link, const struct error *err)
 {
 	struct channel *channel = of_link(link);
@@ -450,10 +459,11 @@ static void on_ended(struct link *link, const struct error *err)
 		error_set(&said, -ECONNRESET, FAULT_PEER, "%s closed the connection", channel_peer(channel));
 	else if (said.code == -EPROTO || said.code == -EBADMSG)
 		error_prefix(&said, "%s breaks the protocol", channel_peer(channel));
-	/* What the peer did wrong, it is told; what it told us, it knows. The transport may be gone: then nothing is sent. */
-	if ((said.code == -EPROTO || said.code == -EBADMSG) && !channel->refused && link->ready) {
+	/* What the peer did wrong, it is told; what it told us, it knows. */
+	if (err->code != 0 && !link->broken && !channel->refused && link->ready) {
 		link->ended = false;
-		(void)message_notice_write(link_control(link), FRAME_ERROR, STATUS_PROTOCOL, said.text);
+		link->linger = true;
+		(void)message_notice_write(link_control(link), FRAME_ERROR, status_of(err), said.text);
 		link_finish(link);
 		link->ended = true;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* xfer ls: a listing, told entry by entry as it comes. */
 #include "base/text.h"
+#include "engine/checks.h"
 #include "engine/client_state.h"
 
 #include <errno.h>
@@ -13,8 +14,7 @@ enum { REQUEST = 1, CREDIT = 256 * 1024 };
 struct listing {
 	struct client *client;
 	const struct url *url;
-	struct list checks;  /* struct listing_check.link, in the order in which they came */
-	unsigned jobs;
+	struct checks checks;
 	uint64_t received;   /* bytes of entries */
 	unsigned depth;      /* directories open */
 	size_t path_len;
@@ -25,35 +25,14 @@ struct listing {
 	char path[MESSAGE_PATH_MAX + 1]; /* of the directory that the listing is in, beneath the URL's path */
 };
 
-/* A frame whose digest is being checked. */
-struct listing_check {
-	struct check_job check;
-	struct list link;
-	enum frame_type type;
-	struct lent *buffer;
-	bool done;
-};
-
 static void listing_end(struct listing *listing, int code)
 {
 	if (!listing->over)
 		listing->code = code;
 	listing->over = true;
-	if (listing->jobs == 0)
+	checks_end(&listing->checks);
+	if (listing->checks.jobs == 0)
 		client_stop(listing->client);
-}
-
-static void checks_drop(struct listing *listing)
-{
-	struct list *node;
-
-	while ((node = list_first(&listing->checks)) != NULL) {
-		struct listing_check *check = list_entry(node, struct listing_check, link);
-
-		list_remove(node);
-		lent_unref(check->buffer);
-		free(check);
-	}
 }
 
 static int path_enter(struct listing *listing, const struct entry *entry)
@@ -126,8 +105,9 @@ static int entries_take(struct listing *listing, const uint8_t *run, size_t len)
 	return r;
 }
 
-static int ends_take(struct listing *listing, const uint8_t *run, size_t len, uint32_t digest_size)
+static int ends_take(struct listing *listing, const uint8_t *run, size_t len)
 {
+	uint32_t digest_size = listing->client->channel.suite.limits.digest_size;
 	char text[MESSAGE_TEXT_MAX], path[ERROR_TEXT_MAX / 2];
 	struct end end;
 	size_t at = 0;
@@ -145,78 +125,42 @@ static int ends_take(struct listing *listing, const uint8_t *run, size_t len, ui
 	return 0;
 }
 
-static void checks_take(struct listing *listing)
+static int run_take(void *context, enum frame_type type, const uint8_t *run, size_t len, struct error *err)
 {
-	uint32_t digest_size = listing->client->channel.suite.limits.digest_size;
-	struct list *node;
+	struct listing *listing = context;
 
-	while (!listing->over && (node = list_first(&listing->checks)) != NULL) {
-		struct listing_check *check = list_entry(node, struct listing_check, link);
-		size_t run = check->check.len - digest_size;
-		int r = 0;
+	(void)err; /* texts go to listing->err */
+	return type == FRAME_ENTRIES ? entries_take(listing, run, len) : ends_take(listing, run, len);
+}
 
-		if (!check->done)
-			return;
-		if (check->check.code < 0)
-			r = error_set(listing->err, check->check.code, FAULT_INTEGRITY,
-			              "the digest of the listing is wrong");
-		else if (check->type == FRAME_ENTRIES)
-			r = entries_take(listing, check->check.body, run);
-		else
-			r = ends_take(listing, check->check.body, run, digest_size);
-		list_remove(node);
-		lent_unref(check->buffer);
-		free(check);
-		if (r < 0)
-			listing_end(listing, r);
-	}
+static void run_failed(void *context, const struct error *err)
+{
+	struct listing *listing = context;
+
+	if (err->code < 0)
+		*listing->err = *err;
+	listing_end(listing, listing->err->code < 0 ? listing->err->code : -EIO);
 }
 
 static int on_frame(void *context, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
                     struct error *err)
 {
 	struct listing *listing = context;
-	const struct suite *suite = &listing->client->channel.suite;
-	struct listing_check *check;
-	size_t run;
-	int r;
 
 	if (listing->over)
 		return 0;
 	if (header->type != FRAME_ENTRIES && header->type != FRAME_ENDS)
 		return error_set(err, -EPROTO, FAULT_PEER, "an unexpected frame of type %d", (int)header->type);
-	r = message_run_read(header->length, suite->limits.digest_size, &run, err);
-	if (r < 0)
-		return r;
-	check = calloc(1, sizeof(*check));
-	if (check == NULL)
-		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a frame");
-	check->type = header->type;
-	check->buffer = lent_ref(buffer);
-	check->check.body = bytes + FRAME_HEADER;
-	check->check.len = header->length;
-	check->check.job.kind = JOB_CHECK;
-	check->check.job.suite = suite;
-	check->done = suite->limits.digest_size == 0;
-	list_append(&listing->checks, &check->link);
-	if (check->done) {
-		checks_take(listing);
-		return 0;
-	}
-	listing->jobs++;
-	loop_submit(listing->client->loop, &check->check.job);
-	return 0;
+	return checks_add(&listing->checks, header, bytes + FRAME_HEADER, buffer, err);
 }
 
 static void on_job(void *context, struct job *job)
 {
 	struct listing *listing = context;
 
-	listing->jobs--;
-	((struct listing_check *)(void *)job)->done = true;
-	checks_take(listing);
-	if (listing->over)
-		listing_end(listing, 0);
+	checks_done(&listing->checks, job);
+	if (listing->over && listing->checks.jobs == 0)
+		client_stop(listing->client);
 }
 
 static void on_open(void *context)
@@ -261,7 +205,14 @@ int client_list(struct client *client, const struct url *url, bool recursive, st
 	listing->url = url;
 	listing->recursive = recursive;
 	listing->err = err;
-	list_init(&listing->checks);
+	listing->checks = (struct checks){
+		.loop = client->loop,
+		.suite = &client->channel.suite,
+		.take = run_take,
+		.failed = run_failed,
+		.context = listing,
+	};
+	list_init(&listing->checks.queue);
 	client->verb = &listing_verb;
 	client->context = listing;
 	r = client_connect(client, url, err);
@@ -270,7 +221,7 @@ int client_list(struct client *client, const struct url *url, bool recursive, st
 		r = listing->code;
 	}
 	client->verb = NULL;
-	checks_drop(listing);
+	checks_end(&listing->checks);
 	client_disconnect(client);
 	free(listing);
 	return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/fetch.h"
 
-#include "base/text.h"
+#include "engine/checks.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,23 +25,14 @@ struct fetch_job {
 	struct sink_order order;
 };
 
-/* A frame whose digest is being checked. They are taken in the order in which they came. */
-struct fetch_check {
-	struct check_job check;
-	struct list link;
-	enum frame_type type;
-	struct lent *buffer; /* holds the body */
-	bool done;
-};
-
 struct fetch {
 	struct client *client;
 	const struct url *url;
 	const struct fetch_place *place;
 	struct fetch_sum *sum;
 	struct sink *sink;   /* NULL before the session is open */
-	struct list checks;  /* struct fetch_check.link */
-	unsigned jobs;       /* under way */
+	struct checks checks;/* of ENTRIES and ENDS */
+	unsigned jobs;       /* orders under way */
 	bool over;           /* nothing more to come from the session */
 	bool sized;          /* the totals are known, or will not be */
 	uint64_t files_before, bytes_before; /* of earlier sources */
@@ -71,26 +62,10 @@ void fetch_fault(struct fetch_sum *sum, const struct error *err)
 
 static void maybe_stop(struct fetch *fetch)
 {
-	if (fetch->jobs > 0)
+	if (fetch->jobs + fetch->checks.jobs > 0)
 		return;
 	if (fetch->sink != NULL ? sink_finished(fetch->sink) : fetch->over)
 		client_stop(fetch->client);
-}
-
-static void checks_drop(struct fetch *fetch)
-{
-	struct list *node = fetch->checks.next;
-
-	while (node != &fetch->checks) {
-		struct fetch_check *check = list_entry(node, struct fetch_check, link);
-
-		node = node->next;
-		if (!check->done)
-			continue; /* its job comes back first */
-		list_remove(&check->link);
-		lent_unref(check->buffer);
-		free(check);
-	}
 }
 
 static void pump(struct fetch *fetch);
@@ -104,7 +79,7 @@ static void fetch_give_up(struct fetch *fetch, const struct error *err)
 	fetch->err = *err;
 	if (fetch->sink != NULL)
 		sink_abort(fetch->sink);
-	checks_drop(fetch);
+	checks_end(&fetch->checks);
 	pump(fetch);
 	maybe_stop(fetch);
 }
@@ -113,10 +88,13 @@ static void fetch_give_up(struct fetch *fetch, const struct error *err)
 static void session_fail(struct fetch *fetch, const struct error *err)
 {
 	struct error said = *err;
+	enum status status = err->fault == FAULT_INTEGRITY ? STATUS_INTEGRITY
+	                     : err->code == -ETIMEDOUT     ? STATUS_DEAD
+	                                                   : STATUS_PROTOCOL;
 
 	if (fetch->client->channel_live) {
 		fetch->client->channel_live = false;
-		channel_fail(channel_of(fetch), STATUS_PROTOCOL, &said); /* comes back as ended() */
+		channel_fail(channel_of(fetch), status, &said); /* comes back as ended() */
 	}
 	fetch_give_up(fetch, &said);
 }
@@ -298,64 +276,19 @@ static int ends_take(struct fetch *fetch, const uint8_t *run, size_t len, struct
 	return r;
 }
 
-/* Takes the frames whose digests are known to be right, as far as they follow one another. */
-static void checks_take(struct fetch *fetch)
+/* The run of a frame, its digest right. */
+static int run_take(void *context, enum frame_type type, const uint8_t *run, size_t len, struct error *err)
 {
-	struct list *node;
+	struct fetch *fetch = context;
 
-	while (!fetch->over && (node = list_first(&fetch->checks)) != NULL) {
-		struct fetch_check *check = list_entry(node, struct fetch_check, link);
-		size_t run = check->check.len - channel_of(fetch)->suite.limits.digest_size;
-		struct error err = { 0 };
-		int r;
-
-		if (!check->done)
-			return;
-		r = check->check.code;
-		if (r < 0)
-			error_set(&err, r, FAULT_INTEGRITY, "the digest of a list of %s is wrong",
-			          check->type == FRAME_ENDS ? "results" : "entries");
-		else if (check->type == FRAME_ENTRIES)
-			r = sink_entries(fetch->sink, check->check.body, run, &err);
-		else
-			r = ends_take(fetch, check->check.body, run, &err);
-		list_remove(&check->link);
-		lent_unref(check->buffer);
-		free(check);
-		if (r < 0)
-			session_fail(fetch, &err);
-	}
+	if (type == FRAME_ENTRIES)
+		return sink_entries(fetch->sink, run, len, err);
+	return ends_take(fetch, run, len, err);
 }
 
-static int check_begin(struct fetch *fetch, const struct frame_header *header, const uint8_t *body,
-                       struct lent *buffer, struct error *err)
+static void run_failed(void *context, const struct error *err)
 {
-	const struct suite *suite = &channel_of(fetch)->suite;
-	struct fetch_check *check;
-	size_t run;
-	int r = message_run_read(header->length, suite->limits.digest_size, &run, err);
-
-	if (r < 0)
-		return r;
-	check = calloc(1, sizeof(*check));
-	if (check == NULL)
-		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a frame");
-	check->type = header->type;
-	check->buffer = lent_ref(buffer);
-	check->check.body = body;
-	check->check.len = header->length;
-	check->check.job.kind = JOB_CHECK;
-	check->check.job.suite = suite;
-	check->check.job.owner = fetch;
-	check->done = suite->limits.digest_size == 0;
-	list_append(&fetch->checks, &check->link);
-	if (check->done) {
-		checks_take(fetch);
-		return 0;
-	}
-	fetch->jobs++;
-	loop_submit(fetch->client->loop, &check->check.job);
-	return 0;
+	session_fail(context, err);
 }
 
 static int on_frame(void *context, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
@@ -372,7 +305,7 @@ static int on_frame(void *context, const struct frame_header *header, const uint
 	switch (header->type) {
 	case FRAME_ENTRIES:
 	case FRAME_ENDS:
-		return check_begin(fetch, header, body, buffer, err);
+		return checks_add(&fetch->checks, header, body, buffer, err);
 	case FRAME_CHUNK:
 		r = frame_chunk_read(bytes, &channel_of(fetch)->suite.limits, &chunk, err);
 		if (r == 0 && sink_chunk(fetch->sink, &chunk, buffer) == 1)
@@ -390,15 +323,10 @@ static void on_job(void *context, struct job *job)
 {
 	struct fetch *fetch = context;
 
-	if (job->kind == JOB_CHECK) {
-		fetch->jobs--;
-		((struct fetch_check *)(void *)job)->done = true;
-		checks_take(fetch);
-	} else {
+	if (job->kind == JOB_CHECK)
+		checks_done(&fetch->checks, job);
+	else
 		order_done(fetch, (struct fetch_job *)(void *)job);
-	}
-	if (fetch->over)
-		checks_drop(fetch);
 	/* The wake-up ends with on_work(), when all jobs that came back with this one are taken. */
 }
 
@@ -629,7 +557,14 @@ int fetch_run(struct client *client, const struct url *url, const struct fetch_p
 
 	if (r < 0)
 		return error_system(err, r, FAULT_LOCAL, "no random name");
-	list_init(&fetch.checks);
+	fetch.checks = (struct checks){
+		.loop = client->loop,
+		.suite = &client->channel.suite,
+		.take = run_take,
+		.failed = run_failed,
+		.context = &fetch,
+	};
+	list_init(&fetch.checks.queue);
 	fetch.files_before = sum->progress.files;
 	fetch.bytes_before = sum->progress.bytes;
 	client->verb = &fetch_verb;
@@ -650,7 +585,7 @@ int fetch_run(struct client *client, const struct url *url, const struct fetch_p
 		sum_add(&fetch);
 		sum->summary->rtt = client->channel_live ? channel_rtt(&client->channel, &loss) : sum->progress.rtt;
 	}
-	checks_drop(&fetch);
+	checks_end(&fetch.checks);
 	sink_destroy(fetch.sink);
 	return r;
 }

@@ -13,6 +13,8 @@ enum {
 	IOV_BATCHES = 8
 };
 
+#define LINGER (1 * CLOCK_SECOND)
+
 static const struct xfer_transport_ops *ops(const struct link *link)
 {
 	return &link->transport->transport;
@@ -74,6 +76,7 @@ static void end_system(struct link *link, int code, const char *doing)
 
 	plugin_error(link->transport, code, FAULT_PEER, &err);
 	error_prefix(&err, "%s", doing);
+	link->broken = true;
 	link_end(link, &err);
 }
 
@@ -97,11 +100,9 @@ static void on_handle_closed(uv_handle_t *handle)
 		link->watch->closed(link);
 }
 
-void link_close(struct link *link)
+static void close_now(struct link *link)
 {
-	if (link->conn == NULL)
-		return;
-	link->ended = true;
+	(void)loop_deadline(link->loop, &link->patience, CLOCK_NEVER);
 	poll_set(link, 0);
 	uv_close((uv_handle_t *)&link->read_poll, on_handle_closed);
 	if (link->write_poll != NULL)
@@ -117,6 +118,40 @@ void link_close(struct link *link)
 	link->batches = NULL;
 	link->queued = 0;
 	buf_free(&link->control);
+}
+
+static void on_patience(struct deadline *deadline)
+{
+	close_now(list_entry(deadline, struct link, patience));
+}
+
+/* Waits for the peer's end, and throws away what comes until then. */
+static void linger(struct link *link)
+{
+	uint8_t waste[16384];
+	ssize_t n;
+
+	do
+		n = ops(link)->recv(link->conn, waste, sizeof(waste), 0);
+	while (n > 0);
+	if (n != -EAGAIN && n != -EINTR)
+		close_now(link);
+}
+
+void link_close(struct link *link)
+{
+	if (link->conn == NULL || link->lingering)
+		return;
+	link->ended = true;
+	rx_drop(link);
+	link->patience.fire = on_patience;
+	if (!link->linger || link->broken || !link->ready ||
+	    loop_deadline(link->loop, &link->patience, link->loop->now + LINGER) < 0) {
+		close_now(link);
+		return;
+	}
+	link->lingering = true;
+	poll_set(link, XFER_POLL_READ | (link->control.len > link->control_sent ? XFER_POLL_WRITE : 0));
 }
 
 /* ---- receiving ---- */
@@ -353,7 +388,7 @@ void link_flush(struct link *link)
 	struct iovec iov[IOV_BATCHES + 1];
 	size_t turn = 0;
 
-	if (!link->ready || link->conn == NULL || link->ended)
+	if (!link->ready || link->conn == NULL || (link->ended && !link->lingering))
 		return;
 	for (;;) {
 		int count = iov_fill(link, iov);
@@ -457,6 +492,14 @@ static void handshake(struct link *link)
 static void on_event(struct link *link, int status, int events)
 {
 	loop_time(link->loop);
+	if (link->lingering && link->conn != NULL) {
+		link_flush(link);
+		if (link->conn != NULL && !link->broken)
+			linger(link);
+		else if (link->conn != NULL)
+			close_now(link);
+		return;
+	}
 	if (link->ended)
 		return;
 	if (!link->ready) {

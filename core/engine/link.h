@@ -63,9 +63,13 @@ struct link {
 	bool starved;              /* wants a receive buffer and there was none */
 	bool in_callback;
 	bool ended;
+	bool broken;               /* the transport failed: nothing can be sent any more */
+	bool linger;               /* the last words count: link_close() waits until the peer has heard them */
+	bool lingering;
 	bool shut;                 /* the write side is to be shut down when all is sent */
 	uint32_t events;           /* what the polls wait for */
 	uint8_t open_handles;
+	struct deadline patience;  /* the end of lingering */
 	size_t queued;             /* bytes of batches not sent */
 	uint64_t received, sent_bytes; /* bytes, all in all */
 	uint64_t received_at;      /* steady ns, when bytes came last */
@@ -87,7 +91,10 @@ unsigned link_batches(const struct link *link);
 void link_feed(struct link *link);
 /* Sends what is queued, then says that no more will come. */
 void link_finish(struct link *link);
-/* At once. watch->closed() comes later, from the loop. */
+/*
+ * At once, or with `linger` when the peer has closed too, at most a second later: a connection that is closed with bytes
+ * unread takes back what was sent last. watch->closed() comes later, from the loop.
+ */
 void link_close(struct link *link);
 
 #endif

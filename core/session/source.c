@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A run of entries is worth a frame from here on. */
-enum { LIST_RUN_MIN = 4096 };
+/* A run of entries is worth a frame from here on; any single entry fits (MESSAGE_ENTRY_MAX). */
+enum { LIST_RUN_MIN = 8192 };
 
 struct source {
 	struct source_limits limits;
