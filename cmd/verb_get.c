@@ -220,6 +220,10 @@ static int run(struct verb_context *context, const struct url *urls, size_t coun
 		return code;
 	code = client_get(client, urls, count, dest, &summary, err);
 	client_destroy(client);
+	if (code < 0 && err->fault == FAULT_INTERRUPTED)
+		error_set(
+			err, code, FAULT_INTERRUPTED,
+			"get: interrupted; nothing incomplete stands under a final name, the same command fetches the rest");
 
 	console_ready(context->console);
 	if (context->args->json)

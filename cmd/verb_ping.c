@@ -131,9 +131,11 @@ static int run(struct ping_view *view, const struct url *url, struct error *err)
 	client_destroy(client);
 
 	console_ready(view->context->console);
+	if (sum.sent == 0)
+		return code; /* nobody could be asked, as the error says */
 	if (args->json)
 		print_sum_json(&sum, code < 0 ? err->fault : FAULT_NONE);
-	else if (sum.sent > 0)
+	else
 		print_sum(view, &sum);
 	return code;
 }

@@ -88,6 +88,23 @@ like_file "$out" '^\{"type":"summary","status":1,"files":4,"folders":3,"links":1
 like_file "$out" '^\{"type":"message",.*"text":".*pipe' "... what was skipped"
 unlike "$(cat "$out")" '%|files  ' "... and no progress"
 
+"$xfer" get --limit-rate 100K "$url/big" "$tmp/interrupted" >"$out" 2>"$err" &
+pid=$!
+remember "$pid"
+# Something arrived: the hidden file in which it grows is there.
+tries=0
+while ! ls "$tmp"/.xfer-* >/dev/null 2>&1 && [ "$tries" -lt 600 ]; do
+	sleep 0.05
+	tries=$((tries + 1))
+done
+kill -INT "$pid"
+status=0
+wait "$pid" || status=$?
+is "$status" 130 "an interrupt ends a get"
+like_file "$err" '^xfer: get: interrupted; nothing incomplete' "... and says how things stand"
+check "... nothing is under the final name" test ! -e "$tmp/interrupted"
+is "$(find "$tmp" -maxdepth 1 -name '.xfer-*')" "" "... and nothing is left beside it"
+
 # ---- a terminal ------------------------------------------------------------------------------------------------------
 
 if command -v script >/dev/null && TERM=xterm script -qec true /dev/null </dev/null >/dev/null 2>&1; then
