@@ -34,6 +34,7 @@ static void take(struct checks *checks)
 
 		if (!check->done)
 			return;
+		list_remove(node); /* take() may end the checks, which frees what is in the queue */
 		if (r < 0)
 			error_set(&err, r, FAULT_INTEGRITY, "the digest of a list of %s is wrong",
 			          check->type == FRAME_ENDS ? "results" : "entries");

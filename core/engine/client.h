@@ -87,7 +87,10 @@ int client_create(struct client **out, const struct settings *settings, const st
                   const struct client_watch *watch, struct log *log, struct error *err);
 void client_destroy(struct client *client);
 
-/* dest follows cp(1). 0, or -errno with err->fault for the exit status when any file failed; the summary is filled always. */
+/*
+ * dest follows cp(1). 0, or -errno with err->fault for the exit status when any file failed; an empty err->text means
+ * that watch->message() told of everything. The summary is filled always.
+ */
 int client_get(struct client *client, const struct url *urls, size_t count, const char *dest,
                struct client_summary *summary, struct error *err);
 int client_list(struct client *client, const struct url *url, bool recursive, struct error *err);

@@ -149,7 +149,7 @@ static int digest_result(const struct digesting *digesting, struct error *err)
 	if (digesting->code < 0)
 		return error_system(err, digesting->code, FAULT_LOCAL, "%s", digesting->path);
 	if (digesting->status != STATUS_OK)
-		return error_set(err, -EIO, FAULT_LOCAL, "%s: %s", digesting->path, status_name(digesting->status));
+		return error_set(err, -EIO, FAULT_LOCAL, "%s: %s", digesting->path, status_text(digesting->status));
 	return 0;
 }
 

@@ -124,6 +124,7 @@ int client_get(struct client *client, const struct url *urls, size_t count, cons
 	if (r == 0 && sum.fault != FAULT_NONE) {
 		*err = sum.first;
 		err->fault = sum.fault;
+		err->text[0] = '\0'; /* each failure was told when it happened */
 		r = err->code < 0 ? err->code : -EIO;
 	}
 	return r;

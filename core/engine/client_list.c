@@ -119,7 +119,7 @@ static int ends_take(struct listing *listing, const uint8_t *run, size_t len)
 		text_printable(text, sizeof(text), end.text, end.text_len);
 		text_printable(path, sizeof(path), listing->url->path, strlen(listing->url->path));
 		r = error_set(listing->err, -ENOENT, status_fault(end.status), "%s: %s", path,
-		              text[0] != '\0' ? text : status_name(end.status));
+		              text[0] != '\0' ? text : status_text(end.status));
 	}
 	listing_end(listing, r);
 	return 0;

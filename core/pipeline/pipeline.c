@@ -55,14 +55,16 @@ static enum place job_next(const struct job *job)
 }
 
 /*
- * The pool that runs it. Where nothing is hashed the hash stage only seals frames and counts: it stays with the storage
- * thread instead of waking another one.
+ * The pool that runs it. Where nothing is hashed the hash stage only seals frames and counts, and a checksum against
+ * accidents takes less time than moving the bytes to another core's cache: both stay with the storage thread that has
+ * the job anyway. (Measured with crc32: half the processor time of a read job, three quarters of a copy.)
  */
 static enum place job_pool(const struct job *job)
 {
 	enum place next = job_next(job);
 
-	if (next == PLACE_HASH && job->kind != JOB_CHECK && job->suite->limits.digest_size == 0)
+	if (next == PLACE_HASH && job->kind != JOB_CHECK &&
+	    job->suite->integrity->integrity.strength <= XFER_STRENGTH_ACCIDENTAL)
 		return PLACE_STORAGE;
 	return next;
 }

@@ -9,9 +9,9 @@
  *   check job:  hash (digest of a control frame's run) -> loop
  *   dir job:    storage (make, finish, remove ... directories, links and empty files)
  *
- * A stage hands the job to the next pool itself; the loop hears once, at the end. Where nothing is hashed (digest_size
- * 0) a job stays in one storage thread. Jobs and pieces are the caller's memory and must stay put until they come back;
- * a submitted job always comes back. Submit and take: loop thread.
+ * A stage hands the job to the next pool itself; the loop hears once, at the end. Where the integrity is none or a mere
+ * checksum the hash stage runs in the storage thread. Jobs and pieces are the caller's memory and must stay put until
+ * they come back; a submitted job always comes back. Submit and take: loop thread.
  */
 #ifndef XFER_PIPELINE_PIPELINE_H
 #define XFER_PIPELINE_PIPELINE_H

@@ -28,7 +28,9 @@ const char *stage_text(enum status status, int code, char *out, size_t size)
 {
 	const char *text = "";
 
-	if (code < 0)
+	if (code == -EXDEV || code == -ELOOP)
+		text = "the path leads out of its export, by a symbolic link";
+	else if (code < 0)
 		text = strerror(-code); /* per thread in the C libraries of today */
 	else if (status == STATUS_CHANGED)
 		text = "the file changed";

@@ -191,7 +191,7 @@ static int list_end(struct sink *sink, const struct end *end, struct error *err)
 	sink->count.failed++;
 	text_printable(path, sizeof(path), sink->remote, strlen(sink->remote));
 	text_printable(text, sizeof(text), end->text, end->text_len);
-	sink_report(sink, status_fault(end->status), "%s: %s", path, text[0] != '\0' ? text : status_name(end->status));
+	sink_report(sink, status_fault(end->status), "%s: %s", path, text[0] != '\0' ? text : status_text(end->status));
 	if (sink->at != NULL)
 		sink_abort(sink);
 	return 0;

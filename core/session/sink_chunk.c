@@ -179,7 +179,7 @@ static void end_failed(struct sink *sink, struct sink_file *file, const struct e
 	if (end->status == STATUS_NOT_FOUND)
 		fault = FAULT_CHANGED; /* it was listed a moment ago */
 	text_printable(text, sizeof(text), end->text, end->text_len);
-	sink_file_fail(sink, file, fault, "%s", text[0] != '\0' ? text : status_name(end->status));
+	sink_file_fail(sink, file, fault, "%s", text[0] != '\0' ? text : status_text(end->status));
 }
 
 int sink_file_end(struct sink *sink, const struct end *end, struct error *err)

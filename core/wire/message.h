@@ -44,6 +44,8 @@ enum status {
 };
 
 const char *status_name(enum status status);
+/* What it means, for people, where the other side gave no text of its own. */
+const char *status_text(enum status status);
 /* The exit status that a client ends with. */
 enum fault status_fault(enum status status);
 /* A number from the wire; STATUS_FAILED for one that is not known. */

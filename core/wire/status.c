@@ -5,23 +5,24 @@
 static const struct {
 	const char *name;
 	enum fault fault;
+	const char *text; /* a sentence's second half, behind "NAME: " */
 } statuses[] = {
-	[STATUS_OK] = { "ok", FAULT_NONE },
+	[STATUS_OK] = { "ok", FAULT_NONE, "done" },
 	/* A source that fails for a reason of its own fails some files: no exit status names it better. */
-	[STATUS_FAILED] = { "failed", FAULT_MIXED },
-	[STATUS_PROTOCOL] = { "protocol", FAULT_PEER },
-	[STATUS_VERSION] = { "version", FAULT_CONNECT },
-	[STATUS_INTEGRITY] = { "integrity", FAULT_INTEGRITY },
-	[STATUS_REFUSED] = { "refused", FAULT_REFUSED },
-	[STATUS_NOT_FOUND] = { "not-found", FAULT_REFUSED },
-	[STATUS_CHANGED] = { "changed", FAULT_CHANGED },
-	[STATUS_IO] = { "io", FAULT_MIXED },
-	[STATUS_SPECIAL] = { "special", FAULT_MIXED },
-	[STATUS_LIMIT] = { "limit", FAULT_REFUSED },
-	[STATUS_CANCELLED] = { "cancelled", FAULT_INTERRUPTED },
-	[STATUS_SHUTDOWN] = { "shutdown", FAULT_PEER },
-	[STATUS_IDLE] = { "idle", FAULT_PEER },
-	[STATUS_DEAD] = { "dead", FAULT_PEER },
+	[STATUS_FAILED] = { "failed", FAULT_MIXED, "it failed at the other side" },
+	[STATUS_PROTOCOL] = { "protocol", FAULT_PEER, "the protocol was broken" },
+	[STATUS_VERSION] = { "version", FAULT_CONNECT, "no protocol version in common" },
+	[STATUS_INTEGRITY] = { "integrity", FAULT_INTEGRITY, "its integrity could not be established" },
+	[STATUS_REFUSED] = { "refused", FAULT_REFUSED, "refused: there is no such export, it may not be read, or the path leads out of it" },
+	[STATUS_NOT_FOUND] = { "not-found", FAULT_REFUSED, "there is no such file or directory" },
+	[STATUS_CHANGED] = { "changed", FAULT_CHANGED, "the source changed while it was read" },
+	[STATUS_IO] = { "io", FAULT_MIXED, "it could not be read at the source" },
+	[STATUS_SPECIAL] = { "special", FAULT_MIXED, "it is no regular file, directory or symbolic link" },
+	[STATUS_LIMIT] = { "limit", FAULT_REFUSED, "a limit of the daemon was reached" },
+	[STATUS_CANCELLED] = { "cancelled", FAULT_INTERRUPTED, "it was cancelled" },
+	[STATUS_SHUTDOWN] = { "shutdown", FAULT_PEER, "the daemon is shutting down" },
+	[STATUS_IDLE] = { "idle", FAULT_PEER, "nothing was asked for too long" },
+	[STATUS_DEAD] = { "dead", FAULT_PEER, "the peer did not answer any more" },
 };
 
 enum { STATUS_COUNT = sizeof(statuses) / sizeof(statuses[0]) };
@@ -35,6 +36,11 @@ static unsigned status_known(enum status status)
 const char *status_name(enum status status)
 {
 	return statuses[status_known(status)].name;
+}
+
+const char *status_text(enum status status)
+{
+	return statuses[status_known(status)].text;
 }
 
 enum fault status_fault(enum status status)
