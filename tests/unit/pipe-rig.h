@@ -121,6 +121,7 @@ static MAYBE void rig_suite(struct rig *rig, uint32_t chunk_size, uint32_t diges
 		.limits = { .control_max = FRAME_CONTROL_MAX, .chunk_size = chunk_size, .digest_size = digest_size },
 	};
 	rig->plugin.integrity.digest_size = digest_size;
+	rig->plugin.integrity.strength = digest_size > 0 ? 128 : XFER_STRENGTH_NONE;
 }
 
 static MAYBE void rig_threads(struct rig *rig, unsigned storage, unsigned hash)
@@ -146,6 +147,7 @@ static MAYBE int rig_open(void **state)
 	rig->plugin.instance = &rig->integrity;
 	rig->plugin.integrity = (struct xfer_integrity_ops){
 		.struct_size = sizeof(struct xfer_integrity_ops),
+		.strength = 128,
 		.digest = rig_digest,
 		.digest_many = rig_digest_many,
 		.hash_create = rig_hash_create,

@@ -60,6 +60,18 @@ static void files_of_all_sizes_arrive_undigested(void **state)
 	assert_int_equal(rig->integrity.calls_many, 0);
 }
 
+static void files_of_all_sizes_arrive_with_a_checksum(void **state)
+{
+	struct rig *rig = *state;
+	struct copy copy;
+	rig->plugin.integrity.strength = XFER_STRENGTH_ACCIDENTAL;
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		rig_file(rig, "file", (unsigned)i, sizes[i]);
+		copy_whole(rig, "file", sizes[i], 16, &copy);
+		assert_int_equal(unlinkat(rig->scratch->fd, "file", 0), 0);
+	}
+}
+
 static void small_chunks_fill_a_job(void **state)
 {
 	struct rig *rig = *state;
@@ -265,11 +277,17 @@ static void stages_are_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(files_of_all_sizes_arrive),    RIG_TEST(files_of_all_sizes_arrive_undigested),
-		RIG_TEST(small_chunks_fill_a_job),      RIG_TEST(large_chunks_are_alone_in_a_job),
-		RIG_TEST(ranges_come_in_any_order),     RIG_TEST(sparse_files_stay_sparse),
-		RIG_TEST(payload_max_is_kept),          RIG_TEST(a_part_has_no_file_digest),
-		RIG_TEST(many_small_files_are_one_job), RIG_TEST(stages_are_counted),
+		RIG_TEST(files_of_all_sizes_arrive),
+		RIG_TEST(files_of_all_sizes_arrive_with_a_checksum),
+		RIG_TEST(files_of_all_sizes_arrive_undigested),
+		RIG_TEST(small_chunks_fill_a_job),
+		RIG_TEST(large_chunks_are_alone_in_a_job),
+		RIG_TEST(ranges_come_in_any_order),
+		RIG_TEST(sparse_files_stay_sparse),
+		RIG_TEST(payload_max_is_kept),
+		RIG_TEST(a_part_has_no_file_digest),
+		RIG_TEST(many_small_files_are_one_job),
+		RIG_TEST(stages_are_counted),
 	};
 	return cmocka_run_group_tests_name("pipe-copy", tests, NULL, NULL);
 }

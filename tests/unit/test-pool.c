@@ -239,6 +239,36 @@ static void waiting_jobs_are_hashed_together(void **state)
 	pthread_barrier_destroy(&party);
 }
 
+/* A checksum is made where the bytes are: no hash thread is needed. */
+static void a_checksum_stays_with_the_storage_thread(void **state)
+{
+	struct rig *rig = *state;
+	struct check_job check;
+	struct read_job *job = calloc(1, sizeof(*job));
+	assert_non_null(job);
+	rig_threads(rig, 1, 1);
+	check_fill(&check, rig);
+	rig_file(rig, "file", 1, 2 * RIG_CHUNK);
+	pthread_barrier_init(&party, NULL, 2);
+	rig->plugin.integrity.digest = party_digest;
+	rig->plugin.integrity.strength = XFER_STRENGTH_ACCIDENTAL;
+	pipeline_submit(rig->pipeline, &check.job); /* keeps the only hash thread */
+	job->buffer = lend_get(rig->lender, read_job_buffer_size(&rig->suite));
+	job->payload_max = 2 * RIG_CHUNK;
+	job->count = 1;
+	job->pieces[0] = (struct read_piece){ .request = 1, .count = 2 };
+	assert_int_equal(read_file_create(&job->pieces[0].file, rig->scratch->root, "file", 2 * RIG_CHUNK, &rig->suite),
+	                 0);
+	rig_run(rig, &job->job, JOB_READ);
+	assert_int_equal(job->pieces[0].chunks, 2);
+	pthread_barrier_wait(&party);
+	rig_wait(rig, 1);
+	read_file_destroy(job->pieces[0].file);
+	lent_unref(job->buffer);
+	free(job);
+	pthread_barrier_destroy(&party);
+}
+
 /* ---- making and ending ---- */
 
 static void idle_pools_end(void **state)
@@ -300,6 +330,7 @@ int main(void)
 		RIG_TEST(the_stage_is_known),
 		RIG_TEST(all_threads_work_at_once),
 		RIG_TEST(waiting_jobs_are_hashed_together),
+		RIG_TEST(a_checksum_stays_with_the_storage_thread),
 		RIG_TEST(idle_pools_end),
 		RIG_TEST(no_threads_are_an_error),
 		RIG_TEST(a_thread_that_cannot_start_is_an_error),
