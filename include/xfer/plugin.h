@@ -87,8 +87,9 @@ enum xfer_option_type {
 
 /*
  * One row of the options table: parser, range check, `xfer plugins`, manual and sample INI all come from it. min and
- * max bound INT, SIZE and DURATION (min == max == 0: no bound); for STRING max bounds the length in bytes (0: no
- * bound). The default has to parse and to lie within its own range, or the plug-in is refused.
+ * max bound INT, SIZE and DURATION (min == max == 0: no bound, INT64_MIN or INT64_MAX: none on that side); for STRING
+ * max bounds the length in bytes (0: no bound). The default has to parse and to lie within its own range, or the
+ * plug-in is refused.
  */
 struct xfer_option {
 	const char *name;          /* the key in the section [KIND.NAME]: [a-z][a-z0-9-]{0,30} */
@@ -358,11 +359,12 @@ struct xfer_progress {
 
 enum { XFER_KEY_SIZE = 16, XFER_DATAGRAM_MAX = 512 };
 
+/* The key protects the slot too: a datagram that came under another one is rejected. */
 struct xfer_peer_params {
 	size_t struct_size;
 	enum xfer_role role;
 	uint32_t flags;                /* XFER_PEER_* */
-	uint64_t slot;                 /* the session's number at the answerer, under the key's protection */
+	uint64_t slot;                 /* the session's number; the core puts it in front of each datagram */
 	uint8_t key[XFER_KEY_SIZE];    /* random, made for this session */
 	uint64_t interval;             /* ns between questions, as agreed */
 	uint64_t dead_after;           /* ns of silence after which the peer counts as dead */
