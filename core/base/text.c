@@ -126,14 +126,14 @@ static char *text_format_unit(char out[TEXT_NUMBER_MAX], uint64_t number, const 
 char *text_format_size(char out[TEXT_NUMBER_MAX], uint64_t bytes)
 {
 	if (bytes == 0)
-		return strcpy(out, "0");
+		return memcpy(out, "0", sizeof("0"));
 	return text_format_unit(out, bytes, SIZE_UNITS, COUNT(SIZE_UNITS));
 }
 
 char *text_format_duration(char out[TEXT_NUMBER_MAX], uint64_t ns)
 {
 	if (ns == 0)
-		return strcpy(out, "0");
+		return memcpy(out, "0", sizeof("0"));
 	return text_format_unit(out, ns, DURATION_UNITS, COUNT(DURATION_UNITS));
 }
 
