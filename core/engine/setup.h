@@ -11,11 +11,11 @@
 
 struct setup {
 	struct registry *registry;
-	struct plugin *transport;   /* the configured one */
-	struct plugin **integrity;  /* in order of preference; owned array */
+	struct plugin *transport;  /* the configured one */
+	struct plugin **integrity; /* in order of preference; owned array */
 	size_t integrity_count;
 	struct plugin *liveness;
-	union xfer_value **values;  /* owned: values of the started plug-ins */
+	union xfer_value **values; /* owned: values of the started plug-ins */
 	size_t values_count;
 	const struct settings *settings; /* borrowed, outlives the setup */
 };

@@ -92,14 +92,14 @@ enum xfer_option_type {
  * plug-in is refused.
  */
 struct xfer_option {
-	const char *name;          /* the key in the section [KIND.NAME]: [a-z][a-z0-9-]{0,30} */
+	const char *name; /* the key in the section [KIND.NAME]: [a-z][a-z0-9-]{0,30} */
 	enum xfer_option_type type;
-	uint32_t flags;            /* XFER_OPTION_REQUIRED and the like */
-	const char *default_text;  /* as it would stand in the INI file; NULL exactly with XFER_OPTION_REQUIRED */
-	int64_t min;               /* in the value's unit: bytes, nanoseconds */
+	uint32_t flags;           /* XFER_OPTION_REQUIRED and the like */
+	const char *default_text; /* as it would stand in the INI file; NULL exactly with XFER_OPTION_REQUIRED */
+	int64_t min;              /* in the value's unit: bytes, nanoseconds */
 	int64_t max;
-	const char *unit;          /* for people: "bytes", "seconds"; NULL = none */
-	const char *help;          /* one line */
+	const char *unit; /* for people: "bytes", "seconds"; NULL = none */
+	const char *help; /* one line */
 };
 
 /* Eight bytes, for ever: the values stand in an array. */
@@ -121,7 +121,7 @@ struct xfer_params {
 
 /*
  * All calls may be made in any thread that the core called the plug-in in, during that call, and none blocks for long.
- * The table is the core's, the same in every call, and lives as long as the process; a plug-in keeps the pointer.
+ * The table is the core's; a plug-in keeps the pointer from create() until destroy() returns.
  */
 struct xfer_host {
 	size_t struct_size;
@@ -142,8 +142,8 @@ struct xfer_listener; /* defined by the plug-in */
 struct xfer_conn;     /* defined by the plug-in */
 
 /* Capabilities of a transport. */
-#define XFER_CAP_INET (UINT64_C(1) << 0)    /* addresses are AF_INET or AF_INET6: the core resolves names */
-#define XFER_CAP_SECURE (UINT64_C(1) << 1)  /* both ends are authenticated and the stream is encrypted */
+#define XFER_CAP_INET (UINT64_C(1) << 0)   /* addresses are AF_INET or AF_INET6: the core resolves names */
+#define XFER_CAP_SECURE (UINT64_C(1) << 1) /* both ends are authenticated and the stream is encrypted */
 
 struct xfer_listen {
 	size_t struct_size;
@@ -167,8 +167,8 @@ struct xfer_connect {
 struct xfer_adopt {
 	size_t struct_size;
 	int read_fd;
-	int write_fd; /* may be the same */
-	int server;   /* 1: the peer is the one who asked for the connection; 0: we are */
+	int write_fd;          /* may be the same */
+	int server;            /* 1: the peer is the one who asked for the connection; 0: we are */
 	const char *authority; /* of the peer, as far as it is known; "" when it is not; never NULL */
 	uint32_t flags;
 };
@@ -341,7 +341,7 @@ struct xfer_progress {
 	uint64_t received; /* payload bytes of this session */
 	uint64_t verified;
 	uint64_t durable;
-	uint32_t stage;    /* XFER_STAGE_*: where the oldest unfinished work is */
+	uint32_t stage; /* XFER_STAGE_*: where the oldest unfinished work is */
 	uint32_t stage_age_ms;
 	uint32_t rtt_us;   /* smoothed round trip as this side knows it, 0 = unknown */
 	uint32_t loss_ppm; /* lost of asked, parts per million */
@@ -363,21 +363,21 @@ enum { XFER_KEY_SIZE = 16, XFER_DATAGRAM_MAX = 512 };
 struct xfer_peer_params {
 	size_t struct_size;
 	enum xfer_role role;
-	uint32_t flags;                /* XFER_PEER_* */
-	uint64_t slot;                 /* the session's number; the core puts it in front of each datagram */
-	uint8_t key[XFER_KEY_SIZE];    /* random, made for this session */
-	uint64_t interval;             /* ns between questions, as agreed */
-	uint64_t dead_after;           /* ns of silence after which the peer counts as dead */
-	uint64_t now;                  /* ns */
+	uint32_t flags;             /* XFER_PEER_* */
+	uint64_t slot;              /* the session's number; the core puts it in front of each datagram */
+	uint8_t key[XFER_KEY_SIZE]; /* random, made for this session */
+	uint64_t interval;          /* ns between questions, as agreed */
+	uint64_t dead_after;        /* ns of silence after which the peer counts as dead */
+	uint64_t now;               /* ns */
 };
 
 /* What an accepted datagram was. */
 struct xfer_heard {
 	size_t struct_size;
 	uint64_t sequence;
-	uint64_t rtt;  /* ns; 0 when it was no answer */
+	uint64_t rtt; /* ns; 0 when it was no answer */
 	int is_answer;
-	int reply;     /* 1: call datagram_out() now, the answer is due */
+	int reply; /* 1: call datagram_out() now, the answer is due */
 };
 
 /* What a datagram to be sent is. */
@@ -389,11 +389,11 @@ struct xfer_asked {
 
 struct xfer_liveness_stats {
 	size_t struct_size;
-	uint64_t sent;      /* questions (asker) or answers (answerer) */
-	uint64_t received;  /* datagrams accepted */
-	uint64_t lost;      /* questions given up */
-	uint64_t rejected;  /* forged, replayed or malformed */
-	uint64_t rtt_last;  /* ns; 0 = none yet. An answerer knows what the asker tells it. */
+	uint64_t sent;     /* questions (asker) or answers (answerer) */
+	uint64_t received; /* datagrams accepted */
+	uint64_t lost;     /* questions given up */
+	uint64_t rejected; /* forged, replayed or malformed */
+	uint64_t rtt_last; /* ns; 0 = none yet. An answerer knows what the asker tells it. */
 	uint64_t rtt_min;
 	uint64_t rtt_smoothed;
 	uint64_t rtt_max;
@@ -444,14 +444,14 @@ struct xfer_liveness_ops {
 
 /* All that it points at lives as long as the process. Texts are UTF-8. */
 struct xfer_plugin {
-	size_t struct_size;  /* set by XFER_PLUGIN_HEAD, as are the next three */
+	size_t struct_size; /* set by XFER_PLUGIN_HEAD, as are the next three */
 	uint32_t abi_major;
 	uint32_t abi_minor;
-	size_t option_size;  /* sizeof(struct xfer_option) */
+	size_t option_size; /* sizeof(struct xfer_option) */
 	enum xfer_kind kind;
-	const char *name;    /* [a-z][a-z0-9-]{0,30}; the file is KIND-NAME.so */
-	const char *version; /* of the plug-in; never NULL, as are name and summary */
-	const char *summary; /* one line */
+	const char *name;      /* [a-z][a-z0-9-]{0,30}; the file is KIND-NAME.so */
+	const char *version;   /* of the plug-in; never NULL, as are name and summary */
+	const char *summary;   /* one line */
 	uint64_t capabilities; /* XFER_CAP_*; 0 for other kinds than transport */
 	enum xfer_thread_model thread_model;
 	const struct xfer_option *options; /* NULL when there are none */
