@@ -85,6 +85,15 @@ void error_prefix(struct error *err, const char *format, ...)
 	error_set(err, err->code, err->fault, "%s: %s", prefix.text, err->text);
 }
 
+void error_append(struct error *err, const char *hint)
+{
+	if (err == NULL || err->code == 0)
+		return;
+	size_t len = strlen(err->text);
+	if ((size_t)snprintf(err->text + len, sizeof(err->text) - len, "%s", hint) >= sizeof(err->text) - len)
+		error_cut(err->text, sizeof(err->text));
+}
+
 void error_clear(struct error *err)
 {
 	if (err == NULL)

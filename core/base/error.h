@@ -46,6 +46,9 @@ int error_system(struct error *err, int code, enum fault fault, const char *form
 /* Puts text and ": " before what *err says already; keeps code and fault. */
 void error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Puts text behind what *err says already: a hint what to do next. */
+void error_append(struct error *err, const char *hint);
+
 void error_clear(struct error *err);
 
 #endif

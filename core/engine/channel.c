@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+enum { PONGS_AHEAD = 512 * 1024 /* bytes of control frames waiting to be sent */ };
+
 static uint64_t now(const struct channel *channel)
 {
 	return channel->base->loop->now;
@@ -47,6 +49,7 @@ void channel_goaway(struct channel *channel, enum status status, const char *tex
 	if (channel->state != CHANNEL_OPEN || channel->goaway)
 		return;
 	channel->goaway = true;
+	heartbeat_close(&channel->heartbeat); /* the port is the next worker's; from here on in-band */
 	(void)message_notice_write(link_control(&channel->link), FRAME_GOAWAY, status, text);
 	link_flush(&channel->link);
 }
@@ -119,8 +122,8 @@ static void on_deadline(struct deadline *deadline)
 		pulse_look(channel);
 		return;
 	}
-	error_set(&err, -ETIMEDOUT, channel->server ? FAULT_PEER : FAULT_CONNECT, "no hello from %s within the deadline",
-	          channel_peer(channel));
+	error_set(&err, -ETIMEDOUT, channel->server ? FAULT_PEER : FAULT_CONNECT, "%s did not say hello in time (is it an xfer %s?)", channel_peer(channel),
+	          channel->server ? "client" : "daemon");
 	channel_fail(channel, STATUS_PROTOCOL, &err);
 }
 
@@ -366,7 +369,9 @@ static int ping_take(struct channel *channel, enum frame_type type, const uint8_
 	/* Only the side that connected asks, so a PING at the client is nobody's question. */
 	if (!channel->server)
 		return error_set(err, -EPROTO, FAULT_PEER, "a ping from the daemon");
-	ping_send(channel, FRAME_PONG, ping.sequence, ping.sent);
+	/* One who asks and does not listen gets no more answers than fit. */
+	if (link_control_queued(&channel->link) < PONGS_AHEAD)
+		ping_send(channel, FRAME_PONG, ping.sequence, ping.sent);
 	return 0;
 }
 
@@ -512,6 +517,31 @@ int channel_open(struct channel *channel, const struct channel_base *base, const
 	if (r == 0)
 		r = loop_deadline(base->loop, &channel->deadline, now(channel) + base->hello_timeout);
 	return r;
+}
+
+int channel_offer_make(struct offer *out, const struct setup *setup, struct error *err)
+{
+	const char **names = calloc(setup->integrity_count, sizeof(*names));
+
+	if (names == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for an offer");
+	if (getrandom(out->boot_id, sizeof(out->boot_id), 0) != (ssize_t)sizeof(out->boot_id)) {
+		free(names);
+		return error_set(err, -EIO, FAULT_LOCAL, "no random bytes for a boot id");
+	}
+	for (size_t i = 0; i < setup->integrity_count; i++)
+		names[i] = setup->integrity[i]->about.name;
+	out->integrity = names;
+	out->integrity_count = setup->integrity_count;
+	out->liveness = setup->liveness->about.name;
+	out->chunk_size = setup->settings->chunk_size;
+	return 0;
+}
+
+void channel_offer_free(struct offer *offer)
+{
+	free((void *)offer->integrity);
+	offer->integrity = NULL;
 }
 
 struct buf *channel_control(struct channel *channel)

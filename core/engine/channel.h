@@ -53,6 +53,10 @@ struct channel_base {
 	bool ask_steady;        /* client: never ask faster */
 };
 
+/* What the plug-ins and settings of a process have to offer. channel_offer_free() when no channel is left. */
+int channel_offer_make(struct offer *out, const struct setup *setup, struct error *err);
+void channel_offer_free(struct offer *offer);
+
 struct channel {
 	struct link link;
 	const struct channel_base *base;

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -76,8 +75,7 @@ static void on_buffers(void *context)
 {
 	struct client *client = context;
 
-	if (client->channel_used)
-		link_feed(&client->channel.link);
+	links_feed(client->loop);
 	if (client->verb != NULL && client->verb->work != NULL)
 		client->verb->work(client->context);
 }
@@ -271,7 +269,7 @@ static void url_forget(struct client *client)
 int client_connect(struct client *client, const struct url *url, struct error *err)
 {
 	const struct dial_watch watch = { on_connected, on_dial_failed, client };
-	const char *name = client->options.transport != NULL ? client->options.transport : url->transport;
+	const char *name = url->transport != NULL ? url->transport : client->options.transport;
 	struct plugin *transport = client->setup->transport;
 	int r;
 
@@ -310,25 +308,6 @@ void client_disconnect(struct client *client)
 
 /* ---- life ---- */
 
-static int offer_make(struct client *client, struct error *err)
-{
-	const struct setup *setup = client->setup;
-	struct offer *offer = &client->base.offer;
-
-	client->names = calloc(setup->integrity_count, sizeof(*client->names));
-	if (client->names == NULL)
-		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
-	for (size_t i = 0; i < setup->integrity_count; i++)
-		client->names[i] = setup->integrity[i]->about.name;
-	offer->integrity = client->names;
-	offer->integrity_count = setup->integrity_count;
-	offer->liveness = setup->liveness->about.name;
-	offer->chunk_size = client->settings->chunk_size;
-	if (getrandom(offer->boot_id, sizeof(offer->boot_id), 0) != (ssize_t)sizeof(offer->boot_id))
-		return error_set(err, -EIO, FAULT_LOCAL, "no random bytes for a boot id");
-	return 0;
-}
-
 static int signals_open(struct client *client, struct error *err)
 {
 	for (int i = 0; i < 2; i++) {
@@ -357,7 +336,7 @@ static int client_open(struct client *client, struct error *err)
 	if (r == 0)
 		r = loop_create(&client->loop, &loop, err);
 	if (r == 0)
-		r = offer_make(client, err);
+		r = channel_offer_make(&client->base.offer, client->setup, err);
 	if (r == 0)
 		r = signals_open(client, err);
 	if (r < 0)
@@ -406,6 +385,6 @@ void client_destroy(struct client *client)
 	loop_destroy(client->loop);
 	setup_destroy(client->setup);
 	table_free(&client->peers);
-	free(client->names);
+	channel_offer_free(&client->base.offer);
 	free(client);
 }

@@ -33,7 +33,6 @@ struct client {
 	struct setup *setup;
 	struct loop *loop;
 	struct channel_base base;
-	const char **names;           /* owned; of the offer */
 
 	const struct client_verb *verb; /* NULL between verbs */
 	void *context;

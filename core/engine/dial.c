@@ -91,7 +91,6 @@ static void dial_failed(struct dial *dial, const struct error *cause)
 	struct error err = *cause;
 
 	err.fault = FAULT_CONNECT;
-	error_prefix(&err, "cannot connect to %s", dial->authority);
 	dial_over(dial);
 	dial->watch.failed(dial->watch.context, &err);
 	maybe_free(dial);
@@ -104,6 +103,8 @@ static void attempt_failed(struct attempt *attempt, int code)
 	struct dial *dial = attempt->dial;
 
 	plugin_error(dial->transport, code, FAULT_CONNECT, &dial->last);
+	if (code == -ECONNREFUSED)
+		error_append(&dial->last, " (is xferd running there, on this port?)");
 	attempt_end(attempt, false);
 	attempt_next(dial);
 }
@@ -213,7 +214,7 @@ static void on_deadline(struct deadline *deadline)
 		attempt_next(dial);
 		return;
 	}
-	error_set(&err, -ETIMEDOUT, FAULT_CONNECT, "no answer");
+	error_set(&err, -ETIMEDOUT, FAULT_CONNECT, "cannot connect to %s: no answer", dial->authority);
 	dial_failed(dial, &err);
 }
 
@@ -255,7 +256,8 @@ static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *add
 		return;
 	}
 	if (status < 0) {
-		error_set(&err, -EHOSTUNREACH, FAULT_CONNECT, "%s", uv_strerror(status));
+		error_set(&err, -EHOSTUNREACH, FAULT_CONNECT, "cannot connect to %s: %s", dial->authority,
+		          uv_strerror(status));
 		dial_failed(dial, &err);
 		return;
 	}
@@ -295,7 +297,7 @@ int dial_start(struct dial **out, struct loop *loop, const struct plugin *transp
 	dial->host = strdup(url->host != NULL ? url->host : "");
 	dial->authority = strdup(url->authority);
 	dial->user = url->user != NULL ? strdup(url->user) : NULL;
-	error_set(&dial->last, -EHOSTUNREACH, FAULT_CONNECT, "no address");
+	error_set(&dial->last, -EHOSTUNREACH, FAULT_CONNECT, "cannot connect to %s: it has no address", url->authority);
 	if (dial->host == NULL || dial->authority == NULL || (url->user != NULL && dial->user == NULL)) {
 		r = error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a connection");
 	} else if (transport->about.capabilities & XFER_CAP_INET) {

@@ -33,6 +33,7 @@ struct fetch {
 	struct sink *sink;   /* NULL before the session is open */
 	struct checks checks;/* of ENTRIES and ENDS */
 	unsigned jobs;       /* orders under way */
+	struct fetch_job *spare; /* owned; for the next order, may be NULL */
 	bool over;           /* nothing more to come from the session */
 	bool sized;          /* the totals are known, or will not be */
 	uint64_t files_before, bytes_before; /* of earlier sources */
@@ -191,14 +192,12 @@ static void pump(struct fetch *fetch)
 	struct channel *channel = channel_of(fetch);
 
 	for (;;) {
-		struct fetch_job *work = malloc(sizeof(*work));
+		struct fetch_job *work = fetch->spare != NULL ? fetch->spare : malloc(sizeof(*work));
 
-		if (work == NULL)
-			break; /* the tick tries again */
-		if (fetch->sink == NULL || !sink_next(fetch->sink, &work->order)) {
-			free(work);
-			break;
-		}
+		fetch->spare = work;
+		if (work == NULL || fetch->sink == NULL || !sink_next(fetch->sink, &work->order))
+			break; /* without memory the tick tries again */
+		fetch->spare = NULL;
 		if (work->order.is_dir)
 			order_dir(fetch, work);
 		else
@@ -586,6 +585,7 @@ int fetch_run(struct client *client, const struct url *url, const struct fetch_p
 		sum->summary->rtt = client->channel_live ? channel_rtt(&client->channel, &loss) : sum->progress.rtt;
 	}
 	checks_end(&fetch.checks);
+	free(fetch.spare);
 	sink_destroy(fetch.sink);
 	return r;
 }

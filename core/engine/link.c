@@ -110,6 +110,7 @@ static void close_now(struct link *link)
 	ops(link)->close(link->conn);
 	link->conn = NULL;
 	rx_drop(link);
+	list_remove(&link->thirst);
 	for (; link->batch_count > 0; link->batch_count--) {
 		lent_unref(link->batches[link->batch_first].buffer);
 		link->batch_first = (uint8_t)((link->batch_first + 1) % LINK_BATCHES_MAX);
@@ -263,7 +264,7 @@ static void receive(struct link *link)
 		ssize_t n;
 
 		if (!rx_room(link, &want)) {
-			link->starved = true;
+			list_append(&link->loop->thirsty, &link->thirst);
 			poll_drop(link, XFER_POLL_READ);
 			break;
 		}
@@ -298,12 +299,17 @@ static void receive(struct link *link)
 	link->watch->settled(link);
 }
 
-void link_feed(struct link *link)
+void links_feed(struct loop *loop)
 {
-	if (!link->starved || link->ended || link->conn == NULL)
-		return;
-	link->starved = false;
-	poll_add(link, XFER_POLL_READ);
+	struct list *node;
+
+	while ((node = list_first(&loop->thirsty)) != NULL) {
+		struct link *link = list_entry(node, struct link, thirst);
+
+		list_remove(node);
+		if (!link->ended)
+			poll_add(link, XFER_POLL_READ);
+	}
 }
 
 /* ---- sending ---- */
@@ -451,6 +457,11 @@ size_t link_queued(const struct link *link)
 	return link->queued;
 }
 
+size_t link_control_queued(const struct link *link)
+{
+	return link->control.len - link->control_sent;
+}
+
 unsigned link_batches(const struct link *link)
 {
 	return link->batch_count;
@@ -566,6 +577,7 @@ int link_open(struct link *link, struct loop *loop, const struct plugin *transpo
 		.limits = limits,
 		.owner = owner,
 	};
+	list_init(&link->thirst);
 	r = ops(link)->poll(conn, &poll);
 	if (r == 0)
 		r = polls_open(link, &poll);

@@ -60,13 +60,13 @@ struct link {
 	bool batch_begun;          /* part of the first batch is sent: it comes before control frames */
 	bool ready;
 	bool large;                /* the last frame was large: ask for no more than the next header */
-	bool starved;              /* wants a receive buffer and there was none */
 	bool in_callback;
 	bool ended;
 	bool broken;               /* the transport failed: nothing can be sent any more */
 	bool linger;               /* the last words count: link_close() waits until the peer has heard them */
 	bool lingering;
 	bool shut;                 /* the write side is to be shut down when all is sent */
+	struct list thirst;        /* in loop.thirsty: wants a receive buffer and there was none */
 	uint32_t events;           /* what the polls wait for */
 	uint8_t open_handles;
 	struct deadline patience;  /* the end of lingering */
@@ -87,8 +87,10 @@ int link_batch(struct link *link, struct lent *buffer, size_t offset, size_t len
 void link_flush(struct link *link);
 size_t link_queued(const struct link *link);
 unsigned link_batches(const struct link *link);
-/* Receives again after there was no buffer; called when buffers came back. */
-void link_feed(struct link *link);
+/* Those who had no buffer to receive into try again; called when buffers came back. */
+void links_feed(struct loop *loop);
+/* Bytes of control frames that are not sent yet. */
+size_t link_control_queued(const struct link *link);
 /* Sends what is queued, then says that no more will come. */
 void link_finish(struct link *link);
 /*

@@ -109,6 +109,7 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 	if (loop == NULL)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for the event loop");
 	loop->settings = *settings;
+	list_init(&loop->thirsty);
 	r = uv_loop_init(&loop->uv);
 	if (r < 0) {
 		free(loop);

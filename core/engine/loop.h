@@ -42,6 +42,7 @@ struct loop {
 	struct heap deadlines;
 	struct pipeline *pipeline;
 	struct lender *lender;
+	struct list thirsty;          /* struct link.thirst: wait for a buffer to receive into */
 	unsigned jobs;                /* submitted and not back */
 	unsigned threads;             /* as resolved */
 	uint64_t armed;               /* when the timer fires, 0 = stopped */

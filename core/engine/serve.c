@@ -11,6 +11,7 @@
 
 enum {
 	AHEAD = 8 * 1024 * 1024, /* bytes read and not yet sent, per session */
+	CONTROL_AHEAD = 256 * 1024, /* bytes of listings and the like not yet sent, per session */
 	BATCHES_MAX = 48,        /* of them, batches: below LINK_BATCHES_MAX by the jobs under way */
 	LARGE_FILES_MAX = 8      /* files of more than one order read at the same time */
 };
@@ -200,6 +201,9 @@ static bool may_read(const struct serve *serve)
 		return false;
 	if (serve->job_count >= jobs_max || link_batches(link) >= BATCHES_MAX)
 		return false;
+	/* A client that grants much and reads nothing fills no memory of ours. */
+	if (link_control_queued(link) > CONTROL_AHEAD)
+		return false;
 	/* One order may always be under way, however large the chunks are. */
 	return serve->job_count + link_batches(link) == 0 || link_queued(link) + serve->job_count * payload < AHEAD;
 }
@@ -272,8 +276,7 @@ void serve_feed(struct serve_base *base)
 	}
 	while ((node = list_first(&waiting)) != NULL)
 		serve_pump(list_entry(node, struct serve, starving));
-	for (node = base->sessions.next; node != &base->sessions; node = node->next)
-		link_feed(&list_entry(node, struct serve, link)->channel.link);
+	links_feed(base->channel.loop);
 }
 
 static void maybe_free(struct serve *serve)

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { ACCEPT_TURN = 64, LISTENER_FDS_MAX = 8 };
@@ -106,6 +106,9 @@ static void drain(struct server *server)
 	for (struct list *node = server->base.sessions.next; node != &server->base.sessions; node = node->next)
 		channel_goaway(&list_entry(node, struct serve, link)->channel, STATUS_SHUTDOWN,
 		               "the daemon is shutting down");
+	/* The next worker hears the heartbeats from here on. */
+	for (size_t i = 0; i < server->params->socket_count; i++)
+		heartbeat_port_close(&server->ports[i].heartbeat);
 	drain_look(server, false);
 	(void)loop_deadline(loop, &server->drained, loop->now + server->params->setup->settings->drain_timeout);
 	maybe_stop(server);
@@ -245,25 +248,6 @@ static int exports_open(struct server *server, struct error *err)
 	return 0;
 }
 
-static int offer_make(struct server *server, struct error *err)
-{
-	const struct setup *setup = server->params->setup;
-	struct offer *offer = &server->base.channel.offer;
-	const char **names = calloc(setup->integrity_count, sizeof(*names));
-
-	if (names == NULL)
-		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
-	for (size_t i = 0; i < setup->integrity_count; i++)
-		names[i] = setup->integrity[i]->about.name;
-	offer->integrity = names;
-	offer->integrity_count = setup->integrity_count;
-	offer->liveness = setup->liveness->about.name;
-	offer->chunk_size = setup->settings->chunk_size;
-	if (getrandom(offer->boot_id, sizeof(offer->boot_id), 0) != (ssize_t)sizeof(offer->boot_id))
-		return error_set(err, -EIO, FAULT_LOCAL, "no random bytes for a boot id");
-	return 0;
-}
-
 static void on_job(void *context, struct job *job)
 {
 	struct server *server = context;
@@ -281,6 +265,17 @@ static void on_buffers(void *context)
 		drain_look(server, false);
 }
 
+/* Each session is a descriptor, and so is each file that is read: as many as the system allows. */
+static void descriptors_raise(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static int server_open(struct server *server, struct error *err)
 {
 	const struct server_params *params = server->params;
@@ -292,12 +287,15 @@ static int server_open(struct server *server, struct error *err)
 		.buffers_free = on_buffers,
 		.context = server,
 	};
-	int r = loop_create(&server->base.channel.loop, &loop, err);
+	int r;
+
+	descriptors_raise();
+	r = loop_create(&server->base.channel.loop, &loop, err);
 
 	if (r == 0)
 		r = exports_open(server, err);
 	if (r == 0)
-		r = offer_make(server, err);
+		r = channel_offer_make(&server->base.channel.offer, params->setup, err);
 	if (r < 0)
 		return r;
 	server->base.channel.setup = params->setup;
@@ -342,7 +340,7 @@ static void server_close(struct server *server)
 	for (size_t i = 0; i < server->base.export_count; i++)
 		store_root_unref(server->base.exports[i].root);
 	free(server->base.exports);
-	free((void *)server->base.channel.offer.integrity);
+	channel_offer_free(&server->base.channel.offer);
 	table_free(&server->peers);
 }
 
