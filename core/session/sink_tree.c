@@ -146,28 +146,37 @@ static int link_add(struct sink *sink, const struct entry *entry, struct error *
 	return 0;
 }
 
+/* The entry's path at the source, as messages show it: the first entry is what was asked for. */
+static const char *entry_text(const struct sink *sink, const struct entry *entry, char *out, size_t size)
+{
+	const char *where = sink->at != NULL ? sink->at->name : "";
+	char full[MESSAGE_PATH_MAX + 2];
+	int n = snprintf(full, sizeof(full), "%s", sink->remote);
+
+	if (sink->at != NULL)
+		n = snprintf(full, sizeof(full), "%s%s%s/%.*s", sink->remote, where[0] != '\0' ? "/" : "", where,
+		             (int)entry->name_len, entry->name);
+	return text_printable(out, size, full, n < 0 ? 0 : (size_t)n < sizeof(full) ? (size_t)n : sizeof(full) - 1);
+}
+
 static void entry_report(struct sink *sink, const struct entry *entry)
 {
-	char path[1024], text[MESSAGE_TEXT_MAX], where[512] = "";
+	char path[ERROR_TEXT_MAX / 2], text[ERROR_TEXT_MAX / 2 - 64];
 
-	text_printable(path, sizeof(path), entry->name, entry->name_len);
+	entry_text(sink, entry, path, sizeof(path));
 	text_printable(text, sizeof(text), entry->text, entry->text_len);
-	if (sink->at != NULL && sink->at->name[0] != '\0')
-		text_printable(where, sizeof(where), sink->at->name, strlen(sink->at->name));
 	if (entry->kind == ENTRY_SPECIAL) {
 		char said[ERROR_TEXT_MAX];
 		const struct sink_event event = { .kind = SINK_SKIPPED, .fault = FAULT_MIXED, .text = said };
 
-		snprintf(said, sizeof(said), "%.250s%s%.250s: skipped: %.200s", where, where[0] != '\0' ? "/" : "", path,
-		         text);
+		snprintf(said, sizeof(said), "%s: skipped: %s", path, text);
 		sink->count.skipped++;
 		if (sink->watch.event != NULL)
 			sink->watch.event(sink->watch.context, &event);
 		return;
 	}
 	sink->count.failed++;
-	sink_report(sink, FAULT_REFUSED, "%s%s%s: the source cannot be read: %s", where, where[0] != '\0' ? "/" : "", path,
-	            text);
+	sink_report(sink, FAULT_REFUSED, "%s: the source cannot be read: %s", path, text);
 }
 
 /* The first entry says what is fetched; what is there already says where it goes. */
