@@ -148,6 +148,42 @@ run() {
 	"$@" >"$out" 2>"$err" || status=$?
 }
 
+# unprivileged COMMAND...: the command, for which permissions hold even when root runs the tests.
+unprivileged() {
+	if [ "$(id -u)" = 0 ]; then
+		setpriv --bounding-set=-dac_override,-dac_read_search,-fowner "$@"
+	else
+		"$@"
+	fi
+}
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+# make_file FILE BYTES: of random content.
+make_file() {
+	head -c "$2" /dev/urandom >"$1"
+}
+
+# list_tree DIR: a record for each entry with all that a copy has to keep of it, but the content.
+list_tree() {
+	(cd "$1" && LC_ALL=C find . -type d -printf '%p d %m %T@\0' -o -type l -printf '%p l %l %T@\0' -o \
+		-printf '%p %y %m %s %T@\0' | LC_ALL=C sort -z)
+}
+
+# same_tree A B: names, kinds, modes, sizes, times to the nanosecond, targets of links, content.
+same_tree() {
+	list_tree "$1" >"$tmp/tree-a"
+	list_tree "$2" >"$tmp/tree-b"
+	# A newline may be in a name: no line is begun by it.
+	diff -a "$tmp/tree-a" "$tmp/tree-b" | tr '\0' '\n' | head -n 40
+	cmp "$tmp/tree-a" "$tmp/tree-b" && diff -r --no-dereference "$1" "$2"
+}
+
+# leftovers DIR: what grew there under a hidden name.
+leftovers() {
+	find "$1" -name '.xfer-*'
+}
+
 # ---- processes -------------------------------------------------------------------------------------------------------
 
 # remember PID: ends with the test.
@@ -159,6 +195,15 @@ remember() {
 # ends before, or when patience does. (Not in $(): there the shell learns of the end of its own child too late.)
 wait_line() {
 	timeout "$patience" tail -n +1 -s 0.05 -f ${3:+--pid="$3"} "$1" 2>/dev/null | grep -E -m "${4:-1}" -e "$2"
+}
+
+# await COMMAND...: until it succeeds, for what tells nobody that it happened.
+await() {
+	await_until=$(($(date +%s) + patience))
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s)" -lt $await_until ] || return 1
+		sleep 0.02
+	done
 }
 
 # write_config FILE EXPORT [ACCESS]: a daemon on a free port of the loopback with [export.pub]. $workers of them (1).
