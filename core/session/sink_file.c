@@ -194,8 +194,10 @@ void sink_file_abort(struct sink *sink)
 
 		list_remove(node);
 		item->piece.file->writing--;
-		if (item->piece.op == SINK_CHUNK)
+		if (item->piece.op == SINK_CHUNK) {
 			token_release(sink, item->piece.token);
+			sink->consumed += item->piece.chunk.length;
+		}
 		free(item);
 	}
 	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
