@@ -65,8 +65,8 @@ struct sink_file {
 	uint32_t mtime_ns;
 	int64_t mtime;
 	uint32_t request;          /* of the whole-file READ */
-	struct frame_chunk chunk;  /* of a file of one chunk, when held */
-	void *token;               /* its buffer */
+	struct frame_chunk chunk;  /* of a file of one chunk, when held; all 0: a hole */
+	void *token;               /* its buffer; NULL: a hole */
 	uint8_t digest[FRAME_DIGEST_MAX];
 	char name[];               /* relative to the remote path; "" for a file at the top */
 };
@@ -140,7 +140,7 @@ void sink_destroy(struct sink *sink); /* no order is out */
 /* The run of an ENTRIES frame, its digest checked. An error ends the session. */
 int sink_entries(struct sink *sink, const uint8_t *run, size_t len, struct error *err);
 /*
- * A chunk frame whose payload is in the buffer `token`: 1 = kept, the token comes back in an order or by release();
+ * A chunk frame whose payload is in the buffer `token` (not NULL): 1 = kept, the token comes back in an order or by release();
  * 0 = not wanted (unknown, repeated, misplaced).
  */
 int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token);

@@ -65,8 +65,14 @@ int sink_hole(struct sink *sink, uint32_t request, uint64_t first, uint64_t coun
 	if (count == 0 || first > file->chunks || count > file->chunks - first ||
 	    (first + count == file->chunks && file->size % sink->params.chunk_size != 0))
 		return error_set(err, -EPROTO, FAULT_PEER, "a hole that is not within its file");
-	if (file->chunks == 1)
-		return error_set(err, -EPROTO, FAULT_PEER, "a hole instead of the only chunk of a file");
+	if (file->chunks == 1) {
+		if (file->held || file->writing > 0)
+			return 0; /* repeated */
+		file->held = true;
+		file->chunk = (struct frame_chunk){ 0 };
+		file->token = NULL;
+		return 0;
+	}
 	if (ranges_add(&file->seen, first, count) < 0)
 		return 0; /* repeated, or too scattered: found missing at the end */
 	if (sink_item_add(sink, &piece) < 0)

@@ -56,7 +56,11 @@ static bool take_ready(struct sink *sink, struct sink_order *order)
 		list_append(&sink->files, node);
 		if (file->held) {
 			piece_take(order, &(struct sink_piece){
-				.op = SINK_CHUNK, .file = file, .chunk = file->chunk, .token = file->token,
+				.op = file->token != NULL ? SINK_CHUNK : SINK_HOLE,
+				.file = file,
+				.chunk = file->chunk,
+				.token = file->token,
+				.count = file->token != NULL ? 0 : 1,
 			});
 			file->held = false;
 			file->token = NULL;
