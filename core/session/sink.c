@@ -49,7 +49,8 @@ void sink_destroy(struct sink *sink)
 {
 	if (sink == NULL)
 		return;
-	sink_file_abort(sink);
+	sink->aborted = true;
+	sink_file_drop(sink);
 	sink_tree_drop(sink);
 	table_free(&sink->requests);
 	buf_free(&sink->cancels);

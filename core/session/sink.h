@@ -44,7 +44,8 @@ struct sink_dir; /* private */
 struct sink_file {
 	struct list link;          /* in one of the sink's queues, or alone */
 	struct sink_dir *dir;      /* NULL for a file at the top */
-	void *handle;              /* the carrier's: the file being written; NULL before the first order */
+	void *handle;              /* the carrier's: the file being written; NULL before the first order, its end is an
+	                              order to publish that succeeded, or to abandon */
 	char *path;                /* where it is written, beneath the destination's root; owned */
 	char *final;               /* its name when complete; NULL: path is final (in staging). Owned */
 	uint64_t size;
@@ -135,13 +136,14 @@ struct sink_count {
 struct sink;
 
 int sink_create(struct sink **out, const struct sink_params *params, const struct sink_watch *watch);
-void sink_destroy(struct sink *sink); /* no order is out */
+/* No order is out. A handle is the carrier's to know of, where the sink is not finished. NULL is allowed. */
+void sink_destroy(struct sink *sink);
 
 /* The run of an ENTRIES frame, its digest checked. An error ends the session. */
 int sink_entries(struct sink *sink, const uint8_t *run, size_t len, struct error *err);
 /*
- * A chunk frame whose payload is in the buffer `token` (not NULL): 1 = kept, the token comes back in an order or by release();
- * 0 = not wanted (unknown, repeated, misplaced).
+ * A chunk frame whose payload is in the buffer `token` (not NULL): 1 = kept, the token comes back in an order or by
+ * release(); 0 = not wanted (unknown, repeated, misplaced).
  */
 int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token);
 int sink_hole(struct sink *sink, uint32_t request, uint64_t first, uint64_t count, struct error *err);

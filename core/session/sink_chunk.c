@@ -126,8 +126,6 @@ static bool ask_missing(struct sink *sink, struct sink_file *file)
 
 void sink_file_settle(struct sink *sink, struct sink_file *file)
 {
-	const struct sink_piece piece = { .op = SINK_PUBLISH, .file = file };
-
 	if (file->failed) {
 		sink_file_bury(sink, file);
 		return;
@@ -138,8 +136,8 @@ void sink_file_settle(struct sink *sink, struct sink_file *file)
 		(void)ask_missing(sink, file);
 		return;
 	}
-	if (sink_item_add(sink, &piece) < 0)
-		sink_file_fail(sink, file, FAULT_LOCAL, "out of memory");
+	list_remove(&file->link);
+	list_append(&sink->ready, &file->link);
 }
 
 /* The only chunk is here, or not: with its end the file is ready, or asked for again as a whole. */

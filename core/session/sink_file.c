@@ -55,10 +55,6 @@ int sink_item_add(struct sink *sink, const struct sink_piece *piece)
 
 void sink_file_free(struct sink *sink, struct sink_file *file)
 {
-	if (file->held) {
-		token_release(sink, file->token);
-		sink->consumed += file->chunk.length;
-	}
 	list_remove(&file->link);
 	sink->live--;
 	sink_dir_release(sink, file->dir);
@@ -74,6 +70,11 @@ static void file_forget(struct sink *sink, struct sink_file *file)
 	struct sink_file *other;
 	uint64_t id;
 
+	if (file->held) {
+		token_release(sink, file->token);
+		sink->consumed += file->chunk.length;
+		file->held = false;
+	}
 	for (size_t at = 0; file->requests > 0 && (other = table_next(&sink->requests, &at, &id)) != NULL;) {
 		if (other != file)
 			continue;
@@ -95,13 +96,11 @@ static void file_forget(struct sink *sink, struct sink_file *file)
 
 void sink_file_bury(struct sink *sink, struct sink_file *file)
 {
-	const struct sink_piece piece = { .op = SINK_ABANDON, .file = file };
-
 	if (file->writing > 0)
 		return;
-	if (file->handle != NULL && sink_item_add(sink, &piece) == 0) {
+	if (file->handle != NULL) {
 		list_remove(&file->link);
-		list_append(&sink->files, &file->link);
+		list_append(&sink->ready, &file->link);
 		return;
 	}
 	sink_file_free(sink, file);
@@ -122,6 +121,18 @@ void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault,
 	file->failed = true;
 	file_forget(sink, file);
 	sink_file_bury(sink, file);
+}
+
+void sink_file_drop(struct sink *sink)
+{
+	struct list *const queues[] = { &sink->ready, &sink->files };
+	struct list *node;
+
+	sink_file_abort(sink);
+	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
+		while ((node = list_first(queues[i])) != NULL)
+			sink_file_free(sink, list_entry(node, struct sink_file, link));
+	}
 }
 
 static int file_paths(struct sink *sink, struct sink_file *file)
@@ -203,7 +214,7 @@ void sink_file_abort(struct sink *sink)
 	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
 		struct list rest;
 
-		/* Burying moves a file to the end of `files`: walk what was there before. */
+		/* Burying moves a file to another queue: walk what was there before. */
 		list_init(&rest);
 		while ((node = list_first(queues[i])) != NULL) {
 			list_remove(node);

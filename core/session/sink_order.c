@@ -41,6 +41,17 @@ static bool take_items(struct sink *sink, struct sink_order *order)
 	return order->count > 0;
 }
 
+static void take_held(struct sink_order *order, struct sink_file *file)
+{
+	const struct sink_piece chunk = { .op = SINK_CHUNK, .file = file, .chunk = file->chunk, .token = file->token };
+	const struct sink_piece hole = { .op = SINK_HOLE, .file = file, .count = 1 };
+
+	piece_take(order, file->token != NULL ? &chunk : &hole);
+	file->held = false;
+	file->token = NULL;
+	file->writing++;
+}
+
 static bool take_ready(struct sink *sink, struct sink_order *order)
 {
 	uint64_t bytes = 0;
@@ -48,25 +59,17 @@ static bool take_ready(struct sink *sink, struct sink_order *order)
 
 	while (order->count + 2 <= SINK_PIECES_MAX && (node = list_first(&sink->ready)) != NULL) {
 		struct sink_file *file = list_entry(node, struct sink_file, link);
+		const struct sink_piece end = { .op = file->failed ? SINK_ABANDON : SINK_PUBLISH, .file = file };
 
-		if (order->count > 0 && bytes + file->size > sink->params.order_payload)
+		if (order->count > 0 && file->held && bytes + file->size > sink->params.order_payload)
 			break;
-		bytes += file->size;
 		list_remove(node);
 		list_append(&sink->files, node);
 		if (file->held) {
-			piece_take(order, &(struct sink_piece){
-				.op = file->token != NULL ? SINK_CHUNK : SINK_HOLE,
-				.file = file,
-				.chunk = file->chunk,
-				.token = file->token,
-				.count = file->token != NULL ? 0 : 1,
-			});
-			file->held = false;
-			file->token = NULL;
-			file->writing++;
+			bytes += file->size;
+			take_held(order, file);
 		}
-		piece_take(order, &(struct sink_piece){ .op = SINK_PUBLISH, .file = file });
+		piece_take(order, &end);
 		file->writing++;
 	}
 	return order->count > 0;

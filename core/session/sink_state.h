@@ -29,7 +29,7 @@ struct sink_dir {
 	char name[];             /* relative to the remote path; "" for the top */
 };
 
-/* A chunk of a large file, or holes, or an end of a file, waiting for an order. */
+/* A chunk of a large file, or holes, waiting for an order. */
 struct sink_item {
 	struct list link;
 	struct sink_piece piece;
@@ -68,8 +68,8 @@ struct sink {
 
 	/* the files */
 	struct list fresh;       /* not asked for yet */
-	struct list ready;       /* files of one chunk with their end: check, write and publish in one go */
-	struct list items;       /* chunks, holes, publishes and abandons */
+	struct list ready;       /* complete: publish, a file of one chunk is written on the way; or failed: abandon */
+	struct list items;       /* chunks and holes of larger files */
 	struct list asks;        /* ranges to be asked for again */
 	struct list files;       /* asked for, or with pieces out */
 	struct table requests;   /* id -> struct sink_file */
@@ -103,6 +103,7 @@ int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *e
 void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void sink_file_abort(struct sink *sink); /* all of them */
+void sink_file_drop(struct sink *sink);  /* frees all of them */
 int sink_file_requests(struct sink *sink, struct buf *out);
 void sink_file_free(struct sink *sink, struct sink_file *file);
 /* Ends a failed file when nothing of it is out: removes what was written, then frees it. */
