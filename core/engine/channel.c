@@ -71,16 +71,16 @@ static void ping_send(struct channel *channel, enum frame_type type, uint64_t se
 	channel->base->watch->progress(channel, &ours);
 	(void)message_ping_write(link_control(&channel->link), type,
 	                         &(struct message_ping){
-						 .sequence = sequence,
-						 .sent = sent,
-						 .received = ours.received,
-						 .verified = ours.verified,
-						 .durable = ours.durable,
-						 .stage = ours.stage,
-						 .stage_age_ms = ours.stage_age_ms,
-						 .rtt_us = (uint32_t)(channel->pulse.rtt / 1000),
-						 .loss_ppm = ours.loss_ppm,
-					 });
+					 .sequence = sequence,
+					 .sent = sent,
+					 .received = ours.received,
+					 .verified = ours.verified,
+					 .durable = ours.durable,
+					 .stage = ours.stage,
+					 .stage_age_ms = ours.stage_age_ms,
+					 .rtt_us = (uint32_t)(channel->pulse.rtt / 1000),
+					 .loss_ppm = ours.loss_ppm,
+				 });
 	link_flush(&channel->link);
 }
 
@@ -122,7 +122,8 @@ static void on_deadline(struct deadline *deadline)
 		pulse_look(channel);
 		return;
 	}
-	error_set(&err, -ETIMEDOUT, channel->server ? FAULT_PEER : FAULT_CONNECT, "%s did not say hello in time (is it an xfer %s?)", channel_peer(channel),
+	error_set(&err, -ETIMEDOUT, channel->server ? FAULT_PEER : FAULT_CONNECT,
+	          "%s did not say hello in time (is it an xfer %s?)", channel_peer(channel),
 	          channel->server ? "client" : "daemon");
 	channel_fail(channel, STATUS_PROTOCOL, &err);
 }
@@ -265,7 +266,8 @@ static int hello_take(struct channel *channel, const uint8_t *body, size_t len, 
 		return r;
 	if (negotiate_answer(&channel->base->offer, &hello, &welcome, &status, &cause) < 0)
 		return hello_refuse(channel, status, &cause);
-	channel->base->setup->liveness->liveness.timing(channel->base->setup->liveness->instance, &interval, &dead_after);
+	channel->base->setup->liveness->liveness.timing(channel->base->setup->liveness->instance, &interval,
+	                                                &dead_after);
 	welcome.interval_ms = (uint32_t)(interval / CLOCK_MS);
 	welcome.dead_after_ms = (uint32_t)(dead_after / CLOCK_MS);
 	welcome.requests_max = channel->base->requests_max;
@@ -306,20 +308,16 @@ static bool frame_allowed(const struct channel *channel, enum frame_type type)
 	case FRAME_ERROR:
 	case FRAME_GOAWAY:
 	case FRAME_PING:
-	case FRAME_PONG:
-		return true;
+	case FRAME_PONG: return true;
 	case FRAME_LIST:
 	case FRAME_READ:
 	case FRAME_CREDIT:
-	case FRAME_CANCEL:
-		return channel->server;
+	case FRAME_CANCEL: return channel->server;
 	case FRAME_ENTRIES:
 	case FRAME_CHUNK:
 	case FRAME_HOLE:
-	case FRAME_ENDS:
-		return !channel->server;
-	default:
-		return false;
+	case FRAME_ENDS: return !channel->server;
+	default: return false;
 	}
 }
 

@@ -49,8 +49,8 @@ struct channel_base {
 	uint32_t requests_max;  /* daemon: told in the WELCOME */
 	/* Gives the daemon's channel a slot that is not in use; NULL at the client. */
 	uint64_t (*slot)(struct channel *channel);
-	uint64_t ask_interval;  /* client: ns, overrides the agreed one; 0 = as agreed */
-	bool ask_steady;        /* client: never ask faster */
+	uint64_t ask_interval; /* client: ns, overrides the agreed one; 0 = as agreed */
+	bool ask_steady;       /* client: never ask faster */
 };
 
 /* What the plug-ins and settings of a process have to offer. channel_offer_free() when no channel is left. */
@@ -60,14 +60,14 @@ void channel_offer_free(struct offer *offer);
 struct channel {
 	struct link link;
 	const struct channel_base *base;
-	struct heartbeat_port *port;      /* where heartbeats go; NULL: in-band only. Borrowed */
+	struct heartbeat_port *port; /* where heartbeats go; NULL: in-band only. Borrowed */
 	void *owner;
 	enum channel_state state;
 	bool server;
-	bool goaway;                      /* said or heard */
-	bool refused;                     /* an ERROR was sent: close when it is out */
+	bool goaway;  /* said or heard */
+	bool refused; /* an ERROR was sent: close when it is out */
 	struct suite suite;
-	struct frame_limits rx_limits;    /* what may come in */
+	struct frame_limits rx_limits; /* what may come in */
 	struct pulse pulse;
 	struct heartbeat heartbeat;
 	struct deadline deadline;         /* of the hello, then of the pulse */

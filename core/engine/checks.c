@@ -67,6 +67,7 @@ int checks_add(struct checks *checks, const struct frame_header *header, const u
 	check->check.len = header->length;
 	check->check.job.kind = JOB_CHECK;
 	check->check.job.suite = checks->suite;
+	check->check.job.owner = checks->owner;
 	check->done = digest_size == 0;
 	list_append(&checks->queue, &check->link);
 	if (check->done) {

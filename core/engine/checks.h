@@ -11,6 +11,7 @@
 
 struct checks {
 	struct loop *loop;
+	struct loop_owner *owner;  /* its done() gets the jobs */
 	const struct suite *suite; /* borrowed */
 	struct list queue;         /* struct check, oldest first */
 	unsigned jobs;             /* under way */

@@ -63,15 +63,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	verb_ended(client, &err);
 }
 
-static void on_job(void *context, struct job *job)
-{
-	struct client *client = context;
-
-	if (client->verb != NULL && client->verb->job != NULL)
-		client->verb->job(client->context, job);
-}
-
-static void on_buffers(void *context)
+static void on_loop_settled(void *context)
 {
 	struct client *client = context;
 
@@ -327,8 +319,7 @@ static int client_open(struct client *client, struct error *err)
 	const struct loop_settings loop = {
 		.threads = client->settings->threads,
 		.memory = client->settings->memory,
-		.job_done = on_job,
-		.buffers_free = on_buffers,
+		.settled = on_loop_settled,
 		.context = client,
 	};
 	int r = setup_create(&client->setup, client->settings, &choice, client->log, err);

@@ -25,22 +25,22 @@ struct client_progress {
 	uint64_t elapsed;     /* ns */
 	uint64_t rtt;         /* ns, smoothed; 0 = not known */
 	uint64_t loss_ppm;
-	const char *stall;    /* NULL, or what is waited for: "peer alive, blocked in read for 12 s" */
+	const char *stall; /* NULL, or what is waited for: "peer alive, blocked in read for 12 s" */
 };
 
 /* What a job ended with. */
 struct client_summary {
-	uint64_t files;   /* regular files complete and verified */
+	uint64_t files; /* regular files complete and verified */
 	uint64_t dirs;
 	uint64_t links;
 	uint64_t skipped; /* special files */
 	uint64_t failed;
-	uint64_t bytes;   /* of file content, holes counted */
-	uint64_t received;/* payload bytes that travelled */
+	uint64_t bytes;    /* of file content, holes counted */
+	uint64_t received; /* payload bytes that travelled */
 	uint64_t chunks;
-	uint64_t repaired;/* chunks asked for again */
-	uint64_t elapsed; /* ns */
-	uint64_t rtt;     /* ns, smoothed */
+	uint64_t repaired; /* chunks asked for again */
+	uint64_t elapsed;  /* ns */
+	uint64_t rtt;      /* ns, smoothed */
 	char integrity[MESSAGE_NAME_MAX + 1];
 	char digest[MESSAGE_DIGEST_TEXT_MAX]; /* of the last file; meant for jobs of one file */
 	struct pipeline_count stages[PIPELINE_STAGES];
@@ -56,8 +56,8 @@ struct client_ping {
 
 struct client_ping_sum {
 	uint64_t sent, received;
-	uint64_t elapsed;                 /* ns */
-	uint64_t min, mean, max, mdev;    /* ns */
+	uint64_t elapsed;              /* ns */
+	uint64_t min, mean, max, mdev; /* ns */
 };
 
 /* Any callback may be NULL. Text is printable and without newline. */

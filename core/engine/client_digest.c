@@ -12,6 +12,7 @@
 enum { REQUEST = 1 };
 
 struct digesting {
+	struct loop_owner owner;
 	struct client *client;
 	const char *path; /* as the user gave it */
 	struct suite suite;
@@ -45,6 +46,7 @@ static void pump(struct digesting *digesting)
 		}
 		work->read.job.kind = JOB_READ;
 		work->read.job.suite = &digesting->suite;
+		work->read.job.owner = &digesting->owner;
 		work->read.buffer = buffer;
 		work->read.payload_max = work->order.payload_max;
 		work->read.count = 1;
@@ -62,9 +64,9 @@ static void pump(struct digesting *digesting)
 		client_stop(digesting->client);
 }
 
-static void on_job(void *context, struct job *job)
+static void on_job(struct loop_owner *owner, struct job *job)
 {
-	struct digesting *digesting = context;
+	struct digesting *digesting = list_entry(owner, struct digesting, owner);
 	struct digest_job *work = (struct digest_job *)(void *)job;
 	const struct read_piece *piece = &work->read.pieces[0];
 
@@ -103,7 +105,7 @@ static void on_ended(void *context, const struct error *err)
 	digesting->done = true;
 }
 
-static const struct client_verb digest_verb = { .job = on_job, .work = on_work, .ended = on_ended };
+static const struct client_verb digest_verb = { .work = on_work, .ended = on_ended };
 
 static int file_find(struct digesting *digesting, struct error *err)
 {
@@ -158,6 +160,7 @@ int client_digest(struct client *client, const char *path, uint32_t chunk_size, 
 {
 	const struct plugin *integrity = client->setup->integrity[0];
 	struct digesting digesting = {
+		.owner.done = on_job,
 		.client = client,
 		.path = path,
 		.suite = {

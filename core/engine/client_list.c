@@ -12,14 +12,15 @@
 enum { REQUEST = 1, CREDIT = 256 * 1024 };
 
 struct listing {
+	struct loop_owner owner;
 	struct client *client;
 	const struct url *url;
 	struct checks checks;
-	uint64_t received;   /* bytes of entries */
-	unsigned depth;      /* directories open */
+	uint64_t received; /* bytes of entries */
+	unsigned depth;    /* directories open */
 	size_t path_len;
 	bool recursive;
-	bool over;           /* nothing more is taken */
+	bool over; /* nothing more is taken */
 	int code;
 	struct error *err;
 	char path[MESSAGE_PATH_MAX + 1]; /* of the directory that the listing is in, beneath the URL's path */
@@ -40,7 +41,8 @@ static int path_enter(struct listing *listing, const struct entry *entry)
 	size_t slash = listing->path_len > 0 ? 1 : 0;
 
 	if (listing->path_len + slash + entry->name_len > MESSAGE_PATH_MAX)
-		return error_set(listing->err, -ENAMETOOLONG, FAULT_PEER, "the listing goes deeper than paths can be long");
+		return error_set(listing->err, -ENAMETOOLONG, FAULT_PEER,
+		                 "the listing goes deeper than paths can be long");
 	if (slash > 0)
 		listing->path[listing->path_len] = '/';
 	memcpy(listing->path + listing->path_len + slash, entry->name, entry->name_len);
@@ -99,7 +101,8 @@ static int entries_take(struct listing *listing, const uint8_t *run, size_t len)
 			r = entry_tell(listing, &entry);
 	}
 	if (r == 0 && listing->client->channel_live)
-		r = message_credit_write(channel_control(&listing->client->channel), REQUEST, listing->received + CREDIT);
+		r = message_credit_write(channel_control(&listing->client->channel), REQUEST,
+		                         listing->received + CREDIT);
 	if (listing->client->channel_live)
 		channel_flush(&listing->client->channel);
 	return r;
@@ -154,9 +157,9 @@ static int on_frame(void *context, const struct frame_header *header, const uint
 	return checks_add(&listing->checks, header, bytes + FRAME_HEADER, buffer, err);
 }
 
-static void on_job(void *context, struct job *job)
+static void on_job(struct loop_owner *owner, struct job *job)
 {
-	struct listing *listing = context;
+	struct listing *listing = list_entry(owner, struct listing, owner);
 
 	checks_done(&listing->checks, job);
 	if (listing->over && listing->checks.jobs == 0)
@@ -190,7 +193,6 @@ static void on_ended(void *context, const struct error *err)
 static const struct client_verb listing_verb = {
 	.open = on_open,
 	.frame = on_frame,
-	.job = on_job,
 	.ended = on_ended,
 };
 
@@ -205,8 +207,10 @@ int client_list(struct client *client, const struct url *url, bool recursive, st
 	listing->url = url;
 	listing->recursive = recursive;
 	listing->err = err;
+	listing->owner.done = on_job;
 	listing->checks = (struct checks){
 		.loop = client->loop,
+		.owner = &listing->owner,
 		.suite = &client->channel.suite,
 		.take = run_take,
 		.failed = run_failed,

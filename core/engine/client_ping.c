@@ -25,7 +25,7 @@ struct ping {
 	double squares;    /* sum of rtt squared, ns^2 */
 	uint64_t total;    /* sum of rtt, ns */
 	uint64_t began;
-	bool in_band;      /* there are no datagrams */
+	bool in_band; /* there are no datagrams */
 	bool ended;
 	int code;
 	struct error *err;
@@ -173,7 +173,8 @@ static void sum_finish(struct ping *ping)
 	double mean, variance;
 
 	for (unsigned i = 0; i < OPEN_MAX; i++) {
-		if (ping->questions[i].sequence != 0 && ping->client->loop->now - ping->questions[i].asked < ping->patience)
+		if (ping->questions[i].sequence != 0 &&
+		    ping->client->loop->now - ping->questions[i].asked < ping->patience)
 			sum->sent--; /* nobody had the time to answer it */
 	}
 	sum->elapsed = ping->client->loop->now - ping->began;

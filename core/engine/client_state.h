@@ -15,7 +15,6 @@ struct client_verb {
 	             struct error *err);
 	/* Something came or was sent: a moment to go on. */
 	void (*work)(void *context);
-	void (*job)(void *context, struct job *job);
 	void (*progress)(void *context, struct xfer_progress *ours);
 	void (*answer)(void *context, bool in_band, uint64_t sequence, uint64_t rtt);
 	void (*asked)(void *context, bool in_band, uint64_t sequence);
@@ -37,18 +36,18 @@ struct client {
 	const struct client_verb *verb; /* NULL between verbs */
 	void *context;
 
-	struct url *url;              /* owned; what the channel is connected to; NULL = nothing */
-	struct dial *dial;            /* NULL when not dialling */
+	struct url *url;   /* owned; what the channel is connected to; NULL = nothing */
+	struct dial *dial; /* NULL when not dialling */
 	const struct plugin *transport;
 	struct channel channel;
-	bool channel_used;            /* the struct is a channel that is not closed yet */
-	bool channel_live;            /* and its session is open */
+	bool channel_used; /* the struct is a channel that is not closed yet */
+	bool channel_live; /* and its session is open */
 	struct heartbeat_port port;
 	struct table peers;
 	struct deadline tick;
 	uv_signal_t signals[2];
 	bool interrupted;
-	uint64_t consumed, granted;   /* credit of the session, see sink_credit() */
+	uint64_t consumed, granted; /* credit of the session, see sink_credit() */
 };
 
 /* Runs the loop until client_stop(); the verb gets the events. */

@@ -16,7 +16,7 @@ struct attempt {
 	struct dial *dial;
 	struct xfer_conn *conn; /* NULL: not begun, or failed */
 	uv_poll_t poll;
-	bool polled;            /* poll is a handle of the loop's */
+	bool polled; /* poll is a handle of the loop's */
 };
 
 struct dial {
@@ -25,18 +25,18 @@ struct dial {
 	struct dial_watch watch;
 	char *host, *authority, *user; /* owned; user may be NULL */
 	unsigned port;
-	uint64_t until;                /* steady ns */
+	uint64_t until; /* steady ns */
 	uv_getaddrinfo_t lookup;
-	bool looking;                  /* the resolver has the dial */
-	struct addrinfo *addresses;    /* owned */
+	bool looking;               /* the resolver has the dial */
+	struct addrinfo *addresses; /* owned */
 	const struct addrinfo *order[DIAL_ATTEMPTS_MAX];
 	unsigned order_count;
 	struct attempt attempts[DIAL_ATTEMPTS_MAX];
-	unsigned begun;                /* attempts begun */
-	unsigned open;                 /* handles of the loop's not closed yet */
-	struct deadline deadline;      /* next attempt, or the end */
-	struct error last;             /* of the last attempt that failed */
-	bool over;                     /* no callback any more */
+	unsigned begun;           /* attempts begun */
+	unsigned open;            /* handles of the loop's not closed yet */
+	struct deadline deadline; /* next attempt, or the end */
+	struct error last;        /* of the last attempt that failed */
+	bool over;                /* no callback any more */
 };
 
 static const struct xfer_transport_ops *ops(const struct dial *dial)

@@ -4,7 +4,7 @@
 #define XFER_ENGINE_FETCH_H
 
 #include "engine/client_state.h"
-#include "session/sink.h"
+#include "engine/receiving.h"
 
 struct fetch;
 

@@ -186,13 +186,10 @@ enum pulse_datagrams heartbeat_state(const struct heartbeat *heartbeat, uint64_t
 	if (heartbeat->peer == NULL)
 		return PULSE_NO_DATAGRAMS;
 	switch (ops(heartbeat)->verdict(heartbeat->peer, now)) {
-	case XFER_UNKNOWN:
-		return PULSE_UNHEARD;
-	case XFER_ALIVE:
-		return PULSE_HEARD;
+	case XFER_UNKNOWN: return PULSE_UNHEARD;
+	case XFER_ALIVE: return PULSE_HEARD;
 	case XFER_SUSPECT:
-	case XFER_DEAD:
-		break;
+	case XFER_DEAD: break;
 	}
 	return PULSE_LATE;
 }

@@ -19,10 +19,10 @@ enum { HEARTBEAT_SLOT = 8 }; /* bytes in front of the plug-in's datagram */
 struct heartbeat_port {
 	struct loop *loop;
 	uv_poll_t poll;
-	int fd;                /* owned */
-	struct table *peers;   /* borrowed: slot -> struct heartbeat; ports of one worker share it */
+	int fd;              /* owned */
+	struct table *peers; /* borrowed: slot -> struct heartbeat; ports of one worker share it */
 	bool open;
-	bool closed;           /* the loop is done with it */
+	bool closed; /* the loop is done with it */
 };
 
 /* Takes over fd (non-blocking), also on failure. */
@@ -43,11 +43,11 @@ struct heartbeat_watch {
 struct heartbeat {
 	const struct plugin *plugin;
 	const struct heartbeat_watch *watch;
-	struct heartbeat_port *port;     /* borrowed */
-	struct xfer_peer *peer;          /* NULL: none, in-band only */
+	struct heartbeat_port *port; /* borrowed */
+	struct xfer_peer *peer;      /* NULL: none, in-band only */
 	uint64_t slot;
 	struct deadline deadline;
-	struct sockaddr_storage *to;     /* owned; the asker's: where the daemon is. NULL at the answerer */
+	struct sockaddr_storage *to; /* owned; the asker's: where the daemon is. NULL at the answerer */
 	socklen_t to_len;
 };
 
@@ -55,8 +55,8 @@ struct heartbeat_start {
 	const struct plugin *plugin;
 	struct heartbeat_port *port;
 	const struct heartbeat_watch *watch;
-	struct xfer_peer_params params;  /* role, flags, slot, key, interval, dead_after */
-	const struct sockaddr *to;       /* asker: the daemon's datagram address */
+	struct xfer_peer_params params; /* role, flags, slot, key, interval, dead_after */
+	const struct sockaddr *to;      /* asker: the daemon's datagram address */
 	socklen_t to_len;
 };
 /* Registers the slot and, as the asker, sends the first question. */

@@ -6,10 +6,10 @@
 #include <string.h>
 
 enum {
-	RX_SMALL = 128 * 1024,    /* receive buffer while only control frames come */
-	RX_SLACK = 64 * 1024,     /* what may be received beyond a frame that is moved to the next buffer */
-	LARGE = 64 * 1024,        /* a frame from here on is received exactly, so that nothing is moved */
-	TURN = 4 * 1024 * 1024,   /* bytes that one link may move before the others have their turn */
+	RX_SMALL = 128 * 1024,  /* receive buffer while only control frames come */
+	RX_SLACK = 64 * 1024,   /* what may be received beyond a frame that is moved to the next buffer */
+	LARGE = 64 * 1024,      /* a frame from here on is received exactly, so that nothing is moved */
+	TURN = 4 * 1024 * 1024, /* bytes that one link may move before the others have their turn */
 	IOV_BATCHES = 8
 };
 

@@ -47,32 +47,32 @@ struct link {
 	struct loop *loop;
 	const struct plugin *transport;
 	const struct link_watch *watch;
-	struct xfer_conn *conn;    /* owned; NULL once closed */
+	struct xfer_conn *conn; /* owned; NULL once closed */
 	uv_poll_t read_poll;
-	uv_poll_t *write_poll;     /* owned; only where the transport writes to another descriptor */
+	uv_poll_t *write_poll;             /* owned; only where the transport writes to another descriptor */
 	const struct frame_limits *limits; /* the owner's; they change with the welcome */
-	struct lent *rx;           /* NULL while nothing is half received */
-	size_t rx_start, rx_fill;  /* frames before start are handled; bytes before fill are received */
-	struct buf control;        /* control frames to be sent */
+	struct lent *rx;                   /* NULL while nothing is half received */
+	size_t rx_start, rx_fill;          /* frames before start are handled; bytes before fill are received */
+	struct buf control;                /* control frames to be sent */
 	size_t control_sent;
-	struct link_batch *batches;/* owned ring, allocated at the first batch */
+	struct link_batch *batches; /* owned ring, allocated at the first batch */
 	uint8_t batch_first, batch_count;
-	bool batch_begun;          /* part of the first batch is sent: it comes before control frames */
+	bool batch_begun; /* part of the first batch is sent: it comes before control frames */
 	bool ready;
-	bool large;                /* the last frame was large: ask for no more than the next header */
+	bool large; /* the last frame was large: ask for no more than the next header */
 	bool in_callback;
 	bool ended;
-	bool broken;               /* the transport failed: nothing can be sent any more */
-	bool linger;               /* the last words count: link_close() waits until the peer has heard them */
+	bool broken; /* the transport failed: nothing can be sent any more */
+	bool linger; /* the last words count: link_close() waits until the peer has heard them */
 	bool lingering;
-	bool shut;                 /* the write side is to be shut down when all is sent */
-	struct list thirst;        /* in loop.thirsty: wants a receive buffer and there was none */
-	uint32_t events;           /* what the polls wait for */
+	bool shut;          /* the write side is to be shut down when all is sent */
+	struct list thirst; /* in loop.thirsty: wants a receive buffer and there was none */
+	uint32_t events;    /* what the polls wait for */
 	uint8_t open_handles;
-	struct deadline patience;  /* the end of lingering */
-	size_t queued;             /* bytes of batches not sent */
+	struct deadline patience;      /* the end of lingering */
+	size_t queued;                 /* bytes of batches not sent */
 	uint64_t received, sent_bytes; /* bytes, all in all */
-	uint64_t received_at;      /* steady ns, when bytes came last */
+	uint64_t received_at;          /* steady ns, when bytes came last */
 	void *owner;
 };
 

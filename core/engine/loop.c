@@ -54,14 +54,14 @@ static void on_wake(uv_async_t *wake)
 
 	loop_time(loop);
 	while (job != NULL) {
+		struct loop_owner *owner = job->owner;
 		struct job *next = job->next;
 
 		loop->jobs--;
-		loop->settings.job_done(loop->settings.context, job);
+		owner->done(owner, job);
 		job = next;
 	}
-	if (loop->settings.buffers_free != NULL)
-		loop->settings.buffers_free(loop->settings.context);
+	loop->settings.settled(loop->settings.context);
 }
 
 /* Runs in a pool thread. */
@@ -109,6 +109,7 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 	if (loop == NULL)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for the event loop");
 	loop->settings = *settings;
+	list_init(&loop->hungry);
 	list_init(&loop->thirsty);
 	r = uv_loop_init(&loop->uv);
 	if (r < 0) {
@@ -183,6 +184,15 @@ int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when)
 		return -ENOMEM;
 	timer_arm(loop);
 	return 0;
+}
+
+void job_progress(const struct job *job, struct xfer_progress *out)
+{
+	uint64_t time = clock_monotonic();
+	uint64_t since = atomic_load(&job->stage_since);
+
+	out->stage = atomic_load(&job->stage);
+	out->stage_age_ms = (uint32_t)(time > since ? (time - since) / CLOCK_MS : 0);
 }
 
 void loop_submit(struct loop *loop, struct job *job)

@@ -22,30 +22,34 @@ struct deadline {
 	void (*fire)(struct deadline *deadline); /* may set it again */
 };
 
+/* Whoever submits jobs: job->owner points at this. */
+struct loop_owner {
+	void (*done)(struct loop_owner *owner, struct job *job);
+};
+
 struct loop_settings {
-	unsigned threads;      /* of each pool; 0 = as many as processors */
-	uint64_t memory;       /* bytes of lent buffers */
-	/* A job came back (job->owner says whose it was). */
-	void (*job_done)(void *context, struct job *job);
-	/* Buffers may be free again: those who waited for one try again. NULL is allowed. */
-	void (*buffers_free)(void *context);
+	unsigned threads; /* of each pool; 0 = as many as processors */
+	uint64_t memory;  /* bytes of lent buffers */
+	/* Jobs came back and their owners were told; buffers may be free again: those who waited for one try again. */
+	void (*settled)(void *context);
 	void *context;
 };
 
 struct loop {
 	uv_loop_t uv;
 	uv_timer_t timer;
-	uv_async_t wake;              /* the pools: finished jobs wait */
+	uv_async_t wake; /* the pools: finished jobs wait */
 	struct loop_settings settings;
 	struct clock_steady clock;
-	uint64_t now;                 /* steady ns, of the event being handled */
+	uint64_t now; /* steady ns, of the event being handled */
 	struct heap deadlines;
 	struct pipeline *pipeline;
 	struct lender *lender;
-	struct list thirsty;          /* struct link.thirst: wait for a buffer to receive into */
-	unsigned jobs;                /* submitted and not back */
-	unsigned threads;             /* as resolved */
-	uint64_t armed;               /* when the timer fires, 0 = stopped */
+	struct list hungry;  /* struct sending.hunger: wait for a buffer to read into */
+	struct list thirsty; /* struct link.thirst: wait for a buffer to receive into */
+	unsigned jobs;       /* submitted and not back */
+	unsigned threads;    /* as resolved */
+	uint64_t armed;      /* when the timer fires, 0 = stopped */
 };
 
 int loop_create(struct loop **out, const struct loop_settings *settings, struct error *err);
@@ -62,6 +66,9 @@ uint64_t loop_time(struct loop *loop);
 /* Sets or moves; CLOCK_NEVER removes. Without memory for it the deadline is lost, so -ENOMEM ends the session. */
 int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when);
 
+/* job->owner is a struct loop_owner, which gets it back. */
 void loop_submit(struct loop *loop, struct job *job);
+/* The stage of the job and how long it has been there. */
+void job_progress(const struct job *job, struct xfer_progress *out);
 
 #endif

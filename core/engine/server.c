@@ -21,8 +21,8 @@ struct server_port {
 	uv_poll_t polls[LISTENER_FDS_MAX];
 	int poll_count;
 	struct heartbeat_port heartbeat;
-	uint16_t number;      /* of the UDP port, told to clients; 0: none */
-	struct deadline pause;/* after EMFILE and the like: accept again then */
+	uint16_t number;       /* of the UDP port, told to clients; 0: none */
+	struct deadline pause; /* after EMFILE and the like: accept again then */
 };
 
 struct server {
@@ -32,9 +32,9 @@ struct server {
 	struct table peers;        /* slot -> heartbeat */
 	uint64_t next_slot;
 	uv_poll_t control;
-	struct deadline drained;   /* drain-timeout */
+	struct deadline drained; /* drain-timeout */
 	bool draining;
-	unsigned open_handles;     /* polls of ours that are not closed yet */
+	unsigned open_handles; /* polls of ours that are not closed yet */
 };
 
 static void listener_polls(struct server_port *port, bool on);
@@ -233,13 +233,15 @@ static int exports_open(struct server *server, struct error *err)
 	struct serve_base *base = &server->base;
 
 	base->exports = calloc(settings->export_count + 1, sizeof(*base->exports));
-	if (base->exports == NULL)
+	base->names = calloc(settings->export_count + 1, sizeof(*base->names));
+	if (base->exports == NULL || base->names == NULL)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for exports");
 	base->export_count = settings->export_count;
 	for (size_t i = 0; i < settings->export_count; i++) {
 		struct error cause = { 0 };
 
 		base->exports[i].settings = &settings->exports[i];
+		base->names[i] = settings->exports[i].name;
 		/* A folder that is missing now (not mounted yet) must not keep the others from being served. */
 		if (store_root_open(&base->exports[i].root, settings->exports[i].path, &cause) < 0)
 			log_say(server->params->log, LOG_LEVEL_WARN, "export %s cannot be served: %s",
@@ -248,21 +250,15 @@ static int exports_open(struct server *server, struct error *err)
 	return 0;
 }
 
-static void on_job(void *context, struct job *job)
+static void on_loop_settled(void *context)
 {
 	struct server *server = context;
 
-	serve_job_done(job);
-	maybe_stop(server);
-}
-
-static void on_buffers(void *context)
-{
-	struct server *server = context;
-
-	serve_feed(&server->base);
+	sendings_feed(server->base.channel.loop);
+	links_feed(server->base.channel.loop);
 	if (server->draining)
 		drain_look(server, false);
+	maybe_stop(server);
 }
 
 /* Each session is a descriptor, and so is each file that is read: as many as the system allows. */
@@ -283,8 +279,7 @@ static int server_open(struct server *server, struct error *err)
 	const struct loop_settings loop = {
 		.threads = settings->threads,
 		.memory = settings->memory,
-		.job_done = on_job,
-		.buffers_free = on_buffers,
+		.settled = on_loop_settled,
 		.context = server,
 	};
 	int r;
@@ -340,6 +335,7 @@ static void server_close(struct server *server)
 	for (size_t i = 0; i < server->base.export_count; i++)
 		store_root_unref(server->base.exports[i].root);
 	free(server->base.exports);
+	free(server->base.names);
 	channel_offer_free(&server->base.channel.offer);
 	table_free(&server->peers);
 }
@@ -350,7 +346,6 @@ int server_run(const struct server_params *params, struct error *err)
 	int r;
 
 	list_init(&server.base.sessions);
-	list_init(&server.base.starved);
 	server.ports = calloc(params->socket_count, sizeof(*server.ports));
 	if (server.ports == NULL)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");

@@ -12,16 +12,16 @@ struct server_socket {
 	struct plugin *transport;
 	struct xfer_listener *listener; /* the server closes it */
 	char address[128];              /* as bound */
-	int datagram_fd;                /* UDP, bound to the same address and port; -1: in-band only. The server closes it. */
-	char heartbeat[128];            /* its address as text; "" without one */
+	int datagram_fd;     /* UDP, bound to the same address and port; -1: in-band only. The server closes it. */
+	char heartbeat[128]; /* its address as text; "" without one */
 };
 
 struct server_params {
 	struct setup *setup;
 	struct server_socket *sockets;
 	size_t socket_count;
-	unsigned worker;   /* its index, 0 to workers - 1: the high byte of every slot that it gives out */
-	int control_fd;    /* readable or at end-of-file: the supervisor speaks, see on_control */
+	unsigned worker; /* its index, 0 to workers - 1: the high byte of every slot that it gives out */
+	int control_fd;  /* readable or at end-of-file: the supervisor speaks, see on_control */
 	/*
 	 * Called in the loop when control_fd is readable: false = drain (say goaway, finish, return from server_run()).
 	 * The supervisor being gone ends the process at once, inside the callback.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/transfer_log.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,6 +6,19 @@
 #include "engine/serve.h"
 #include "pipeline/read.h"
 
+/* What was fetched under one LIST. */
+struct serve_transfer {
+	char *path; /* owned */
+	uint64_t files;
+	uint64_t bytes;
+	uint64_t chunks;
+	uint64_t failed;
+	uint64_t reading; /* requests unanswered */
+	uint64_t began;   /* ns */
+	uint32_t digest_size;
+	uint8_t digest[FRAME_DIGEST_MAX]; /* of the last file */
+};
+
 /* A LIST begins a transfer, and ends the one before. */
 void transfer_list(struct serve *serve, const struct message_list *list);
 /* A READ was asked for. */

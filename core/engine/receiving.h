@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The receiving half of a session: carries out the orders of a sink through the pipeline, and feeds the sink with what
+ * comes. The client has one for a get, the daemon for a put.
+ */
+#ifndef XFER_ENGINE_RECEIVING_H
+#define XFER_ENGINE_RECEIVING_H
+
+#include "engine/channel.h"
+#include "engine/checks.h"
+#include "session/sink.h"
+
+struct receiving;
+struct receiving_job;
+
+struct receiving_watch {
+	void (*event)(struct receiving *receiving, const struct sink_event *event);
+	/* An ENDS item that is not the sink's; NULL: there are none. True: taken. */
+	bool (*end)(struct receiving *receiving, const struct end *end);
+	/* The session cannot go on: the owner ends the channel and calls receiving_abort(). */
+	void (*broken)(struct receiving *receiving, const struct error *err);
+	/* The sink is finished and no job is out: published, or removed again. From the loop. */
+	void (*finished)(struct receiving *receiving);
+};
+
+/* Where it goes. */
+struct receiving_place {
+	struct store_root *root; /* borrowed; the folder that gets it */
+	const char *name;        /* what it is called there */
+	bool name_exists;
+	bool name_is_dir;
+	const char *remote; /* what it is called at the source */
+	bool sync;
+	uint64_t limit_rate; /* payload bytes a second; 0 = none */
+};
+
+struct receiving {
+	struct loop_owner owner;
+	struct channel *channel; /* borrowed */
+	const struct receiving_watch *watch;
+	struct store_root *root; /* borrowed */
+	struct sink *sink;       /* NULL: not open */
+	struct checks checks;    /* of ENTRIES and ENDS */
+	struct list jobs;        /* struct job.link, oldest first */
+	unsigned job_count;
+	struct receiving_job *spare; /* owned; for the next order, may be NULL */
+	bool sync;
+	bool aborted; /* nothing more is taken */
+	bool told;    /* that it is finished */
+};
+
+/* consumed and granted: of the session so far, see sink_credit(). */
+int receiving_open(struct receiving *receiving, struct channel *channel, const struct receiving_place *place,
+                   uint64_t consumed, uint64_t granted, const struct receiving_watch *watch, struct error *err);
+/* ENTRIES, ENDS, CHUNK, HOLE. */
+int receiving_frame(struct receiving *receiving, const struct frame_header *header, const uint8_t *bytes,
+                    struct lent *buffer, struct error *err);
+/* Starts what can be started, asks for what can be asked; watch->finished() may come from within. */
+void receiving_pump(struct receiving *receiving);
+/* Gives up: what was begun is removed; watch->finished() comes. */
+void receiving_abort(struct receiving *receiving);
+/* What was received and written, and the stage and age of the oldest job. */
+void receiving_progress(const struct receiving *receiving, struct xfer_progress *ours);
+/* After watch->finished(). */
+void receiving_close(struct receiving *receiving);
+
+#endif
