@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2154,SC2034
+# Sourced by bench/run: the daemons, each on a free port of the loopback, in a control group of its own, offering
+# $source as `pub`. daemon_NAME_pid and, for the commands of the rows, NAME_port.
+
+daemon_pids=
+
+# daemon_spawn NAME COMMAND...: its output in $work/NAME.log.
+daemon_spawn() {
+	spawn_name=$1
+	shift
+	spawn_group=$(group_option g "daemon-$spawn_name") || return 1
+	# shellcheck disable=SC2086 # an option or nothing
+	"$measure" join $spawn_group -- "$@" >"$work/$spawn_name.log" 2>&1 </dev/null &
+	eval "daemon_${spawn_name}_pid=$!"
+	daemon_pid=$!
+	daemon_pids="$daemon_pids $!"
+}
+
+# daemon_says ERE: prints what the brackets of ERE match, as soon as the newest daemon says it.
+daemon_says() {
+	says_left=200
+	until grep -Eq "$1" "$work/$spawn_name.log"; do
+		says_left=$((says_left - 1))
+		if [ $says_left -eq 0 ] || ! kill -0 "$daemon_pid" 2>/dev/null; then
+			return 1
+		fi
+		sleep 0.05
+	done
+	sed -nE "s/.*$1.*/\\1/p" "$work/$spawn_name.log" | head -n 1
+}
+
+# daemon_start NAME: unless it is there already.
+daemon_start() {
+	eval "start_pid=\${daemon_$1_pid-}"
+	[ -z "$start_pid" ] || return 0
+	# Another program may take a port between the question and the answer.
+	for start_attempt in 1 2 3; do
+		"start_$1" && return 0
+	done
+	echo "bench: $1 does not start; it says:" >&2
+	cat "$work/$1.log" >&2
+	return 1
+}
+
+daemons_stop() {
+	for stop_pid in $daemon_pids; do
+		kill -TERM "$stop_pid" 2>/dev/null
+	done
+	for stop_pid in $daemon_pids; do
+		wait "$stop_pid" 2>/dev/null
+	done
+	daemon_pids=
+}
+
+start_xferd() {
+	cat >"$work/xfer.ini" <<-END
+		[pipeline]
+		integrity = sha256, crc32, none
+		[daemon]
+		listen = 127.0.0.1:0
+		[export.pub]
+		path = $source
+	END
+	daemon_spawn xferd "$build/xferd" -c "$work/xfer.ini"
+	xferd_port=$(daemon_says 'listening on 127\.0\.0\.1:([0-9]+)')
+}
+
+start_bare() {
+	daemon_spawn bare "$build/bench/bare" serve "$source/file"
+	bare_port=$(daemon_says '^([0-9]+)$')
+}
+
+start_rsync() {
+	rsync_port=$("$measure" port) || return 1
+	cat >"$work/rsyncd.conf" <<-END
+		use chroot = no
+		address = 127.0.0.1
+		port = $rsync_port
+		log file = $work/rsyncd.log
+		[pub]
+		path = $source
+		read only = yes
+	END
+	# Root would serve as nobody.
+	[ "$(id -u)" -ne 0 ] || printf 'uid = root\ngid = root\n' >>"$work/rsyncd.conf"
+	daemon_spawn rsync rsync --daemon --no-detach --config="$work/rsyncd.conf"
+	"$measure" await "$rsync_port" "$daemon_pid"
+}
+
+start_nginx() {
+	nginx_port=$("$measure" port) || return 1
+	mkdir -p "$work/nginx"
+	nginx_user=
+	[ "$(id -u)" -ne 0 ] || nginx_user='user root;'
+	cat >"$work/nginx/nginx.conf" <<-END
+		daemon off;
+		$nginx_user
+		worker_processes 1;
+		pid $work/nginx/pid;
+		error_log $work/nginx/error.log;
+		events { worker_connections 256; }
+		http {
+			access_log off;
+			sendfile on;
+			tcp_nopush on;
+			client_body_temp_path $work/nginx/body;
+			proxy_temp_path $work/nginx/proxy;
+			fastcgi_temp_path $work/nginx/fastcgi;
+			uwsgi_temp_path $work/nginx/uwsgi;
+			scgi_temp_path $work/nginx/scgi;
+			server {
+				listen 127.0.0.1:$nginx_port;
+				location /pub/ { alias $source/; }
+			}
+		}
+	END
+	daemon_spawn nginx nginx -p "$work/nginx" -c "$work/nginx/nginx.conf" -e "$work/nginx/error.log"
+	"$measure" await "$nginx_port" "$daemon_pid"
+}

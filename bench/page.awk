@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The results as the part of BENCHMARKS.md that changes with them. Behind stats.awk.
+
+function ratio_table(name,    i, j, peer, row, text, line, n)
+{
+	text = "| times as fast as"
+	line = "|---"
+	for (i = 1; i <= rows[name]; i++) {
+		if (kind[name, row_at[name, i]] != "ours") {
+			text = text " | " cell(label[name, row_at[name, i]])
+			line = line "|---"
+		}
+	}
+	print text " |\n" line "|"
+	for (i = 1; i <= rows[name]; i++) {
+		row = row_at[name, i]
+		if (kind[name, row] != "ours")
+			continue
+		text = "| " cell(label[name, row])
+		for (j = 1; j <= rows[name]; j++) {
+			peer = row_at[name, j]
+			if (kind[name, peer] != "ours") {
+				n = ratio(name, row, peer)
+				text = text (n ? sprintf(" | %.2f (%.2f-%.2f)", ratio_mid, ratio_low, ratio_high) : " | -")
+			}
+		}
+		print text " |"
+	}
+}
+
+# A bar inside a cell of a table.
+function cell(text)
+{
+	gsub(/[|]/, "\\\\|", text)
+	return text
+}
+
+END {
+	printf "Measured %s on %s, %d processors, %s GiB; %s, Linux %s; files in %s; TCP congestion control %s.\n", \
+		meta["date"], meta["cpu"], meta["processors"], meta["memory_gib"], meta["system"], meta["kernel"], \
+		meta["file_system"], meta["congestion_control"]
+	printf "%s", meta["xfer"]
+	for (m = 1; m <= versions; m++)
+		printf "; %s", version[version_at[m]]
+	printf ".\n\nProcessor seconds by %s. Load before it began: %s.\n", meta["accounting"], meta["load"]
+	for (m = 1; m <= missings; m++)
+		printf "Missing: %s (package %s).\n", missing_at[m], missing[missing_at[m]]
+	for (c = 1; c <= cases; c++) {
+		name = case_at[c]
+		printf "\n### %s\n\n", title(name)
+		printf "| | verified | %s | %s, daemon + client | peak MiB, daemon + client |\n|---|---|---|---|---|\n", \
+			unit(name), per(name)
+		for (r = 1; r <= rows[name]; r++) {
+			row = row_at[name, r]
+			mark = kind[name, row] == "ours" ? "**" : ""
+			printf "| %s%s%s | %s | %s%s%s (%s-%s) | %.3f = %.3f + %.3f | %.1f + %.1f |\n", mark, cell(label[name, row]), mark, \
+				check[name, row], mark, digits(name, rate_mid[name, row]), mark, digits(name, rate_low[name, row]), \
+				digits(name, rate_high[name, row]), cpu[name, row], cpu_there[name, row], cpu_here[name, row], \
+				mib_there[name, row], mib_here[name, row]
+		}
+		print ""
+		ratio_table(name)
+		printf "\n"
+		for (g = 1; g <= goals; g++) {
+			if (goal_case[g] == name && ratio(name, goal_ours[g], goal_peer[g]) > 0)
+				printf "- %s is %.2f times as fast as %s; expected at least %.2f: %s\n", label[name, goal_ours[g]], \
+					ratio_mid, label[name, goal_peer[g]], goal_ratio[g], (ratio_mid >= goal_ratio[g] ? "reached" : "**missed**")
+		}
+	}
+}

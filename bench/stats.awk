@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Reads the lines that bench/run recorded and makes the figures; the END of table.awk, json.awk, page.awk or chart.awk,
+# which is read behind this one, shows them. For cases case_at[1..cases] and their rows row_at[case, 1..rows[case]]:
+#   kind label check command   [case, row]
+#   runs                       [case, row]         rounds that the row took part in
+#   seconds                    [case, row, round]
+#   rate_mid rate_low rate_high  [case, row]       GB/s of the file, files/s of the tree
+#   cpu_there cpu_here         [case, row]         median; seconds per GiB of the file, seconds for the tree
+#   mib_there mib_here         [case, row]         highest of all rounds
+# Functions ratio(case, ours, peer) sets ratio_mid, ratio_low, ratio_high from the rounds that both took part in.
+
+BEGIN { FS = "\t" }
+
+$1 == "meta" { meta[$2] = $3; meta_at[++metas] = $2 }
+$1 == "version" { version[$2] = $3; version_at[++versions] = $2 }
+$1 == "missing" { missing[$2] = $3; missing_at[++missings] = $2 }
+$1 == "goal" { goal_case[++goals] = $2; goal_ours[goals] = $3; goal_peer[goals] = $4; goal_ratio[goals] = $5 }
+$1 == "row" {
+	if (!($2 in rows))
+		case_at[++cases] = $2
+	row_at[$2, ++rows[$2]] = $3
+	kind[$2, $3] = $4
+	label[$2, $3] = $5
+	check[$2, $3] = $6
+	command[$2, $3] = $7
+}
+$1 == "run" {
+	runs[$2, $3]++
+	round_of[$2, $3, runs[$2, $3]] = $4
+	seconds[$2, $3, $4] = $5
+	run_here[$2, $3, $4] = $6
+	run_there[$2, $3, $4] = $7
+	run_kib_here[$2, $3, $4] = $8
+	run_kib_there[$2, $3, $4] = $9
+	if ($8 > 1024 * mib_here[$2, $3])
+		mib_here[$2, $3] = $8 / 1024
+	if ($9 > 1024 * mib_there[$2, $3])
+		mib_there[$2, $3] = $9 / 1024
+}
+
+# Sorts list[1..n]; the median. Its neighbours' mean where n is even.
+function middle(list, n,    i, j, value)
+{
+	for (i = 2; i <= n; i++) {
+		value = list[i]
+		for (j = i - 1; j > 0 && list[j] > value; j--)
+			list[j + 1] = list[j]
+		list[j + 1] = value
+	}
+	if (n == 0)
+		return 0
+	return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
+}
+
+function rate(case, seconds)
+{
+	return (case == "tree" ? meta["tree_files"] : meta["file_bytes"] / 1e9) / seconds
+}
+
+function unit(case)
+{
+	return case == "tree" ? "files/s" : "GB/s"
+}
+
+function per(case)
+{
+	return case == "tree" ? "CPU s" : "CPU s/GiB"
+}
+
+function digits(case, value)
+{
+	return sprintf(case == "tree" ? "%.0f" : "%.2f", value)
+}
+
+function title(case)
+{
+	return case == "tree" ? sprintf("A tree of %d files of %d bytes", meta["tree_files"], meta["tree_file_bytes"]) : \
+		sprintf("A file of %d MiB of random bytes", meta["file_bytes"] / 1048576)
+}
+
+function ratio(case, ours, peer,    i, n, list, round)
+{
+	n = 0
+	for (i = 1; i <= runs[case, ours]; i++) {
+		round = round_of[case, ours, i]
+		if ((case, peer, round) in seconds)
+			list[++n] = seconds[case, peer, round] / seconds[case, ours, round]
+	}
+	ratio_mid = middle(list, n)
+	ratio_low = n ? list[1] : 0
+	ratio_high = n ? list[n] : 0
+	return n
+}
+
+END {
+	for (c = 1; c <= cases; c++) {
+		name = case_at[c]
+		for (r = 1; r <= rows[name]; r++) {
+			row = row_at[name, r]
+			n = runs[name, row]
+			scale = name == "tree" ? 1 : meta["file_bytes"] / 1073741824
+			for (i = 1; i <= n; i++) {
+				round = round_of[name, row, i]
+				list_rate[i] = rate(name, seconds[name, row, round])
+				list_here[i] = run_here[name, row, round] / scale
+				list_there[i] = run_there[name, row, round] / scale
+				list_both[i] = list_here[i] + list_there[i]
+			}
+			rate_mid[name, row] = middle(list_rate, n)
+			rate_low[name, row] = n ? list_rate[1] : 0
+			rate_high[name, row] = n ? list_rate[n] : 0
+			cpu_here[name, row] = middle(list_here, n)
+			cpu_there[name, row] = middle(list_there, n)
+			cpu[name, row] = middle(list_both, n)
+		}
+	}
+}
