@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/serve.h"
 
+#include "config/allow.h"
 #include "engine/transfer_log.h"
 
 #include <errno.h>
@@ -34,6 +35,14 @@ static const struct serve_export *export_find(const struct serve_base *base, con
 	return NULL;
 }
 
+static bool export_permits(const struct serve_export *export, const struct channel *channel)
+{
+	const char *from = export->settings->allow_from;
+
+	return from == NULL || (channel->endpoint != NULL &&
+	                        allow_permits(from, (const struct sockaddr *)&channel->endpoint->remote));
+}
+
 static void on_place(struct sending *sending, const char *path, struct sending_place *out)
 {
 	const struct serve_base *base = of_sending(sending)->base;
@@ -43,7 +52,9 @@ static void on_place(struct sending *sending, const char *path, struct sending_p
 	if (path[0] == '\0')
 		return;
 	export = export_find(base, path, &out->rest);
-	if (export == NULL || export->root == NULL || store_path_check(out->rest, strlen(out->rest), NULL) < 0) {
+	/* One that is not for this peer looks like one that is not there. */
+	if (export == NULL || export->root == NULL || !export_permits(export, sending->channel) ||
+	    store_path_check(out->rest, strlen(out->rest), NULL) < 0) {
 		out->refuse = STATUS_REFUSED;
 		return;
 	}
