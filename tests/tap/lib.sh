@@ -206,6 +206,21 @@ await() {
 	done
 }
 
+# worker_pid INDEX [N]: of the Nth (1) process that was worker INDEX, as soon as it is ready.
+worker_pid() {
+	wait_line "$daemon_log" "worker ready worker=$1 " "$daemon_pid" "${2:-1}" | sed -n "${2:-1}s/.* pid=\([0-9]*\).*/\1/p"
+}
+
+# Built with a sanitizer, which takes memory and time, and wants to be loaded first.
+sanitized() {
+	grep -aqE '__(a|t|m)san_init' "$xfer"
+}
+
+# peak_kib PID: the most memory that it ever had, in KiB, so far.
+peak_kib() {
+	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status" 2>/dev/null
+}
+
 # write_config FILE EXPORT [ACCESS]: a daemon on a free port of the loopback with [export.pub]. $workers of them (1).
 write_config() {
 	cat >"$1" <<-END
