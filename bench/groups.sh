@@ -20,16 +20,17 @@ groups_try() {
 
 # Version 1 counts nanoseconds and comes first; either may be mounted without being ours to use.
 groups_open() {
+	groups_note="interrupts are in it, unless the kernel counts them apart"
 	groups_mount=$(awk '$3 == "cgroup" && $4 ~ /(^|,)cpuacct(,|$)/ { print $2; exit }' /proc/mounts)
 	groups_own=$(awk -F: '$2 ~ /(^|,)cpuacct(,|$)/ { print $3; exit }' /proc/self/cgroup)
 	if [ -n "$groups_mount" ] && { groups_try "$groups_mount${groups_own%/}" || groups_try "$groups_mount"; }; then
-		accounting="control groups, version 1 (cpuacct.usage); interrupts are in it, unless the kernel counts them apart"
+		accounting="control groups, version 1 (cpuacct.usage); $groups_note"
 		return
 	fi
 	groups_mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 	groups_own=$(sed -n 's/^0:://p' /proc/self/cgroup)
 	if [ -n "$groups_mount" ] && { groups_try "$groups_mount${groups_own%/}" || groups_try "$groups_mount"; }; then
-		accounting="control groups, version 2 (cpu.stat); interrupts are in it, unless the kernel counts them apart"
+		accounting="control groups, version 2 (cpu.stat); $groups_note"
 		return
 	fi
 	accounting="rusage and /proc/PID/stat, in ticks: no control group can be made here (as root it can)"

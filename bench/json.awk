@@ -76,5 +76,5 @@ END {
 			(ratio_mid >= goal_ratio[g] ? "true" : "false")
 		first = 0
 	}
-	printf "\n  ]\n}\n"
+	printf "\n  ],\n  \"most_memory_mib\": %.1f\n}\n", most_memory()
 }

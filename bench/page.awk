@@ -64,7 +64,11 @@ END {
 		for (g = 1; g <= goals; g++) {
 			if (goal_case[g] == name && ratio(name, goal_ours[g], goal_peer[g]) > 0)
 				printf "- %s is %.2f times as fast as %s; expected at least %.2f: %s\n", label[name, goal_ours[g]], \
-					ratio_mid, label[name, goal_peer[g]], goal_ratio[g], (ratio_mid >= goal_ratio[g] ? "reached" : "**missed**")
+					ratio_mid, label[name, goal_peer[g]], goal_ratio[g], \
+					(ratio_mid >= goal_ratio[g] ? "reached" : "**missed**")
 		}
 	}
+	if (most_memory() > 0)
+		printf "\nOur programs took %.1f MiB at the most, client and daemon together; expected below %d: %s\n", \
+			most_memory(), MEMORY_EXPECTED, (most_memory() < MEMORY_EXPECTED ? "reached" : "**missed**")
 }

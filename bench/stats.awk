@@ -92,6 +92,24 @@ function ratio(case, ours, peer,    i, n, list, round)
 	return n
 }
 
+# Of ours, the highest sum of both sides' peaks, MiB; and what is expected.
+function most_memory(    c, r, name, row, mib, most)
+{
+	most = 0
+	for (c = 1; c <= cases; c++) {
+		name = case_at[c]
+		for (r = 1; r <= rows[name]; r++) {
+			row = row_at[name, r]
+			mib = mib_there[name, row] + mib_here[name, row]
+			if (kind[name, row] == "ours" && mib > most)
+				most = mib
+		}
+	}
+	return most
+}
+
+BEGIN { MEMORY_EXPECTED = 200 }
+
 END {
 	for (c = 1; c <= cases; c++) {
 		name = case_at[c]

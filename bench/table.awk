@@ -40,6 +40,9 @@ END {
 			printf "%-8s %s: %s is %.2f times %s, expected %.2f\n", (ratio_mid >= goal_ratio[g] ? "reached" : "MISSED"), \
 				goal_case[g], goal_ours[g], ratio_mid, goal_peer[g], goal_ratio[g]
 	}
+	if (most_memory() > 0)
+		printf "%-8s memory: ours are %.1f MiB at the most, both sides together, expected below %d\n", \
+			(most_memory() < MEMORY_EXPECTED ? "reached" : "MISSED"), most_memory(), MEMORY_EXPECTED
 	for (m = 1; m <= missings; m++)
 		printf "missing: %s, so its rows are not there (Debian: apt-get install %s)\n", missing_at[m], missing[missing_at[m]]
 	printf "processor seconds: %s\n", meta["accounting"]
