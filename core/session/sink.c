@@ -130,9 +130,7 @@ int sink_frames(struct sink *sink, struct buf *out, uint64_t now)
 			return r;
 		buf_clear(&sink->cancels);
 	}
-	if (sink->aborted)
-		return 0;
-	if (!sink->list_sent) {
+	if (!sink->list_sent && !sink->aborted) {
 		const struct message_list list = {
 			.depth = MESSAGE_DEPTH_ALL,
 			.credit = LIST_WINDOW,
@@ -145,8 +143,9 @@ int sink_frames(struct sink *sink, struct buf *out, uint64_t now)
 		sink->list_sent = true;
 		sink->list_granted = LIST_WINDOW;
 	}
-	r = credit_write(sink, out, now);
-	return r < 0 ? r : sink_file_requests(sink, out);
+	/* After giving up, too: what could not be cancelled needs it to come to its end. */
+	r = sink_waits(sink) ? credit_write(sink, out, now) : 0;
+	return r < 0 || sink->aborted ? r : sink_file_requests(sink, out);
 }
 
 uint64_t sink_deadline(const struct sink *sink, uint64_t now)
@@ -182,8 +181,10 @@ static int list_end(struct sink *sink, const struct end *end, struct error *err)
 	char path[512];
 
 	if (!sink->listing)
-		return 0; /* it was cancelled */
+		return 0;
 	sink->listing = false;
+	if (sink->aborted)
+		return 0;
 	if (end->status == STATUS_OK) {
 		if (sink->begun && sink->at == NULL)
 			return 0;
@@ -194,7 +195,7 @@ static int list_end(struct sink *sink, const struct end *end, struct error *err)
 	text_printable(text, sizeof(text), end->text, end->text_len);
 	sink_report(sink, status_fault(end->status), "%s: %s", path, text[0] != '\0' ? text : status_text(end->status));
 	if (sink->at != NULL)
-		sink_abort(sink);
+		sink_cancel(sink);
 	return 0;
 }
 
@@ -203,15 +204,23 @@ int sink_end(struct sink *sink, const struct end *end, struct error *err)
 	return end->request == SINK_LIST_REQUEST ? list_end(sink, end, err) : sink_file_end(sink, end, err);
 }
 
-void sink_abort(struct sink *sink)
+void sink_cancel(struct sink *sink)
 {
 	if (sink->aborted)
 		return;
 	sink->aborted = true;
-	if (sink->listing && sink->list_sent)
+	if (!sink->list_sent)
+		sink->listing = false;
+	else if (sink->listing)
 		(void)message_cancel_write(&sink->cancels, SINK_LIST_REQUEST);
-	sink->listing = false;
 	sink_file_abort(sink);
+}
+
+void sink_abort(struct sink *sink)
+{
+	sink_cancel(sink);
+	sink->listing = false;
+	sink_file_forget(sink);
 }
 
 bool sink_finished(const struct sink *sink)

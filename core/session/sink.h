@@ -159,9 +159,12 @@ bool sink_next(struct sink *sink, struct sink_order *order);
 /* Takes an order back. */
 void sink_done(struct sink *sink, struct sink_order *order);
 
-/* Gives up: nothing more is asked for; what is out comes back, what was begun is removed by further orders. */
+/*
+ * Gives up, and the session with it: no answer is awaited; what is out comes back, what was begun is removed by further
+ * orders. (A sink that gives up by itself, the disk being full, cancels its requests and takes their ends.)
+ */
 void sink_abort(struct sink *sink);
-/* Everything is published, or removed again after sink_abort(), and no order is out. */
+/* Everything is published, or removed again; no order is out and no request unanswered. */
 bool sink_finished(const struct sink *sink);
 /* 0 when all is well, else the fault of the whole: FAULT_MIXED for different causes. *err gets the first text. */
 enum fault sink_result(const struct sink *sink, struct error *err);

@@ -49,7 +49,7 @@ int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token)
 	if (sink_item_add(sink, &piece) < 0) {
 		sink->consumed += chunk->length;
 		sink_report(sink, FAULT_LOCAL, "out of memory for a chunk");
-		sink_abort(sink);
+		sink_cancel(sink);
 		return 0;
 	}
 	return 1;
@@ -192,8 +192,12 @@ int sink_file_end(struct sink *sink, const struct end *end, struct error *err)
 	bool whole;
 
 	if (file == NULL)
-		return 0; /* cancelled */
+		return 0;
 	file->requests--;
+	if (file->failed) { /* it was cancelled, or others of the file were */
+		sink_file_bury(sink, file);
+		return 0;
+	}
 	whole = end->request == file->request;
 	if (end->status != STATUS_OK) {
 		end_failed(sink, file, end);

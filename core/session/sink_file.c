@@ -64,10 +64,14 @@ void sink_file_free(struct sink *sink, struct sink_file *file)
 	free(file);
 }
 
-/* Drops all that the peer still owes for a file: what comes late is unknown, and counted as done with. */
-static void file_forget(struct sink *sink, struct sink_file *file)
+/*
+ * Says that nothing more of a file is wanted. Its requests stay until their ends have come, since the peer counts them
+ * until then, and what comes of them must find no other file under their number.
+ */
+static void file_cancel(struct sink *sink, struct sink_file *file)
 {
-	struct sink_file *other;
+	const struct sink_file *other;
+	unsigned left = file->requests;
 	uint64_t id;
 
 	if (file->held) {
@@ -75,13 +79,12 @@ static void file_forget(struct sink *sink, struct sink_file *file)
 		sink->consumed += file->chunk.length;
 		file->held = false;
 	}
-	for (size_t at = 0; file->requests > 0 && (other = table_next(&sink->requests, &at, &id)) != NULL;) {
+	for (size_t at = 0; left > 0 && (other = table_next(&sink->requests, &at, &id)) != NULL;) {
 		if (other != file)
 			continue;
-		table_remove(&sink->requests, id);
+		/* Without memory for it the request is answered in full, which costs time only. */
 		(void)message_cancel_write(&sink->cancels, (uint32_t)id);
-		file->requests--;
-		at = 0;
+		left--;
 	}
 	for (struct list *node = sink->asks.next; node != &sink->asks;) {
 		struct sink_ask *ask = list_entry(node, struct sink_ask, link);
@@ -98,12 +101,10 @@ void sink_file_bury(struct sink *sink, struct sink_file *file)
 {
 	if (file->writing > 0)
 		return;
-	if (file->handle != NULL) {
-		list_remove(&file->link);
-		list_append(&sink->ready, &file->link);
-		return;
-	}
-	sink_file_free(sink, file);
+	list_remove(&file->link);
+	list_append(file->handle != NULL ? &sink->ready : &sink->files, &file->link);
+	if (file->handle == NULL && file->requests == 0)
+		sink_file_free(sink, file);
 }
 
 void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault, const char *format, ...)
@@ -118,9 +119,21 @@ void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault,
 		sink->count.failed++;
 		sink_report(sink, fault, "%s: %s", file_text(sink, file, path, sizeof(path)), text);
 	}
-	file->failed = true;
-	file_forget(sink, file);
+	if (!file->failed) {
+		file->failed = true;
+		file_cancel(sink, file);
+	}
 	sink_file_bury(sink, file);
+}
+
+void sink_file_forget(struct sink *sink)
+{
+	struct sink_file *file;
+
+	for (size_t at = 0; (file = table_next(&sink->requests, &at, NULL)) != NULL;)
+		file->requests = 0;
+	table_free(&sink->requests);
+	sink_file_abort(sink);
 }
 
 void sink_file_drop(struct sink *sink)
@@ -128,7 +141,7 @@ void sink_file_drop(struct sink *sink)
 	struct list *const queues[] = { &sink->ready, &sink->files };
 	struct list *node;
 
-	sink_file_abort(sink);
+	sink_file_forget(sink);
 	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
 		while ((node = list_first(queues[i])) != NULL)
 			sink_file_free(sink, list_entry(node, struct sink_file, link));
@@ -225,8 +238,10 @@ void sink_file_abort(struct sink *sink)
 
 			list_remove(node);
 			list_append(&sink->files, node);
-			file->failed = true;
-			file_forget(sink, file);
+			if (!file->failed) {
+				file->failed = true;
+				file_cancel(sink, file);
+			}
 			sink_file_bury(sink, file);
 		}
 	}

@@ -91,7 +91,7 @@ static void store_failed(struct sink *sink, struct sink_file *file, int code)
 	sink_file_fail(sink, file, FAULT_LOCAL, "cannot be written: %s", strerror(-code));
 	/* What hit one file will hit the next: stop, say it once. */
 	if (disk_is_full(code))
-		sink_abort(sink);
+		sink_cancel(sink);
 }
 
 static void chunk_done(struct sink *sink, const struct sink_piece *piece)
@@ -140,7 +140,8 @@ static void file_done(struct sink *sink, const struct sink_piece *piece)
 	struct sink_file *file = piece->file;
 
 	if (piece->op == SINK_ABANDON) {
-		sink_file_free(sink, file);
+		file->handle = NULL;
+		sink_file_bury(sink, file);
 	} else if (file->failed) {
 		sink_file_bury(sink, file);
 	} else if (piece->op != SINK_PUBLISH) {

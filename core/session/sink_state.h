@@ -91,6 +91,8 @@ struct sink {
 enum { SINK_LIST_REQUEST = 1 };
 
 /* sink.c */
+/* Gives up, but the session goes on: the ends of what was asked for are awaited. */
+void sink_cancel(struct sink *sink);
 void sink_report(struct sink *sink, enum fault fault, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* sink_tree.c */
 char *sink_local_path(const struct sink *sink, const char *name); /* caller frees; NULL = out of memory */
@@ -102,8 +104,9 @@ void sink_tree_done(struct sink *sink, struct sink_order *order);
 int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *entry, struct error *err);
 void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-void sink_file_abort(struct sink *sink); /* all of them */
-void sink_file_drop(struct sink *sink);  /* frees all of them */
+void sink_file_abort(struct sink *sink);  /* all of them */
+void sink_file_forget(struct sink *sink); /* the same, and no end is awaited */
+void sink_file_drop(struct sink *sink);   /* frees all of them */
 int sink_file_requests(struct sink *sink, struct buf *out);
 void sink_file_free(struct sink *sink, struct sink_file *file);
 /* Ends a failed file when nothing of it is out: removes what was written, then frees it. */

@@ -64,7 +64,7 @@ static void dir_finish(struct sink *sink, struct sink_dir *dir)
 
 	if (dir_queue(sink, SINK_DIR_META, dir, path, NULL, &meta) < 0) {
 		sink_report(sink, FAULT_LOCAL, "out of memory for directory %s", dir->name);
-		sink_abort(sink);
+		sink_cancel(sink);
 	}
 }
 
@@ -236,10 +236,12 @@ int sink_entries(struct sink *sink, const uint8_t *run, size_t len, struct error
 	size_t at = 0;
 
 	if (!sink->listing)
-		return 0; /* of a listing that was cancelled */
+		return 0; /* of a listing that is over */
 	sink->list_received += len;
 	if (sink->list_received > sink->list_granted)
 		return error_set(err, -EPROTO, FAULT_PEER, "more entries than there was credit for");
+	if (sink->aborted)
+		return 0;
 	while (at < len) {
 		int r = message_entry_read(run, len, &at, &entry, &cause);
 
@@ -248,7 +250,7 @@ int sink_entries(struct sink *sink, const uint8_t *run, size_t len, struct error
 		if (r < 0 && cause.fault == FAULT_LOCAL) { /* ours, not the session's */
 			sink_report(sink, FAULT_LOCAL, "%s", cause.text);
 			sink->count.failed++;
-			sink_abort(sink);
+			sink_cancel(sink);
 			return 0;
 		}
 		if (r < 0) {
@@ -407,7 +409,7 @@ static void piece_done(struct sink *sink, struct sink_dir_piece *piece)
 		sink_report(sink, FAULT_LOCAL, "%s: cannot be made: %s",
 		            text_printable(path, sizeof(path), piece->path, strlen(piece->path)), strerror(-piece->code));
 		if (fatal(piece->code))
-			sink_abort(sink);
+			sink_cancel(sink);
 	}
 	switch (piece->op) {
 	case SINK_DIR_MAKE:
