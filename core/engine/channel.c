@@ -30,8 +30,9 @@ static void channel_end(struct channel *channel, const struct error *err)
 		return;
 	channel->state = CHANNEL_ENDED;
 	(void)loop_deadline(channel->base->loop, &channel->deadline, CLOCK_NEVER);
-	heartbeat_close(&channel->heartbeat);
+	/* Before the heartbeat goes: the owner may want to tell the round trip. */
 	channel->base->watch->ended(channel, err);
+	heartbeat_close(&channel->heartbeat);
 }
 
 void channel_fail(struct channel *channel, enum status status, const struct error *err)

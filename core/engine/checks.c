@@ -30,10 +30,11 @@ static void take(struct checks *checks)
 		struct check *check = list_entry(node, struct check, link);
 		size_t run = check->check.len - checks->suite->limits.digest_size;
 		struct error err = { 0 };
-		int r = check->check.code;
+		int r;
 
 		if (!check->done)
-			return;
+			return; /* a pool thread has it */
+		r = check->check.code;
 		list_remove(node); /* take() may end the checks, which frees what is in the queue */
 		if (r < 0)
 			error_set(&err, r, FAULT_INTEGRITY, "the digest of a list of %s is wrong",

@@ -39,8 +39,8 @@ static bool export_permits(const struct serve_export *export, const struct chann
 {
 	const char *from = export->settings->allow_from;
 
-	return from == NULL || (channel->endpoint != NULL &&
-	                        allow_permits(from, (const struct sockaddr *)&channel->endpoint->remote));
+	return from == NULL ||
+	       (channel->endpoint != NULL && allow_permits(from, (const struct sockaddr *)&channel->endpoint->remote));
 }
 
 static void on_place(struct sending *sending, const char *path, struct sending_place *out)

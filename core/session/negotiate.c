@@ -20,8 +20,9 @@ int negotiate_hello(const struct offer *ours, struct message_hello *out, struct 
 	};
 
 	if (ours->integrity_count == 0 || ours->integrity_count > MESSAGE_INTEGRITIES_MAX)
-		return error_set(err, -EINVAL, FAULT_USAGE, "between 1 and %d integrity plug-ins can be offered, not %zu",
-		                 MESSAGE_INTEGRITIES_MAX, ours->integrity_count);
+		return error_set(err, -EINVAL, FAULT_USAGE,
+		                 "between 1 and %d integrity plug-ins can be offered, not %zu", MESSAGE_INTEGRITIES_MAX,
+		                 ours->integrity_count);
 	for (size_t i = 0; i < ours->integrity_count; i++)
 		name_copy(hello.integrity[i], ours->integrity[i]);
 	name_copy(hello.liveness, ours->liveness);
@@ -102,8 +103,8 @@ int negotiate_accept(const struct offer *ours, const struct message_welcome *wel
 	bool offered = false;
 
 	if (welcome->version != MESSAGE_VERSION)
-		return error_set(err, -EPROTO, FAULT_PEER, "the daemon chose protocol version %u, which was not offered",
-		                 welcome->version);
+		return error_set(err, -EPROTO, FAULT_PEER,
+		                 "the daemon chose protocol version %u, which was not offered", welcome->version);
 	if (welcome->chunk_size < FRAME_CHUNK_MIN_SIZE || welcome->chunk_size > ours->chunk_size)
 		return error_set(err, -EPROTO, FAULT_PEER,
 		                 "the daemon chose a chunk size of %u bytes, which is more than the %u offered",

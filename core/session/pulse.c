@@ -42,14 +42,10 @@ static bool asks_in_band(const struct pulse *pulse, enum pulse_datagrams datagra
 	if (!pulse->asker)
 		return false;
 	switch (datagrams) {
-	case PULSE_NO_DATAGRAMS:
-		return true;
-	case PULSE_UNHEARD:
-		return now - pulse->started >= patience(pulse);
-	case PULSE_LATE:
-		return true;
-	case PULSE_HEARD:
-		break;
+	case PULSE_NO_DATAGRAMS: return true;
+	case PULSE_UNHEARD: return now - pulse->started >= patience(pulse);
+	case PULSE_LATE: return true;
+	case PULSE_HEARD: break;
 	}
 	return false;
 }

@@ -21,55 +21,55 @@
 enum { SINK_PIECES_MAX = 128, SINK_DIR_PIECES_MAX = 64, SINK_HIDDEN_MAX = 32 };
 
 struct sink_params {
-	const char *remote;      /* "export/dir/name": what is fetched */
-	const char *name;        /* how it is called at the destination: one component beneath the destination's root */
-	bool name_is_dir;        /* a directory of that name is there: a tree is merged into it, file by file */
-	bool name_exists;        /* something of that name is there */
-	const char *hidden;      /* a hidden name of our own that nobody else uses; ".<16 hex>" appended must fit too */
-	uint32_t chunk_size;     /* bytes, settled */
-	uint32_t digest_size;    /* bytes, settled; 0 = nothing is verified */
-	const char *integrity;   /* its name, for texts */
-	uint32_t requests_max;   /* READ items unanswered at a time */
-	uint64_t window;         /* payload bytes granted ahead; at least two chunks */
-	uint64_t order_payload;  /* payload bytes that one order carries at most */
-	uint64_t consumed;       /* payload bytes of this session before: what an earlier sink of it came to */
-	uint64_t granted;        /* and what it granted */
-	uint64_t limit_rate;     /* payload bytes a second; 0 = none */
-	bool sync;               /* sync before a final name is given */
+	const char *remote;     /* "export/dir/name": what is fetched */
+	const char *name;       /* how it is called at the destination: one component beneath the destination's root */
+	bool name_is_dir;       /* a directory of that name is there: a tree is merged into it, file by file */
+	bool name_exists;       /* something of that name is there */
+	const char *hidden;     /* a hidden name of our own that nobody else uses; ".<16 hex>" appended must fit too */
+	uint32_t chunk_size;    /* bytes, settled */
+	uint32_t digest_size;   /* bytes, settled; 0 = nothing is verified */
+	const char *integrity;  /* its name, for texts */
+	uint32_t requests_max;  /* READ items unanswered at a time */
+	uint64_t window;        /* payload bytes granted ahead; at least two chunks */
+	uint64_t order_payload; /* payload bytes that one order carries at most */
+	uint64_t consumed;      /* payload bytes of this session before: what an earlier sink of it came to */
+	uint64_t granted;       /* and what it granted */
+	uint64_t limit_rate;    /* payload bytes a second; 0 = none */
+	bool sync;              /* sync before a final name is given */
 };
 
 struct sink_dir; /* private */
 
 /* A file being fetched. The carrier of orders may keep its own `handle` in it; other fields are the sink's. */
 struct sink_file {
-	struct list link;          /* in one of the sink's queues, or alone */
-	struct sink_dir *dir;      /* NULL for a file at the top */
-	void *handle;              /* the carrier's: the file being written; NULL before the first order, its end is an
+	struct list link;     /* in one of the sink's queues, or alone */
+	struct sink_dir *dir; /* NULL for a file at the top */
+	void *handle;         /* the carrier's: the file being written; NULL before the first order, its end is an
 	                              order to publish that succeeded, or to abandon */
-	char *path;                /* where it is written, beneath the destination's root; owned */
-	char *final;               /* its name when complete; NULL: path is final (in staging). Owned */
+	char *path;           /* where it is written, beneath the destination's root; owned */
+	char *final;          /* its name when complete; NULL: path is final (in staging). Owned */
 	uint64_t size;
-	uint64_t chunks;           /* of the whole file */
-	struct ranges seen;        /* chunks that came and were not found damaged; not used for a file of one chunk */
-	uint64_t done;             /* chunks written, holes counted */
-	unsigned requests;         /* READs unanswered */
-	unsigned writing;          /* pieces queued or out */
-	unsigned out;              /* of them, out */
-	unsigned repairs;          /* chunks asked for again */
-	unsigned restarts;         /* times that its size was another one than listed */
-	bool barrier;              /* a long run of holes is out: the file digest wants what follows to wait */
-	bool failed;               /* to be abandoned once nothing is out */
-	bool held;                 /* the only chunk waits for its end */
-	bool ended;                /* the end of the whole-file request was taken */
+	uint64_t chunks;    /* of the whole file */
+	struct ranges seen; /* chunks that came and were not found damaged; not used for a file of one chunk */
+	uint64_t done;      /* chunks written, holes counted */
+	unsigned requests;  /* READs unanswered */
+	unsigned writing;   /* pieces queued or out */
+	unsigned out;       /* of them, out */
+	unsigned repairs;   /* chunks asked for again */
+	unsigned restarts;  /* times that its size was another one than listed */
+	bool barrier;       /* a long run of holes is out: the file digest wants what follows to wait */
+	bool failed;        /* to be abandoned once nothing is out */
+	bool held;          /* the only chunk waits for its end */
+	bool ended;         /* the end of the whole-file request was taken */
 	bool has_digest;
 	uint16_t mode;
 	uint32_t mtime_ns;
 	int64_t mtime;
-	uint32_t request;          /* of the whole-file READ */
-	struct frame_chunk chunk;  /* of a file of one chunk, when held; all 0: a hole */
-	void *token;               /* its buffer; NULL: a hole */
+	uint32_t request;         /* of the whole-file READ */
+	struct frame_chunk chunk; /* of a file of one chunk, when held; all 0: a hole */
+	void *token;              /* its buffer; NULL: a hole */
 	uint8_t digest[FRAME_DIGEST_MAX];
-	char name[];               /* relative to the remote path; "" for a file at the top */
+	char name[]; /* relative to the remote path; "" for a file at the top */
 };
 
 enum sink_op { SINK_CHUNK, SINK_HOLE, SINK_PUBLISH, SINK_ABANDON };
@@ -89,13 +89,13 @@ struct sink_dir_piece {
 	enum sink_dir_op op;
 	struct sink_dir *dir;
 	const char *path;
-	const char *target;       /* SINK_DIR_LINK, SINK_DIR_RENAME */
+	const char *target; /* SINK_DIR_LINK, SINK_DIR_RENAME */
 	uint16_t mode;
 	int64_t mtime;
 	uint32_t mtime_ns;
-	char *owned_path;         /* the sink's, freed when the order is back */
+	char *owned_path; /* the sink's, freed when the order is back */
 	char *owned_target;
-	int code;                 /* result */
+	int code; /* result */
 };
 
 struct sink_order {
@@ -112,7 +112,7 @@ enum sink_event_kind { SINK_FILE_DONE, SINK_FAILED, SINK_SKIPPED };
 struct sink_event {
 	enum sink_event_kind kind;
 	enum fault fault;
-	const char *path;      /* SINK_FILE_DONE: relative to the remote path, "" for a single file; any bytes */
+	const char *path; /* SINK_FILE_DONE: relative to the remote path, "" for a single file; any bytes */
 	uint64_t bytes;
 	const uint8_t *digest; /* SINK_FILE_DONE: digest_size bytes, or NULL when the source was not asked for it */
 	const char *text;      /* otherwise: what happened, printable */

@@ -87,8 +87,9 @@ bool sink_ask_again(struct sink *sink, struct sink_file *file, uint64_t first, u
 	sink->count.repaired += count;
 	file->repairs += count < REPAIRS_MAX ? (unsigned)count : REPAIRS_MAX + 1;
 	if (file->repairs > REPAIRS_MAX) {
-		sink_file_fail(sink, file, FAULT_INTEGRITY, "chunk %llu of %llu %s, and %d were asked for again in vain",
-		               (unsigned long long)first, (unsigned long long)file->chunks, cause, REPAIRS_MAX);
+		sink_file_fail(sink, file, FAULT_INTEGRITY,
+		               "chunk %llu of %llu %s, and %d were asked for again in vain", (unsigned long long)first,
+		               (unsigned long long)file->chunks, cause, REPAIRS_MAX);
 		return false;
 	}
 	ask = calloc(1, sizeof(*ask));
@@ -151,8 +152,8 @@ void sink_small_settle(struct sink *sink, struct sink_file *file)
 	list_append(&sink->files, &file->link);
 	sink->count.repaired++;
 	if (++file->repairs > RESTARTS_MAX) {
-		sink_file_fail(sink, file, FAULT_INTEGRITY, "chunk 0 of 1 is damaged or missing, and was asked for %d times",
-		               file->repairs);
+		sink_file_fail(sink, file, FAULT_INTEGRITY,
+		               "chunk 0 of 1 is damaged or missing, and was asked for %d times", file->repairs);
 		return;
 	}
 	file->ended = false;

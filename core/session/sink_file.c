@@ -167,7 +167,8 @@ static int file_paths(struct sink *sink, struct sink_file *file)
 /* Both the path at the source and the one here. */
 static bool path_fits(const struct sink_file *file, const struct sink *sink)
 {
-	return strlen(sink->remote) + 1 + strlen(file->name) <= MESSAGE_PATH_MAX && strlen(file->path) <= MESSAGE_PATH_MAX;
+	return strlen(sink->remote) + 1 + strlen(file->name) <= MESSAGE_PATH_MAX &&
+	       strlen(file->path) <= MESSAGE_PATH_MAX;
 }
 
 int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *entry, struct error *err)

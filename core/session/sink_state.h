@@ -8,11 +8,11 @@
 #include "session/sink.h"
 
 enum {
-	HOLE_LONG = 4096,              /* chunks; longer runs of holes are written when nothing else of the file is out */
-	LIVE_MAX = 8192,               /* entries under way beyond which no more are listed */
-	LIST_WINDOW = 256 * 1024,      /* bytes of entries granted at a time */
-	REPAIRS_MAX = 64,              /* chunks of one file asked for again */
-	RESTARTS_MAX = 3               /* times a file may have another size than it had a moment ago */
+	HOLE_LONG = 4096,         /* chunks; longer runs of holes are written when nothing else of the file is out */
+	LIVE_MAX = 8192,          /* entries under way beyond which no more are listed */
+	LIST_WINDOW = 256 * 1024, /* bytes of entries granted at a time */
+	REPAIRS_MAX = 64,         /* chunks of one file asked for again */
+	RESTARTS_MAX = 3          /* times a file may have another size than it had a moment ago */
 };
 
 /* A directory of the tree, until everything in it is done. */
@@ -22,11 +22,11 @@ struct sink_dir {
 	unsigned pending;        /* files and directories in it that are not done */
 	bool made;
 	bool failed;
-	bool listed;             /* its end was listed: mode and times are known */
+	bool listed; /* its end was listed: mode and times are known */
 	uint16_t mode;
 	uint32_t mtime_ns;
 	int64_t mtime;
-	char name[];             /* relative to the remote path; "" for the top */
+	char name[]; /* relative to the remote path; "" for the top */
 };
 
 /* A chunk of a large file, or holes, waiting for an order. */
@@ -52,40 +52,40 @@ struct sink {
 	struct sink_count count;
 
 	/* the tree */
-	struct list dirs;        /* all that are not done */
-	unsigned dir_count;      /* length of dirs */
-	struct sink_dir *at;     /* the directory that the listing is in */
-	bool begun;              /* the first entry came */
-	bool staged;             /* the tree grows under the hidden name */
-	bool listing;            /* the LIST is unanswered */
+	struct list dirs;    /* all that are not done */
+	unsigned dir_count;  /* length of dirs */
+	struct sink_dir *at; /* the directory that the listing is in */
+	bool begun;          /* the first entry came */
+	bool staged;         /* the tree grows under the hidden name */
+	bool listing;        /* the LIST is unanswered */
 	bool list_sent;
-	uint64_t list_received;  /* bytes of entries */
+	uint64_t list_received; /* bytes of entries */
 	uint64_t list_granted;
-	unsigned live;           /* files, directories and links not done */
-	struct list dir_queue;   /* struct dir_item: operations in their order */
-	bool dir_busy;           /* an order of directories is out */
+	unsigned live;         /* files, directories and links not done */
+	struct list dir_queue; /* struct dir_item: operations in their order */
+	bool dir_busy;         /* an order of directories is out */
 	enum sink_step step;
 
 	/* the files */
-	struct list fresh;       /* not asked for yet */
-	struct list ready;       /* complete: publish, a file of one chunk is written on the way; or failed: abandon */
-	struct list items;       /* chunks and holes of larger files */
-	struct list asks;        /* ranges to be asked for again */
-	struct list files;       /* asked for, or with pieces out */
-	struct table requests;   /* id -> struct sink_file */
+	struct list fresh;     /* not asked for yet */
+	struct list ready;     /* complete: publish, a file of one chunk is written on the way; or failed: abandon */
+	struct list items;     /* chunks and holes of larger files */
+	struct list asks;      /* ranges to be asked for again */
+	struct list files;     /* asked for, or with pieces out */
+	struct table requests; /* id -> struct sink_file */
 	uint32_t next_request;
-	unsigned out;            /* orders out */
-	uint64_t names;          /* hidden names given */
+	unsigned out;   /* orders out */
+	uint64_t names; /* hidden names given */
 
 	/* credit */
-	uint64_t consumed;       /* payload bytes done with */
+	uint64_t consumed; /* payload bytes done with */
 	uint64_t granted;
-	uint64_t began;          /* ns; 0 = nothing granted yet */
-	struct buf cancels;      /* CANCEL frames to be sent */
+	uint64_t began;     /* ns; 0 = nothing granted yet */
+	struct buf cancels; /* CANCEL frames to be sent */
 
 	bool aborted;
-	enum fault fault;        /* FAULT_NONE, the one cause, or FAULT_MIXED */
-	struct error first;      /* the first failure */
+	enum fault fault;   /* FAULT_NONE, the one cause, or FAULT_MIXED */
+	struct error first; /* the first failure */
 };
 
 enum { SINK_LIST_REQUEST = 1 };

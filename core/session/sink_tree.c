@@ -195,10 +195,10 @@ static int begin(struct sink *sink, const struct entry *entry, struct error *err
 	case ENTRY_SYMLINK:
 		if (sink->params.name_is_dir)
 			return error_set(err, -EISDIR, FAULT_LOCAL,
-			                 "%s is no directory at the source, but one is there at the destination", sink->name);
+			                 "%s is no directory at the source, but one is there at the destination",
+			                 sink->name);
 		break;
-	default:
-		break;
+	default: break;
 	}
 	return 0;
 }
@@ -213,18 +213,12 @@ static int entry_take(struct sink *sink, const struct entry *entry, struct error
 			return r;
 	}
 	switch (entry->kind) {
-	case ENTRY_DIR:
-		return dir_add(sink, entry, err);
-	case ENTRY_UP:
-		return dir_up(sink, entry, err);
-	case ENTRY_SYMLINK:
-		return link_add(sink, entry, err);
-	case ENTRY_FILE:
-		return sink_file_add(sink, sink->at, entry, err);
+	case ENTRY_DIR: return dir_add(sink, entry, err);
+	case ENTRY_UP: return dir_up(sink, entry, err);
+	case ENTRY_SYMLINK: return link_add(sink, entry, err);
+	case ENTRY_FILE: return sink_file_add(sink, sink->at, entry, err);
 	case ENTRY_SPECIAL:
-	case ENTRY_UNREADABLE:
-		entry_report(sink, entry);
-		return 0;
+	case ENTRY_UNREADABLE: entry_report(sink, entry); return 0;
 	}
 	return error_set(err, -EPROTO, FAULT_PEER, "an entry of unknown kind %d", (int)entry->kind);
 }
@@ -292,9 +286,7 @@ static bool take_step(struct sink *sink, struct sink_order *order)
 
 	*piece = (struct sink_dir_piece){ .path = sink->hidden };
 	switch (sink->step) {
-	case STEP_SYNC:
-		piece->op = SINK_DIR_SYNC;
-		break;
+	case STEP_SYNC: piece->op = SINK_DIR_SYNC; break;
 	case STEP_RENAME:
 		piece->op = SINK_DIR_RENAME;
 		piece->target = sink->name;
@@ -303,12 +295,9 @@ static bool take_step(struct sink *sink, struct sink_order *order)
 		piece->op = SINK_DIR_SYNC;
 		piece->path = sink->name;
 		break;
-	case STEP_REMOVE:
-		piece->op = SINK_DIR_REMOVE;
-		break;
+	case STEP_REMOVE: piece->op = SINK_DIR_REMOVE; break;
 	case STEP_WORK:
-	case STEP_OVER:
-		return false;
+	case STEP_OVER: return false;
 	}
 	order->count = 1;
 	return true;
@@ -373,25 +362,20 @@ static void step_done(struct sink *sink, const struct sink_dir_piece *piece)
 {
 	if (piece->code < 0 && sink->step != STEP_REMOVE) {
 		sink_report(sink, FAULT_LOCAL, "%s: cannot be %s: %s", sink->name,
-		            sink->step == STEP_SYNC || sink->step == STEP_SYNC_RENAME ? "synced" : "renamed from staging",
+		            sink->step == STEP_SYNC || sink->step == STEP_SYNC_RENAME ? "synced"
+		                                                                      : "renamed from staging",
 		            piece->code == -EEXIST ? "it was made meanwhile" : strerror(-piece->code));
 		sink->count.failed++;
 		sink->step = STEP_REMOVE;
 		return;
 	}
 	switch (sink->step) {
-	case STEP_SYNC:
-		sink->step = sink->aborted ? STEP_REMOVE : STEP_RENAME;
-		break;
-	case STEP_RENAME:
-		sink->step = sink->params.sync ? STEP_SYNC_RENAME : STEP_OVER;
-		break;
+	case STEP_SYNC: sink->step = sink->aborted ? STEP_REMOVE : STEP_RENAME; break;
+	case STEP_RENAME: sink->step = sink->params.sync ? STEP_SYNC_RENAME : STEP_OVER; break;
 	case STEP_SYNC_RENAME:
 	case STEP_REMOVE:
 	case STEP_WORK:
-	case STEP_OVER:
-		sink->step = STEP_OVER;
-		break;
+	case STEP_OVER: sink->step = STEP_OVER; break;
 	}
 }
 
@@ -407,7 +391,8 @@ static void piece_done(struct sink *sink, struct sink_dir_piece *piece)
 	if (piece->code < 0) {
 		sink->count.failed++;
 		sink_report(sink, FAULT_LOCAL, "%s: cannot be made: %s",
-		            text_printable(path, sizeof(path), piece->path, strlen(piece->path)), strerror(-piece->code));
+		            text_printable(path, sizeof(path), piece->path, strlen(piece->path)),
+		            strerror(-piece->code));
 		if (fatal(piece->code))
 			sink_cancel(sink);
 	}
@@ -428,8 +413,7 @@ static void piece_done(struct sink *sink, struct sink_dir_piece *piece)
 		break;
 	case SINK_DIR_SYNC:
 	case SINK_DIR_RENAME:
-	case SINK_DIR_REMOVE:
-		break;
+	case SINK_DIR_REMOVE: break;
 	}
 }
 

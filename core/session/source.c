@@ -158,8 +158,8 @@ static uint64_t credit_left(const struct source *source)
 	return source->credit > taken ? source->credit - taken : 0;
 }
 
-static void order_add(struct source *source, struct source_order *order, struct source_request *request,
-                      uint64_t count, uint64_t bytes, bool end)
+static void order_add(struct source *source, struct source_order *order, struct source_request *request, uint64_t count,
+                      uint64_t bytes, bool end)
 {
 	order->pieces[order->count++] = (struct source_piece){
 		.request = request,

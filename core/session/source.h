@@ -25,16 +25,16 @@ struct source_limits {
 
 /* A request of the peer. Fields are the source's; whoever carries out orders may keep its own `handle` in it. */
 struct source_request {
-	struct list link;      /* in one of the source's queues, or alone */
+	struct list link; /* in one of the source's queues, or alone */
 	uint32_t id;
 	bool is_list;
-	bool part;             /* not the whole file was asked for */
+	bool part; /* not the whole file was asked for */
 	bool cancelled;
-	bool large;            /* more than one order carries */
-	bool sparse;           /* holes were met: orders follow one another, each as far as its payload goes */
-	bool opened;           /* the first piece came back */
-	bool ended;            /* the end was sent; waits for orders under way */
-	uint16_t flags;        /* MESSAGE_LIST_* */
+	bool large;     /* more than one order carries */
+	bool sparse;    /* holes were met: orders follow one another, each as far as its payload goes */
+	bool opened;    /* the first piece came back */
+	bool ended;     /* the end was sent; waits for orders under way */
+	uint16_t flags; /* MESSAGE_LIST_* */
 	uint16_t depth;
 	unsigned in_flight;    /* orders that hold a piece of it */
 	uint64_t first, count; /* chunks asked for; count may be MESSAGE_ALL */
@@ -52,12 +52,12 @@ struct source_piece {
 	struct source_request *request;
 	/* Chunks, as many as go into the reserved payload (holes take none). Count 0 only with end: nothing but the end. */
 	uint64_t first, count;
-	bool end;              /* end the request when the last of these chunks, or of the file, is in */
-	uint64_t reserved;     /* payload bytes taken from the credit for it */
+	bool end;          /* end the request when the last of these chunks, or of the file, is in */
+	uint64_t reserved; /* payload bytes taken from the credit for it */
 	/* Results. */
 	uint64_t chunks;
 	uint64_t bytes;
-	uint64_t total;        /* chunks of the whole file */
+	uint64_t total; /* chunks of the whole file */
 	bool ended;
 };
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # SIGHUP: new workers take over the sockets, or nothing changes.
+# shellcheck disable=SC2119 # stop_daemon without a signal sends its own
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
 
 mkdir "$tmp/pub" "$tmp/more"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # How xferd starts, and how it does not: configuration, plug-ins, addresses, the lines that say where it listens.
+# shellcheck disable=SC2119 # stop_daemon without a signal sends its own
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
 
 mkdir "$tmp/pub"

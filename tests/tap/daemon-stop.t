@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # SIGTERM and SIGINT: sessions are told, what hangs is killed in time, the status is 0.
+# shellcheck disable=SC2119 # stop_daemon without a signal sends its own
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
 
 mkdir "$tmp/pub"
@@ -22,7 +23,8 @@ for workers in 1 3; do
 	write_config "$tmp/xferd.ini" "$tmp/pub"
 	for signal in TERM INT; do
 		need_daemon -c "$tmp/xferd.ini"
-		"$xfer" ping -i 0.1 "$daemon_address" >"$tmp/ping" 2>&1 &
+		: >"$tmp/ping" # it is read at once
+		"$xfer" ping -i 0.1 "$daemon_address" >>"$tmp/ping" 2>\&1 &
 		ping=$!
 		remember $ping
 		wait_line "$tmp/ping" 'seq=1' $ping >"$tmp/seen"
@@ -63,7 +65,8 @@ like_file "$daemon_log" "told again" "and the log says so"
 if command -v setsid >/dev/null; then
 	for signal in INT HUP TERM; do
 		daemon_log=$tmp/group-$signal.log
-		setsid "$xferd" -c "$tmp/xferd.ini" 2>"$daemon_log" &
+		: >"$daemon_log" # it is read at once
+		setsid "$xferd" -c "$tmp/xferd.ini" 2>>"$daemon_log" &
 		daemon_pid=$!
 		remember $daemon_pid
 		worker_pid 1 >"$tmp/seen"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Deaths: a worker is replaced and takes only its own sessions along; a supervisor takes everybody along.
+# shellcheck disable=SC2119 # stop_daemon without a signal sends its own
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
 
 mkdir "$tmp/pub"
@@ -12,11 +13,13 @@ worker_pid() {
 }
 
 # Gone, or a zombie that nobody reaps: it holds nothing any more.
+# shellcheck disable=SC2317 # called by await_gone
 is_gone() {
 	! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
 }
 
 # await_gone SECONDS PID...: these are no children of ours, so there is no event to wait for.
+# shellcheck disable=SC2317 # called by check
 await_gone() {
 	gone_until=$(($(date +%s%N) + $1 * 1000000000))
 	shift
@@ -62,7 +65,8 @@ for workers in 1 3; do
 	need_daemon -c "$tmp/xferd.ini"
 	wait_line "$daemon_log" 'worker ready' "$daemon_pid" "$workers" >"$tmp/ready"
 	pids=$(sed 's/.* pid=\([0-9]*\).*/\1/' "$tmp/ready")
-	"$xfer" ping -i 0.1 "$daemon_address" >"$tmp/ping" 2>&1 &
+	: >"$tmp/ping" # it is read at once
+	"$xfer" ping -i 0.1 "$daemon_address" >>"$tmp/ping" 2>\&1 &
 	ping=$!
 	remember $ping
 	wait_line "$tmp/ping" 'seq=2' $ping >"$tmp/seen"
@@ -85,7 +89,8 @@ done
 workers=3
 write_config "$tmp/xferd.ini" "$tmp/pub"
 need_daemon -c "$tmp/xferd.ini" --set core.log-level=debug
-"$xfer" ping -i 0.1 -c 15 "$daemon_address" >"$tmp/ping" 2>&1 &
+: >"$tmp/ping" # it is read at once
+"$xfer" ping -i 0.1 -c 15 "$daemon_address" >>"$tmp/ping" 2>\&1 &
 ping=$!
 remember $ping
 owner=$(wait_line "$daemon_log" 'session from' "$daemon_pid" | sed 's/.*xferd\/\([0-9]\).*/\1/')
