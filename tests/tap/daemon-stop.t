@@ -24,7 +24,7 @@ for workers in 1 3; do
 	for signal in TERM INT; do
 		need_daemon -c "$tmp/xferd.ini"
 		: >"$tmp/ping" # it is read at once
-		"$xfer" ping -i 0.1 "$daemon_address" >>"$tmp/ping" 2>\&1 &
+		"$xfer" ping -i 0.1 "$daemon_address" >>"$tmp/ping" 2>&1 &
 		ping=$!
 		remember $ping
 		wait_line "$tmp/ping" 'seq=1' $ping >"$tmp/seen"

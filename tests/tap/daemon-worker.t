@@ -66,7 +66,7 @@ for workers in 1 3; do
 	wait_line "$daemon_log" 'worker ready' "$daemon_pid" "$workers" >"$tmp/ready"
 	pids=$(sed 's/.* pid=\([0-9]*\).*/\1/' "$tmp/ready")
 	: >"$tmp/ping" # it is read at once
-	"$xfer" ping -i 0.1 "$daemon_address" >>"$tmp/ping" 2>\&1 &
+	"$xfer" ping -i 0.1 "$daemon_address" >>"$tmp/ping" 2>&1 &
 	ping=$!
 	remember $ping
 	wait_line "$tmp/ping" 'seq=2' $ping >"$tmp/seen"
@@ -90,7 +90,7 @@ workers=3
 write_config "$tmp/xferd.ini" "$tmp/pub"
 need_daemon -c "$tmp/xferd.ini" --set core.log-level=debug
 : >"$tmp/ping" # it is read at once
-"$xfer" ping -i 0.1 -c 15 "$daemon_address" >>"$tmp/ping" 2>\&1 &
+"$xfer" ping -i 0.1 -c 15 "$daemon_address" >>"$tmp/ping" 2>&1 &
 ping=$!
 remember $ping
 owner=$(wait_line "$daemon_log" 'session from' "$daemon_pid" | sed 's/.*xferd\/\([0-9]\).*/\1/')
