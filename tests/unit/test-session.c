@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The session floor: ranges, pulse, negotiation, the source's credit, and the sink's first steps. */
+#include "unit.h"
+
+#include "base/clock.h"
+#include "session/negotiate.h"
+#include "session/pulse.h"
+#include "session/ranges.h"
+#include "session/sink.h"
+#include "session/source.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void ranges_join_and_split(void **state)
+{
+	struct ranges ranges = { 0 };
+	struct range gap;
+
+	(void)state;
+	assert_int_equal(ranges_add(&ranges, 0, 2), 0);
+	assert_int_equal(ranges_add(&ranges, 4, 2), 0);
+	assert_int_equal(ranges.count, 2);
+	assert_true(ranges_gap(&ranges, 0, 10, &gap));
+	assert_int_equal(gap.first, 2);
+	assert_int_equal(gap.end, 4);
+	assert_int_equal(ranges_add(&ranges, 1, 1), -EEXIST);
+	assert_int_equal(ranges_add(&ranges, 3, 2), -EEXIST);
+	assert_int_equal(ranges_add(&ranges, 2, 2), 0);
+	assert_int_equal(ranges.count, 1);
+	assert_int_equal(ranges_remove(&ranges, 3), 0);
+	assert_int_equal(ranges.count, 2);
+	assert_false(ranges_has(&ranges, 3));
+	assert_true(ranges_has(&ranges, 2) && ranges_has(&ranges, 4));
+	assert_true(ranges_gap(&ranges, 4, 10, &gap));
+	assert_int_equal(gap.first, 6);
+	assert_int_equal(gap.end, 10);
+	assert_false(ranges_gap(&ranges, 4, 6, &gap));
+	ranges_free(&ranges);
+}
+
+static void a_scattering_source_is_bounded(void **state)
+{
+	struct ranges ranges = { 0 };
+
+	(void)state;
+	for (uint64_t i = 0; i < RANGES_MAX; i++)
+		assert_int_equal(ranges_add(&ranges, 2 * i, 1), 0);
+	assert_int_equal(ranges_add(&ranges, 2 * RANGES_MAX + 7, 1), -E2BIG);
+	ranges_free(&ranges);
+}
+
+static void silence_of_everything_is_death(void **state)
+{
+	struct pulse pulse;
+	uint64_t begin = 100 * CLOCK_SECOND;
+
+	(void)state;
+	pulse_start(&pulse, true, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, begin);
+	assert_int_equal(pulse_check(&pulse, PULSE_UNHEARD, begin + 4 * CLOCK_SECOND - 1) & PULSE_DEAD, 0);
+	assert_int_equal(pulse_check(&pulse, PULSE_UNHEARD, begin + 4 * CLOCK_SECOND), PULSE_DEAD);
+	pulse_start(&pulse, false, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, begin);
+	pulse_heard(&pulse, begin + CLOCK_SECOND);
+	assert_int_equal(pulse_check(&pulse, PULSE_UNHEARD, begin + 4 * CLOCK_SECOND), 0);
+	assert_int_equal(pulse_check(&pulse, PULSE_UNHEARD, begin + 5 * CLOCK_SECOND), PULSE_DEAD);
+}
+
+static void blocked_datagrams_warn_once_and_ping(void **state)
+{
+	struct pulse pulse;
+	uint64_t now = CLOCK_SECOND;
+	unsigned pings = 0, warnings = 0;
+
+	(void)state;
+	pulse_start(&pulse, true, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, now);
+	for (int i = 0; i < 200; i++) {
+		unsigned todo = pulse_check(&pulse, PULSE_UNHEARD, now += CLOCK_SECOND / 10);
+
+		assert_int_equal(todo & PULSE_DEAD, 0);
+		warnings += (todo & PULSE_WARN) != 0;
+		if (todo & PULSE_PING) {
+			pings++;
+			pulse_heard(&pulse, now);
+			pulse_pong(&pulse, now - CLOCK_MS, now);
+		}
+	}
+	assert_int_equal(warnings, 1);
+	assert_in_range(pings, 30, 42);
+	assert_int_equal(pulse.rtt, CLOCK_MS);
+	/* Where datagrams are heard nobody asks in-band. */
+	pulse_start(&pulse, true, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, now);
+	for (int i = 0; i < 50; i++) {
+		now += CLOCK_SECOND / 10;
+		pulse_heard(&pulse, now);
+		assert_int_equal(pulse_check(&pulse, PULSE_HEARD, now), 0);
+	}
+}
+
+static void nothing_in_common_names_both_lists(void **state)
+{
+	const char *const ours[] = { "alpha", "beta" };
+	const char *const theirs[] = { "gamma" };
+	const struct offer daemon = { ours, 2, "pulse", 1 << 20, { 1 } };
+	const struct offer client = { theirs, 1, "pulse", 4096, { 2 } };
+	struct message_hello hello;
+	struct message_welcome welcome;
+	enum status status = STATUS_OK;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(negotiate_hello(&client, &hello, &err), 0);
+	assert_true(negotiate_answer(&daemon, &hello, &welcome, &status, &err) < 0);
+	assert_int_equal(status, STATUS_INTEGRITY);
+	assert_int_equal(err.fault, FAULT_INTEGRITY);
+	assert_contains(err.text, "gamma");
+	assert_contains(err.text, "alpha, beta");
+}
+
+static void the_clients_first_choice_and_the_smaller_chunk(void **state)
+{
+	const char *const ours[] = { "alpha", "beta" };
+	const char *const theirs[] = { "gamma", "beta", "alpha" };
+	const struct offer daemon = { ours, 2, "pulse", 4096, { 1 } };
+	const struct offer client = { theirs, 3, "other", 1 << 20, { 2 } };
+	struct message_hello hello;
+	struct message_welcome welcome;
+	enum status status = STATUS_OK;
+
+	(void)state;
+	assert_int_equal(negotiate_hello(&client, &hello, NULL), 0);
+	assert_int_equal(negotiate_answer(&daemon, &hello, &welcome, &status, NULL), 0);
+	assert_string_equal(welcome.integrity, "beta");
+	assert_string_equal(welcome.liveness, "none");
+	assert_int_equal(welcome.chunk_size, 4096);
+	welcome.interval_ms = welcome.dead_after_ms = welcome.requests_max = 1;
+	assert_int_equal(negotiate_accept(&client, &welcome, NULL), 0);
+	strcpy(welcome.integrity, "delta"); /* was never offered */
+	assert_true(negotiate_accept(&client, &welcome, NULL) < 0);
+}
+
+static struct source *source_make(void)
+{
+	const struct source_limits limits = {
+		.requests_max = 4, .chunk_size = 1024, .order_payload = 4096, .open_max = 2
+	};
+	struct source *source;
+
+	assert_int_equal(source_create(&source, &limits), 0);
+	return source;
+}
+
+static void ask(struct source *source, uint32_t id, uint64_t size)
+{
+	const struct message_read read = { .count = MESSAGE_ALL, .size = size, .path = "x/y", .path_len = 3 };
+
+	assert_int_equal(source_read(source, id, &read, NULL), 0);
+}
+
+static void a_source_sends_no_more_than_it_may(void **state)
+{
+	struct source *source = source_make();
+	struct source_order order;
+
+	(void)state;
+	ask(source, 7, 10240);
+	assert_false(source_next(source, &order));
+	assert_int_equal(source_credit(source, 0, 2048, NULL), 0);
+	assert_true(source_next(source, &order));
+	assert_int_equal(order.payload_max, 2048);
+	order.pieces[0].chunks = 2;
+	order.pieces[0].bytes = 2048;
+	order.pieces[0].total = 10;
+	source_done(source, &order, NULL, NULL);
+	assert_false(source_next(source, &order));
+	assert_true(source_credit(source, 0, 2047, NULL) < 0); /* a total never goes back */
+	assert_int_equal(source_credit(source, 0, UINT64_MAX, NULL), 0);
+	/* The rest, in orders of four chunks, several at a time, and the end alone behind them. */
+	struct source_order second, last;
+	assert_true(source_next(source, &order));
+	assert_true(source_next(source, &second));
+	assert_int_equal(order.pieces[0].first, 2);
+	assert_int_equal(second.pieces[0].first, 6);
+	assert_false(source_next(source, &last));
+	order.pieces[0].chunks = second.pieces[0].chunks = 4;
+	order.pieces[0].bytes = second.pieces[0].bytes = 4096;
+	source_done(source, &second, NULL, NULL);
+	source_done(source, &order, NULL, NULL);
+	assert_true(source_next(source, &last));
+	assert_int_equal(last.pieces[0].count, 0);
+	assert_true(last.pieces[0].end);
+	last.pieces[0].ended = true;
+	source_done(source, &last, NULL, NULL);
+	assert_int_equal(source_pending(source), 0);
+	assert_int_equal(source_sent(source), 10240);
+	source_destroy(source, NULL, NULL);
+}
+
+static void small_files_share_an_order(void **state)
+{
+	struct source *source = source_make();
+	struct source_order order;
+	struct error err = { 0 };
+	const struct message_read read = { .path = "x", .path_len = 1 };
+
+	(void)state;
+	for (uint32_t id = 1; id <= 4; id++)
+		ask(source, id, 100);
+	assert_int_equal(source_read(source, 9, &read, &err), -EDQUOT);
+	assert_int_equal(source_credit(source, 0, 4096, NULL), 0);
+	assert_true(source_next(source, &order));
+	assert_int_equal(order.count, 4);
+	for (size_t i = 0; i < 4; i++)
+		order.pieces[i].ended = order.pieces[i].end;
+	source_done(source, &order, NULL, NULL);
+	assert_int_equal(source_pending(source), 0);
+	assert_int_equal(source_read(source, 0, &read, &err), -EPROTO);
+	source_destroy(source, NULL, NULL);
+}
+
+static struct sink *sink_make(void)
+{
+	const struct sink_params params = { .remote = "x",
+		                            .name = "x",
+		                            .hidden = ".xfer-0",
+		                            .chunk_size = 1024,
+		                            .integrity = "none",
+		                            .requests_max = 16,
+		                            .window = 4096,
+		                            .order_payload = 4096 };
+	const struct sink_watch watch = { 0 };
+	struct sink *sink;
+
+	assert_int_equal(sink_create(&sink, &params, &watch), 0);
+	return sink;
+}
+
+static void a_listing_that_leaves_what_it_never_entered(void **state)
+{
+	struct sink *sink = sink_make();
+	const struct entry up = { .kind = ENTRY_UP, .name = "", .text = "" };
+	struct buf frames = { 0 }, run = { 0 };
+
+	(void)state;
+	assert_int_equal(sink_frames(sink, &frames, 1), 0);
+	assert_true(frames.len > 0);
+	assert_int_equal(message_entry_write(&run, &up), 0);
+	assert_true(sink_entries(sink, run.data, run.len, NULL) < 0);
+	buf_free(&frames);
+	buf_free(&run);
+	sink_destroy(sink);
+}
+
+static void giving_up_before_anything_came_is_the_end(void **state)
+{
+	struct sink *sink = sink_make();
+	struct sink_order order;
+	struct buf frames = { 0 };
+
+	(void)state;
+	assert_int_equal(sink_frames(sink, &frames, 1), 0);
+	assert_false(sink_finished(sink));
+	sink_abort(sink);
+	assert_false(sink_next(sink, &order));
+	assert_true(sink_finished(sink));
+	buf_free(&frames);
+	sink_destroy(sink);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ranges_join_and_split),
+		cmocka_unit_test(a_scattering_source_is_bounded),
+		cmocka_unit_test(silence_of_everything_is_death),
+		cmocka_unit_test(blocked_datagrams_warn_once_and_ping),
+		cmocka_unit_test(nothing_in_common_names_both_lists),
+		cmocka_unit_test(the_clients_first_choice_and_the_smaller_chunk),
+		cmocka_unit_test(a_source_sends_no_more_than_it_may),
+		cmocka_unit_test(small_files_share_an_order),
+		cmocka_unit_test(a_listing_that_leaves_what_it_never_entered),
+		cmocka_unit_test(giving_up_before_anything_came_is_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
