@@ -76,7 +76,7 @@ static const struct xfer_plugin none_plugin = {
 	XFER_PLUGIN_HEAD,
 	.kind = XFER_KIND_LIVENESS,
 	.name = "none",
-	.version = "1.0",
+	.version = "0.1.0",
 	.summary = "no heartbeats: asks inside the connection only",
 	.thread_model = XFER_THREADS_PARALLEL_OBJECTS,
 	.options = none_options,

@@ -338,7 +338,7 @@ static const struct xfer_plugin heartbeat_plugin = {
 	XFER_PLUGIN_HEAD,
 	.kind = XFER_KIND_LIVENESS,
 	.name = "udp",
-	.version = "1.0",
+	.version = "0.1.0",
 	.summary = "heartbeats by keyed UDP datagrams",
 	.thread_model = XFER_THREADS_PARALLEL_OBJECTS,
 	.options = heartbeat_options,
