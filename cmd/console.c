@@ -123,6 +123,12 @@ void console_error(struct console *console, const struct error *err)
 	}
 }
 
+bool console_output_lost(struct console *console)
+{
+	console->output_lost = console->output_lost || ferror(stdout) != 0;
+	return console->output_lost;
+}
+
 void console_name(FILE *out, const char *bytes, size_t len)
 {
 	size_t size = 4 * len + 4; /* each byte becomes four at most */

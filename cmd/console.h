@@ -21,8 +21,9 @@ struct console {
 	bool verbose;
 	bool json;
 	struct progress progress;
-	struct log *log; /* owned; NULL until console_log_open() */
-	int log_pipe[2]; /* owned; -1 while the log goes to standard error directly */
+	struct log *log;  /* owned; NULL until console_log_open() */
+	int log_pipe[2];  /* owned; -1 while the log goes to standard error directly */
+	bool output_lost; /* found by console_output_lost() */
 };
 
 void console_init(struct console *console, const struct args *args);
@@ -40,6 +41,11 @@ void console_progress(struct console *console, const struct client_progress *now
 void console_message(struct console *console, enum log_level level, enum fault fault, const char *text);
 /* What the program ends with. Without a text all was said before, and nothing is written. */
 void console_error(struct console *console, const struct error *err);
+/*
+ * Whether standard output takes no more: its reader went, or its disk is full. A verb that does nothing but print ends
+ * then; the cause is told once, by main().
+ */
+bool console_output_lost(struct console *console);
 
 /* A name of any bytes, printable and never cut. */
 void console_name(FILE *out, const char *bytes, size_t len);

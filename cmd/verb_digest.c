@@ -43,6 +43,8 @@ int verb_digest(struct verb_context *context, struct error *err)
 		return code;
 	/* One that cannot be read does not keep the others from being told. */
 	for (size_t i = 0; i < args->operand_count && all != FAULT_INTERRUPTED; i++) {
+		if (console_output_lost(context->console))
+			break;
 		error_clear(err);
 		code = client_digest(client, args->operands[i], chunk_size, digest, err);
 		if (code == 0) {

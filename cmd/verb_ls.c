@@ -36,6 +36,7 @@ struct ls_view {
 	bool streaming; /* too many: nothing is kept any longer */
 	int size_width; /* of the column of sizes */
 	uint64_t unreadable;
+	struct client *client; /* owned by run() */
 };
 
 static const char *kind_name(enum entry_kind kind)
@@ -220,6 +221,8 @@ static void on_entry(void *data, const char *path, const struct entry *entry)
 	}
 	if (view->streaming)
 		print_entry(view, path, path_len, entry);
+	if (console_output_lost(view->context->console))
+		client_interrupt(view->client);
 }
 
 static void on_message(void *data, enum log_level level, enum fault fault, const char *text)
@@ -233,13 +236,13 @@ static void on_message(void *data, enum log_level level, enum fault fault, const
 static int run(struct ls_view *view, const struct url *url, struct error *err)
 {
 	struct client_watch watch = { .context = view, .message = on_message, .entry = on_entry };
-	struct client *client;
-	int code = verb_client_create(view->context, &watch, &client, err);
+	int code = verb_client_create(view->context, &watch, &view->client, err);
 
 	if (code < 0)
 		return code;
-	code = client_list(client, url, view->context->args->recursive, err);
-	client_destroy(client);
+	code = client_list(view->client, url, view->context->args->recursive, err);
+	client_destroy(view->client);
+	view->client = NULL;
 	/* What came before a failure is shown as well. */
 	flush(view, true);
 	if (code == 0 && view->unreadable > 0)

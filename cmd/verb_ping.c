@@ -11,8 +11,9 @@
 
 struct ping_view {
 	struct verb_context *context;
-	const char *host; /* as it was written, without scheme */
-	bool headed;      /* the first line is out */
+	const char *host;      /* as it was written, without scheme */
+	struct client *client; /* owned by run() */
+	bool headed;           /* the first line is out */
 };
 
 static double ms(uint64_t ns)
@@ -35,31 +36,44 @@ static void print_head(struct ping_view *view, const struct client_ping *ping)
 	printf("\n");
 }
 
-static void on_ping(void *data, const struct client_ping *ping)
+static void print_answer(struct ping_view *view, const struct client_ping *ping)
 {
-	struct ping_view *view = data;
-	const struct args *args = view->context->args;
-	struct json json;
-
-	if (args->json) {
-		json_begin(&json, stdout, "ping");
-		json_number(&json, "sequence", ping->sequence);
-		json_bool(&json, "answered", ping->answered);
-		if (ping->answered)
-			json_seconds(&json, "rtt", ping->rtt);
-		json_text(&json, "from", ping->from);
-		json_text(&json, "how", ping->how);
-		json_end(&json);
-		return;
-	}
-	if (args->quiet)
-		return;
-	console_ready(view->context->console);
 	print_head(view, ping);
 	if (ping->answered)
 		printf("answer from %s: seq=%" PRIu64 " time=%.3f ms\n", ping->from, ping->sequence, ms(ping->rtt));
 	else
 		printf("no answer: seq=%" PRIu64 "\n", ping->sequence);
+}
+
+static void print_answer_json(const struct client_ping *ping)
+{
+	struct json json;
+
+	json_begin(&json, stdout, "ping");
+	json_number(&json, "sequence", ping->sequence);
+	json_bool(&json, "answered", ping->answered);
+	if (ping->answered)
+		json_seconds(&json, "rtt", ping->rtt);
+	json_text(&json, "from", ping->from);
+	json_text(&json, "how", ping->how);
+	json_end(&json);
+}
+
+static void on_ping(void *data, const struct client_ping *ping)
+{
+	struct ping_view *view = data;
+	const struct args *args = view->context->args;
+
+	if (args->quiet && !args->json)
+		return;
+	console_ready(view->context->console);
+	if (args->json)
+		print_answer_json(ping);
+	else
+		print_answer(view, ping);
+	/* `xfer ping HOST | head -n 3` ends with its reader. */
+	if (console_output_lost(view->context->console))
+		client_interrupt(view->client);
 }
 
 static void on_message(void *data, enum log_level level, enum fault fault, const char *text)
@@ -122,13 +136,12 @@ static int run(struct ping_view *view, const struct url *url, struct error *err)
 	const struct args *args = view->context->args;
 	struct client_watch watch = { .context = view, .message = on_message, .ping = on_ping };
 	struct client_ping_sum sum = { 0 };
-	struct client *client;
-	int code = verb_client_create(view->context, &watch, &client, err);
+	int code = verb_client_create(view->context, &watch, &view->client, err);
 
 	if (code < 0)
 		return code;
-	code = judge(&sum, client_ping(client, url, args->count, args->interval, &sum, err), err);
-	client_destroy(client);
+	code = judge(&sum, client_ping(view->client, url, args->count, args->interval, &sum, err), err);
+	client_destroy(view->client);
 
 	console_ready(view->context->console);
 	if (sum.sent == 0)

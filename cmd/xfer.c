@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -66,14 +68,26 @@ static int run(const struct args *args, struct console *console, struct error *e
 	return code;
 }
 
+/* Nobody reads what is written to standard output. (Asked of the kernel: what write() said is long forgotten.) */
+static bool reader_gone(void)
+{
+	struct pollfd output = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&output, 1, 0) > 0 && (output.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 /* A full disk behind standard output is an error; a reader who has seen enough is none. */
-static int finish_output(int code, struct error *err)
+static int finish_output(const struct console *console, int code, struct error *err)
 {
 	bool failed = fflush(stdout) != 0;
-	int cause = errno;
 
 	failed = ferror(stdout) != 0 || failed;
-	if (code < 0 || !failed || cause == EPIPE)
+	/* A verb that ended because nothing more could be printed was interrupted by nobody else. */
+	if (failed && code < 0 && console->output_lost && err->fault == FAULT_INTERRUPTED) {
+		error_clear(err);
+		code = 0;
+	}
+	if (code < 0 || !failed || reader_gone())
 		return code;
 	return error_system(err, -EIO, FAULT_LOCAL, "cannot write to standard output");
 }
@@ -95,6 +109,8 @@ int main(int argc, char **argv)
 	struct args args = { .json = asks_for_json(argc, argv) };
 
 	fill_standard_descriptors();
+	/* A peer that goes is an error of that session; a reader that goes is seen when something is printed. */
+	signal(SIGPIPE, SIG_IGN);
 	error_clear(&err);
 	console_init(&console, &args);
 	int code = args_parse(&args, argc, argv, &err);
@@ -106,7 +122,7 @@ int main(int argc, char **argv)
 		console_init(&console, &args);
 		code = run(&args, &console, &err);
 	}
-	code = finish_output(code, &err);
+	code = finish_output(&console, code, &err);
 	if (code < 0)
 		console_error(&console, &err);
 	args_free(&args);

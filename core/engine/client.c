@@ -45,13 +45,10 @@ static void on_tick(struct deadline *deadline)
 		client->verb->tick(client->context);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+void client_interrupt(struct client *client)
 {
-	struct client *client = handle->data;
 	struct error err = { 0 };
 
-	(void)number;
-	loop_time(client->loop);
 	if (client->interrupted)
 		return; /* tidying up already */
 	client->interrupted = true;
@@ -61,6 +58,15 @@ static void on_signal(uv_signal_t *handle, int number)
 		client->dial = NULL;
 	}
 	verb_ended(client, &err);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct client *client = handle->data;
+
+	(void)number;
+	loop_time(client->loop);
+	client_interrupt(client);
 }
 
 static void on_loop_settled(void *context)

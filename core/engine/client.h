@@ -86,6 +86,8 @@ struct client_options {
 int client_create(struct client **out, const struct settings *settings, const struct client_options *options,
                   const struct client_watch *watch, struct log *log, struct error *err);
 void client_destroy(struct client *client);
+/* What SIGINT and SIGTERM do: the verb that runs ends soon, with FAULT_INTERRUPTED. May be called from a callback. */
+void client_interrupt(struct client *client);
 
 /*
  * dest follows cp(1). 0, or -errno with err->fault for the exit status when any file failed; an empty err->text means
