@@ -42,12 +42,6 @@ struct pipeline {
 	bool notified; /* since the last pipeline_take() */
 };
 
-void job_stage(struct job *job, uint32_t stage)
-{
-	atomic_store_explicit(&job->stage_since, clock_monotonic(), memory_order_relaxed);
-	atomic_store_explicit(&job->stage, stage, memory_order_relaxed);
-}
-
 /* What the job's next stage is. */
 static enum place job_next(const struct job *job)
 {

@@ -17,23 +17,6 @@
 
 enum { PLUGIN_MAJORS = 32 }; /* majors looked for in order to say which one it is */
 
-static const char *const KIND_NAMES[] = { "unknown", "transport", "integrity", "liveness" };
-
-const char *plugin_kind_name(enum xfer_kind kind)
-{
-	return kind >= XFER_KIND_TRANSPORT && kind <= XFER_KIND_LIVENESS ? KIND_NAMES[kind] : KIND_NAMES[0];
-}
-
-int plugin_kind_parse(const char *name, enum xfer_kind *out)
-{
-	for (unsigned kind = XFER_KIND_TRANSPORT; kind <= XFER_KIND_LIVENESS; kind++)
-		if (strcmp(name, KIND_NAMES[kind]) == 0) {
-			*out = (enum xfer_kind)kind;
-			return 0;
-		}
-	return -EINVAL;
-}
-
 /* Why an object without our symbol is none of ours. */
 static int plugin_no_symbol(void *object, const char *path, struct error *err)
 {

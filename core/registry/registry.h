@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "registry/kind.h"
 
 #include <xfer/plugin.h>
 
@@ -46,9 +47,6 @@ int registry_scan(struct registry *registry,
 
 /* Makes the instance. values: in the order of the options (see config/options.h); texts must outlive the plug-in. */
 int plugin_start(struct plugin *plugin, const union xfer_value *values, struct error *err);
-
-const char *plugin_kind_name(enum xfer_kind kind); /* "transport", "integrity", "liveness" */
-int plugin_kind_parse(const char *name, enum xfer_kind *out);
 
 /*
  * The text that the plug-in gave to host->error() during its last call in this thread, or strerror(-code). Puts
