@@ -100,9 +100,12 @@ void transfer_piece(struct serve *serve, const struct read_piece *piece, const s
 	if (transfer->reading > 0)
 		transfer->reading--;
 	if (piece->status != STATUS_OK) {
+		char text[ERROR_TEXT_MAX / 4];
+		const char *cause = read_piece_text(piece, text, sizeof(text));
+
 		transfer->failed++;
-		log_say(serve->base->log, LOG_LEVEL_INFO, "%s: %s: %s", channel_peer(&serve->channel), request->path,
-		        status_name(piece->status));
+		log_say(serve->base->log, LOG_LEVEL_INFO, "%s: %s: %s%s%s", channel_peer(&serve->channel),
+		        request->path, status_name(piece->status), cause[0] != '\0' ? ": " : "", cause);
 		return;
 	}
 	if (request->part)

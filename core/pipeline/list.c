@@ -260,7 +260,7 @@ static int walk_ends(struct list_job *job)
 		.status = walk->status,
 		.size = walk->totals ? walk->bytes : 0,
 		.chunks = walk->totals ? walk->files : 0,
-		.text = stage_text(walk->status, walk->code, text, sizeof(text)),
+		.text = stage_text(walk->code, text, sizeof(text)),
 	};
 	int code = buf_reserve(&job->out, FRAME_HEADER);
 

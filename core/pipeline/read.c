@@ -71,10 +71,14 @@ static bool read_chunk(struct layout *layout, struct read_piece *piece, const st
 
 	uint8_t *frame = layout->base + layout->at;
 	ssize_t got = store_read(view->fd, frame + overhead, len, offset);
+	if (got < 0) {
+		read_file_fail(piece->file, piece, stage_status((int)got), (int)got);
+		return false;
+	}
 	if (got < (ssize_t)len) {
-		enum status status = got < 0 ? stage_status((int)got) : STATUS_CHANGED;
-
-		read_file_fail(piece->file, piece, status, got < 0 ? (int)got : 0);
+		/* It shrank, unless it has its size again by now. */
+		if (read_file_same(piece->file, piece, view->fd))
+			read_file_fail(piece->file, piece, STATUS_CHANGED, 0);
 		return false;
 	}
 	struct read_draft draft = { .type = FRAME_CHUNK, .flags = flags, .length = len, .index = index };
@@ -177,9 +181,7 @@ static void read_piece(struct layout *layout, struct read_piece *piece)
 			if (!read_chunk(layout, piece, &view, index, 0))
 				break;
 	/* After reading, so that whatever was read belongs to the file as it was when it was opened. */
-	if (piece->status == STATUS_OK && !read_file_same(file, view.fd))
-		read_file_fail(file, piece, STATUS_CHANGED, 0);
-	if (piece->status != STATUS_OK) {
+	if (piece->status != STATUS_OK || !read_file_same(file, piece, view.fd)) {
 		layout->at = begin;
 		layout->payload -= piece->bytes;
 		piece->chunks = 0;
@@ -213,6 +215,7 @@ uint64_t read_stage_storage(struct read_job *job)
 		piece->has_digest = false;
 		piece->status = STATUS_OK;
 		piece->code = 0;
+		piece->change = NULL;
 		if (piece->refuse != STATUS_OK)
 			read_file_fail(piece->file, piece, piece->refuse, 0);
 		else if (!layout.full)

@@ -44,8 +44,11 @@ struct read_piece {
 	 * that, and ended is false, since the ENDS item stands in the other's buffer.
 	 */
 	enum status status;
-	int code; /* 0, or the -errno behind the status */
+	int code;           /* 0, or the -errno behind the status */
+	const char *change; /* what happened to a file with STATUS_CHANGED, static; NULL = not known */
 };
+/* Why the piece's file failed, beyond the status: static or in `out`, "" when no more is known. */
+const char *read_piece_text(const struct read_piece *piece, char *out, size_t size);
 
 enum { READ_PIECES_MAX = 64 };
 struct read_job {

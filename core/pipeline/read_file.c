@@ -53,6 +53,28 @@ static void fail_locked(struct read_file *file, struct read_piece *piece, enum s
 	}
 	piece->status = file->status;
 	piece->code = file->code;
+	piece->change = file->change;
+}
+
+/* What happened to a file of `size` bytes since `before` (NULL: since it was listed). */
+static const char *change_text(const struct stat *before, uint64_t size, const struct stat *now)
+{
+	if (now->st_nlink == 0 || (before != NULL && (now->st_dev != before->st_dev || now->st_ino != before->st_ino)))
+		return "it was removed or replaced";
+	if ((uint64_t)now->st_size != size)
+		return (uint64_t)now->st_size < size ? "it shrank" : "it grew";
+	if (before != NULL &&
+	    (now->st_mtim.tv_sec != before->st_mtim.tv_sec || now->st_mtim.tv_nsec != before->st_mtim.tv_nsec))
+		return "it was written to";
+	return "its metadata changed";
+}
+
+/* With the lock held; `change` is what happened, as in change_text(). */
+static void changed_locked(struct read_file *file, struct read_piece *piece, const char *change)
+{
+	if (file->status == STATUS_OK)
+		file->change = change;
+	fail_locked(file, piece, STATUS_CHANGED, 0);
 }
 
 void read_file_fail(struct read_file *file, struct read_piece *piece, enum status status, int code)
@@ -85,7 +107,7 @@ static bool open_locked(struct read_file *file, struct store_parent *near, struc
 	store_identity_from(&identity, &st);
 	if (file->known && !store_identity_equal(&identity, &file->identity)) {
 		close(fd);
-		fail_locked(file, piece, STATUS_CHANGED, 0);
+		changed_locked(file, piece, change_text(&file->st, (uint64_t)file->st.st_size, &st));
 		return false;
 	}
 	if (!file->known) { /* once only: others read these without the lock later */
@@ -96,7 +118,7 @@ static bool open_locked(struct read_file *file, struct store_parent *near, struc
 	}
 	if ((uint64_t)st.st_size != file->believed) {
 		close(fd);
-		fail_locked(file, piece, STATUS_CHANGED, 0);
+		changed_locked(file, piece, change_text(NULL, file->believed, &st));
 		return false;
 	}
 	file->fd = fd;
@@ -142,15 +164,31 @@ void read_file_leave(struct read_file *file, bool last)
 		close(fd);
 }
 
-bool read_file_same(struct read_file *file, int fd)
+bool read_file_same(struct read_file *file, struct read_piece *piece, int fd)
 {
 	struct store_identity now;
 	struct stat st;
 
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0) {
+		int code = -errno;
+
+		read_file_fail(file, piece, stage_status(code), code);
 		return false;
+	}
 	store_identity_from(&now, &st);
-	return store_identity_equal(&now, &file->identity);
+	if (store_identity_equal(&now, &file->identity))
+		return true;
+	pthread_mutex_lock(&file->lock);
+	changed_locked(file, piece, change_text(&file->st, (uint64_t)file->st.st_size, &st));
+	pthread_mutex_unlock(&file->lock);
+	return false;
+}
+
+const char *read_piece_text(const struct read_piece *piece, char *out, size_t size)
+{
+	if (piece->status == STATUS_CHANGED && piece->code == 0)
+		return piece->change != NULL ? piece->change : "";
+	return stage_text(piece->code, out, size);
 }
 
 int read_file_tally(struct read_file *file, struct tally **out)

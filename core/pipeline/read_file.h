@@ -21,7 +21,8 @@ struct read_file {
 	bool sparse;        /* it has fewer blocks than its size needs */
 	enum status status; /* why it failed; STATUS_OK while it did not */
 	int code;
-	struct stat st; /* when it was opened; immutable once known */
+	const char *change; /* what happened to it when it changed, static; NULL = nothing is known */
+	struct stat st;     /* when it was opened; immutable once known */
 	struct store_identity identity;
 	struct tally *tally; /* NULL until the first piece of a whole file was hashed */
 };
@@ -42,8 +43,8 @@ bool read_file_enter(struct read_file *file, struct store_parent *near, struct r
                      struct read_view *out);
 /* Ends the use; last: nothing more will be read, so that the descriptor may be given back. */
 void read_file_leave(struct read_file *file, bool last);
-/* The file is still what it was when it was opened. */
-bool read_file_same(struct read_file *file, int fd);
+/* The file is still what it was when it was opened; else it failed in this piece, and says how it changed. */
+bool read_file_same(struct read_file *file, struct read_piece *piece, int fd);
 /* The file failed in this piece: its request ends here, unless the file failed in another piece before. */
 void read_file_fail(struct read_file *file, struct read_piece *piece, enum status status, int code);
 /* The tally of a whole file, made when first asked for. */

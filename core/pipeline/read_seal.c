@@ -152,7 +152,7 @@ static void end_put(struct buf *body, const struct suite *suite, const struct re
 		.chunks = piece->chunks_before + piece->chunks,
 		.digest = digest,
 		.flags = digest != NULL ? END_DIGEST : 0,
-		.text = stage_text(piece->status, piece->code, text, sizeof(text)),
+		.text = read_piece_text(piece, text, sizeof(text)),
 	};
 
 	end.text_len = strlen(end.text);

@@ -24,7 +24,7 @@ enum status stage_status(int code)
 	}
 }
 
-const char *stage_text(enum status status, int code, char *out, size_t size)
+const char *stage_text(int code, char *out, size_t size)
 {
 	const char *text = "";
 
@@ -32,8 +32,6 @@ const char *stage_text(enum status status, int code, char *out, size_t size)
 		text = "the path leads out of its export, by a symbolic link";
 	else if (code < 0)
 		text = strerror(-code); /* per thread in the C libraries of today */
-	else if (status == STATUS_CHANGED)
-		text = "the file changed";
 	snprintf(out, size, "%s", text);
 	return out;
 }

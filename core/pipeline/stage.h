@@ -23,9 +23,9 @@ uint64_t list_stage_hash(struct list_job *job);
 uint64_t check_stage_hash(struct check_job *job);
 uint64_t dir_stage_storage(struct dir_job *job);
 
-/* The status that tells a requester of an error of the store's reading side, and a text for it. */
+/* The status that tells a requester of an error of the store's reading side, and a text for it (0: none). */
 enum status stage_status(int code);
-const char *stage_text(enum status status, int code, char *out, size_t size);
+const char *stage_text(int code, char *out, size_t size);
 /* Compares in a time that does not depend on the bytes. */
 bool stage_digest_equal(const uint8_t *a, const uint8_t *b, size_t len);
 

@@ -181,10 +181,13 @@ static void end_failed(struct sink *sink, struct sink_file *file, const struct e
 		file_resize(sink, file, end);
 		return;
 	}
-	if (end->status == STATUS_NOT_FOUND)
-		fault = FAULT_CHANGED; /* it was listed a moment ago */
 	text_printable(text, sizeof(text), end->text, end->text_len);
-	sink_file_fail(sink, file, fault, "%s", text[0] != '\0' ? text : status_text(end->status));
+	if (end->status == STATUS_NOT_FOUND) /* it was listed a moment ago */
+		sink_file_fail(sink, file, FAULT_CHANGED, "%s: it vanished", status_text(STATUS_CHANGED));
+	else if ((end->status == STATUS_CHANGED || end->status == STATUS_IO) && text[0] != '\0')
+		sink_file_fail(sink, file, fault, "%s: %s", status_text(end->status), text);
+	else
+		sink_file_fail(sink, file, fault, "%s", text[0] != '\0' ? text : status_text(end->status));
 }
 
 int sink_file_end(struct sink *sink, const struct end *end, struct error *err)
