@@ -39,7 +39,7 @@ void channel_fail(struct channel *channel, enum status status, const struct erro
 {
 	if (channel->state != CHANNEL_ENDED && channel->link.ready) {
 		(void)message_notice_write(link_control(&channel->link), FRAME_ERROR, status, err->text);
-		channel->link.linger = true;
+		channel->link.linger = status != STATUS_DEAD; /* from the dead no end of the stream will come */
 		link_finish(&channel->link);
 	}
 	channel_end(channel, err);
@@ -317,6 +317,7 @@ static bool frame_allowed(const struct channel *channel, enum frame_type type)
 	case FRAME_ENTRIES:
 	case FRAME_CHUNK:
 	case FRAME_HOLE:
+	case FRAME_DIGEST_RUN:
 	case FRAME_ENDS: return !channel->server;
 	default: return false;
 	}

@@ -15,7 +15,7 @@
 
 #include "base/error.h"
 #include "base/list.h"
-#include "session/ranges.h"
+#include "base/ranges.h"
 #include "wire/message.h"
 
 enum { SINK_PIECES_MAX = 128, SINK_DIR_PIECES_MAX = 64, SINK_HIDDEN_MAX = 32 };

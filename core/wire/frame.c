@@ -3,7 +3,7 @@
 #include "wire/frame.h"
 
 #include "wire/bytes.h"
-#include "wire/crc32c.h"
+#include "base/crc32c.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -36,6 +36,7 @@ static const struct frame_kind {
 	[FRAME_HOLE] = { "HOLE", REQUEST_NEEDED, 0 },
 	[FRAME_ENDS] = { "ENDS", REQUEST_NONE, 0 },
 	[FRAME_CANCEL] = { "CANCEL", REQUEST_NEEDED, 0 },
+	[FRAME_DIGEST_RUN] = { "DIGEST_RUN", REQUEST_NEEDED, 0 },
 };
 
 static const struct frame_kind *frame_kind(unsigned type)

@@ -46,8 +46,7 @@ enum frame_type {
 	FRAME_HOLE = 20,
 	FRAME_ENDS = 21, /* (0): its items name the requests */
 	FRAME_CANCEL = 22,
-	FRAME_DIGESTS = 23,   /* reserved for verify and delta: refused as unknown until then */
-	FRAME_DIGEST_RUN = 24 /* reserved, as above */
+	FRAME_DIGEST_RUN = 23
 };
 
 /* Flags of a chunk frame. */

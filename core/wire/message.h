@@ -203,7 +203,8 @@ int message_entry_read(const uint8_t *run, size_t len, size_t *at, struct entry 
  * STATUS_CHANGED, no chunk and the new size, so that both sides know the size before the first chunk.
  */
 #define MESSAGE_ALL UINT64_MAX
-#define MESSAGE_READ_PART 0x01 /* part of a file: END carries no file digest */
+#define MESSAGE_READ_PART 0x01    /* part of a file: END carries no file digest */
+#define MESSAGE_READ_DIGESTS 0x02 /* DIGEST_RUN frames instead of chunks; holes and the end as ever */
 enum {
 	MESSAGE_READ_MAX = 256,     /* items in a frame, at least 1 */
 	MESSAGE_READ_ITEM_HEAD = 27 /* bytes of an item without its path */
@@ -230,6 +231,21 @@ int message_read_item(const uint8_t *body, size_t len, size_t *at, struct messag
  */
 int message_hole_write(struct buf *out, uint32_t request, uint64_t first, uint64_t count);
 int message_hole_read(const uint8_t *body, size_t len, uint64_t *first, uint64_t *count, struct error *err);
+
+/*
+ * DIGEST_RUN: first u64, then the digests of as many chunks as there are (digest_size bytes each, at least one): what
+ * answers a READ with MESSAGE_READ_DIGESTS. With a digest_size of 0 there is no such answer.
+ */
+enum { MESSAGE_DIGEST_RUN_MAX = (FRAME_CONTROL_MAX - 8) / FRAME_DIGEST_MAX }; /* chunks in a frame */
+struct message_digest_run {
+	uint64_t first;
+	uint64_t count;
+	const uint8_t *digests; /* points into the body */
+};
+int message_digest_run_write(struct buf *out, uint32_t request, uint32_t digest_size,
+                             const struct message_digest_run *run);
+int message_digest_run_read(const uint8_t *body, size_t len, uint32_t digest_size, struct message_digest_run *out,
+                            struct error *err);
 
 /*
  * ENDS: a run of items, then the digest of that run (digest_size bytes). An item ends a request:

@@ -82,7 +82,7 @@ int message_read_item(const uint8_t *body, size_t len, size_t *at, struct messag
 	item.path = cursor_string16(&cursor, &item.path_len);
 	if (cursor.torn)
 		return error_set(err, -EPROTO, FAULT_PEER, "the peer sent a READ that is cut short");
-	if ((item.flags & ~MESSAGE_READ_PART) != 0)
+	if ((item.flags & ~(MESSAGE_READ_PART | MESSAGE_READ_DIGESTS)) != 0)
 		return error_set(err, -EPROTO, FAULT_PEER, "the peer sent a READ with unknown flags 0x%02x",
 		                 item.flags);
 	if (!range_is_legal(item.first, item.count))
@@ -118,5 +118,33 @@ int message_hole_read(const uint8_t *body, size_t len, uint64_t *first, uint64_t
 		return error_set(err, -EPROTO, FAULT_PEER, "the peer sent a HOLE of chunks that no file has");
 	*first = from;
 	*count = many;
+	return 0;
+}
+
+int message_digest_run_write(struct buf *out, uint32_t request, uint32_t digest_size,
+                             const struct message_digest_run *run)
+{
+	struct pen pen = pen_begin_frame(out);
+
+	if (digest_size == 0 || run->count > MESSAGE_DIGEST_RUN_MAX || !range_is_legal(run->first, run->count))
+		pen_fail(&pen, -EINVAL);
+	pen_u64(&pen, run->first);
+	pen_bytes(&pen, run->digests, run->count * digest_size);
+	return pen_end_frame(&pen, FRAME_DIGEST_RUN, request, FRAME_CONTROL_MAX);
+}
+
+int message_digest_run_read(const uint8_t *body, size_t len, uint32_t digest_size, struct message_digest_run *out,
+                            struct error *err)
+{
+	struct cursor cursor = cursor_of(body, len);
+	struct message_digest_run run = { .first = cursor_u64(&cursor) };
+
+	if (cursor.torn || digest_size == 0 || cursor.left % digest_size != 0)
+		return error_set(err, -EPROTO, FAULT_PEER, "the peer sent a DIGEST_RUN that is cut short");
+	run.digests = cursor.at;
+	run.count = cursor.left / digest_size;
+	if (run.count > MESSAGE_DIGEST_RUN_MAX || !range_is_legal(run.first, run.count))
+		return error_set(err, -EPROTO, FAULT_PEER, "the peer sent a DIGEST_RUN of chunks that no file has");
+	*out = run;
 	return 0;
 }

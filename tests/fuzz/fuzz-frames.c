@@ -7,7 +7,7 @@
 #include "fuzz.h"
 
 #include "wire/bytes.h"
-#include "wire/crc32c.h"
+#include "base/crc32c.h"
 
 #include "wire-frames.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The CRC against the vectors of RFC 3720, and the processor's instruction against the table. */
-#include "wire/crc32c.h"
+#include "base/crc32c.h"
 
 #include "wire-frames.h"
 

@@ -3,7 +3,7 @@
 #include "wire/frame.h"
 
 #include "wire/bytes.h"
-#include "wire/crc32c.h"
+#include "base/crc32c.h"
 
 #include "wire-frames.h"
 
@@ -44,7 +44,7 @@ static struct frame_header header_of(enum frame_type type, uint8_t flags, uint32
 
 static bool type_is_known(unsigned type)
 {
-	return (type >= FRAME_HELLO && type <= FRAME_CREDIT) || (type >= FRAME_LIST && type <= FRAME_CANCEL);
+	return (type >= FRAME_HELLO && type <= FRAME_CREDIT) || (type >= FRAME_LIST && type <= FRAME_DIGEST_RUN);
 }
 
 static void test_types(void **state)

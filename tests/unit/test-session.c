@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "session/negotiate.h"
 #include "session/pulse.h"
-#include "session/ranges.h"
+#include "base/ranges.h"
 #include "session/sink.h"
 #include "session/source.h"
 

@@ -206,6 +206,13 @@ static int cancel(struct buf *out)
 	return message_cancel_write(out, 4);
 }
 
+static int digest_run(struct buf *out)
+{
+	const struct message_digest_run run = { .first = 7, .count = 1, .digests = digest };
+
+	return message_digest_run_write(out, 5, WIRE_DIGEST_SIZE, &run);
+}
+
 const struct wire_example wire_examples[] = {
 	{ "HELLO", FRAME_HELLO, 0, hello },
 	{ "WELCOME", FRAME_WELCOME, 0, welcome },
@@ -223,6 +230,7 @@ const struct wire_example wire_examples[] = {
 	{ "ENDS", FRAME_ENDS, 0, ends },
 	{ "ENDS, one", FRAME_ENDS, 0, one_end },
 	{ "CANCEL", FRAME_CANCEL, 4, cancel },
+	{ "DIGEST_RUN", FRAME_DIGEST_RUN, 5, digest_run },
 };
 const size_t wire_example_count = sizeof(wire_examples) / sizeof(wire_examples[0]);
 
@@ -319,6 +327,7 @@ int wire_recode(enum frame_type type, uint32_t request, const uint8_t *body, siz
 		struct message_welcome welcome;
 		struct message_ping ping;
 		struct message_list list;
+		struct message_digest_run run;
 		uint64_t numbers[2];
 	} is;
 	int code;
@@ -349,9 +358,10 @@ int wire_recode(enum frame_type type, uint32_t request, const uint8_t *body, siz
 	case FRAME_CANCEL:
 		code = message_cancel_read(body, len, err);
 		return code == 0 ? message_cancel_write(out, request) : code;
-	case FRAME_CHUNK:
-	case FRAME_DIGESTS:
-	case FRAME_DIGEST_RUN: break;
+	case FRAME_DIGEST_RUN:
+		code = message_digest_run_read(body, len, digest_size, &is.run, err);
+		return code == 0 ? message_digest_run_write(out, request, digest_size, &is.run) : code;
+	case FRAME_CHUNK: break;
 	}
 	return error_set(err, -EPROTO, FAULT_PEER, "no control frame");
 }

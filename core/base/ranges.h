@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A set of chunk numbers as sorted ranges: what has come of a file. Small while chunks come nearly in order. */
-#ifndef XFER_SESSION_RANGES_H
-#define XFER_SESSION_RANGES_H
+#ifndef XFER_BASE_RANGES_H
+#define XFER_BASE_RANGES_H
 
 #include <stdbool.h>
 #include <stddef.h>

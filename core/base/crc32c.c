@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* CRC-32C by the processor's instruction (SSE 4.2, or ARMv8 when compiled for it), or by a table. */
-#include "wire/crc32c.h"
+#include "base/crc32c.h"
 
 #include <string.h>
 

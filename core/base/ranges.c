@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "session/ranges.h"
+#include "base/ranges.h"
 
 #include <errno.h>
 #include <stdlib.h>

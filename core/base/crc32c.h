@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* CRC-32C (Castagnoli, RFC 3720 appendix B.4), which guards frames: by the processor's instruction or a table. */
-#ifndef XFER_WIRE_CRC32C_H
-#define XFER_WIRE_CRC32C_H
+#ifndef XFER_BASE_CRC32C_H
+#define XFER_BASE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

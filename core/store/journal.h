@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The journal of a transfer: which chunks of which files were checked and written, so that the same transfer goes on
+ * where it broke off. A hint only: what it claims is checked against the disk again before it counts, and a record
+ * that is torn or damaged costs its chunks, never correctness.
+ *
+ * The file is a run of records, appended. Numbers are little-endian; each record has a CRC-32C over all of it before the
+ * CRC. A reader stops a record that does not check, looks for the next one that does, and claims nothing in between.
+ *
+ *   0      1      2             4                 8
+ *   +------+------+-------------+-----------------+------------------------------------+----------+
+ *   | type | 0xJ1 | length      | number          | length bytes of body               | crc32c   |
+ *   +------+------+-------------+-----------------+------------------------------------+----------+
+ *
+ *   HEAD   the transfer's id 16, then source string16, partial string16 (beneath the root)
+ *   SUITE  chunk size u32, digest size u32, integrity string8: what the chunks behind it were cut and digested with
+ *   FILE   size u64, mtime i64, mtime ns u32, path string16: `number` means this file from here on
+ *   CHUNK  offset u64, length u32, crc32c of the content u32, digest as received (digest size bytes)
+ *
+ * The file is made by the first flush that has something to say, so a transfer that needs none leaves none; while it is
+ * open it is locked (flock(2)). All calls may be made from any thread; those that read or write block.
+ */
+#ifndef XFER_STORE_JOURNAL_H
+#define XFER_STORE_JOURNAL_H
+
+#include "base/error.h"
+#include "base/ranges.h"
+#include "store/store.h"
+
+enum { JOURNAL_ID = 16, JOURNAL_DIGEST_MAX = 64, JOURNAL_NAME_MAX = 31 };
+
+struct journal;
+
+/* What chunks are cut and digested with. */
+struct journal_suite {
+	uint32_t chunk_size;  /* bytes */
+	uint32_t digest_size; /* bytes; 0 = none */
+	char integrity[JOURNAL_NAME_MAX + 1];
+};
+
+struct journal_head {
+	uint8_t id[JOURNAL_ID];
+	const char *source;  /* for people: a URL, or who puts what */
+	const char *partial; /* beneath the root: the partial file or the staging folder */
+};
+
+/* A file as the source's listing told of it: its identity. */
+struct journal_file {
+	uint64_t size;
+	int64_t mtime;
+	uint32_t mtime_ns;
+	const char *path; /* relative to what is transferred; "" for a file at the top */
+};
+
+struct journal_chunk {
+	uint64_t offset; /* bytes */
+	uint32_t length;
+	uint32_t crc;          /* CRC-32C of the content */
+	const uint8_t *digest; /* digest_size bytes of the suite */
+};
+
+/*
+ * Opens the journal `path` beneath root, or prepares to make it. *resumed: one was there, of the same transfer id, and
+ * its records were read (an index of them in a file without a name, not in memory). One of another id is made anew.
+ * -EBUSY: another process, or another session of this one, has it open.
+ */
+int journal_open(struct journal **out, struct store_root *root, const char *path, const struct journal_head *head,
+                 const struct journal_suite *suite, bool *resumed, struct error *err);
+/* Lets go of the file and of the lock; the file stays. NULL is allowed. */
+void journal_close(struct journal *journal);
+/* Removes the file, then as journal_close(). -errno when it could not be removed. */
+int journal_remove(struct journal *journal);
+
+/*
+ * The suite that the last records of a journal were made with, to be offered first: without opening or locking it.
+ * -ENOENT: there is none, or none that can be read.
+ */
+int journal_peek(struct store_root *root, const char *path, struct journal_suite *out);
+
+/* ---- what was there before ---- */
+
+/*
+ * The file of that path in the journal that was read: its number and identity as recorded (path is NULL), and the chunks
+ * that it claims, as ranges of chunks of the suite given to journal_open() (at most RANGES_MAX of them; those of old
+ * chunks of another size count where they cover a whole chunk). -ENOENT. The caller frees *claims (ranges_free()).
+ */
+int journal_find(struct journal *journal, const char *path, uint32_t *number, struct journal_file *out,
+                 struct ranges *claims);
+/*
+ * What is claimed of the chunk that begins at `offset`: one record of the same suite, or those of other cuts that cover
+ * it. Up to `max` claims in ascending order, *same whether digest is of our suite; the count, or -ENOENT.
+ */
+struct journal_claim {
+	uint64_t offset;
+	uint32_t length;
+	uint32_t crc;
+	bool same; /* cut and digested as our suite says: digest is valid */
+	uint8_t digest[JOURNAL_DIGEST_MAX];
+};
+int journal_claims(struct journal *journal, uint32_t number, uint64_t offset, uint32_t length,
+                   struct journal_claim *out, size_t max);
+
+/* ---- what is new ---- */
+
+/* Records are gathered and written by journal_flush() in one call. -ENOMEM. A number is given to a file once. */
+int journal_add_file(struct journal *journal, const struct journal_file *file, uint32_t *number);
+int journal_add_chunks(struct journal *journal, uint32_t number, const struct journal_chunk *chunks, size_t count);
+/*
+ * Writes what was gathered. An error is told once; from then on the journal takes nothing more and says nothing (a
+ * transfer goes on without one).
+ */
+int journal_flush(struct journal *journal);
+int journal_sync(struct journal *journal); /* fdatasync of what was flushed; nothing where there is no file */
+
+#endif
