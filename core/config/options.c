@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Texts of the configuration as typed values. */
 #include "config/options.h"
+#include "base/option.h"
 #include "base/text.h"
 #include "config/settings.h"
 
@@ -70,20 +71,6 @@ int option_range(const struct xfer_option *option, struct buf *out)
 	return rc;
 }
 
-static bool in_range(const struct xfer_option *option, const char *text, const union xfer_value *value)
-{
-	if (option->type == XFER_OPTION_STRING)
-		return option->max <= 0 || strlen(text) <= (uint64_t)option->max;
-	if (option->min == 0 && option->max == 0)
-		return true;
-	if (option->type == XFER_OPTION_INT)
-		return value->integer >= option->min && value->integer <= option->max;
-	if (option->type == XFER_OPTION_SIZE || option->type == XFER_OPTION_DURATION)
-		return (option->min <= 0 || value->number >= (uint64_t)option->min) &&
-		       value->number <= (uint64_t)option->max;
-	return true;
-}
-
 /* The text as an error may repeat it. */
 static const char *shown(const struct xfer_option *option, const char *text)
 {
@@ -105,24 +92,12 @@ static int out_of_range(const struct xfer_option *option, const char *text, stru
 
 int option_parse(const struct xfer_option *option, const char *text, union xfer_value *out, struct error *err)
 {
-	union xfer_value value = { .number = 0 };
-	int rc = -EINVAL;
-	switch (option->type) {
-	case XFER_OPTION_BOOL: rc = text_parse_bool(text, &value.boolean); break;
-	case XFER_OPTION_INT: rc = text_parse_int(text, &value.integer); break;
-	case XFER_OPTION_SIZE: rc = text_parse_size(text, &value.number); break;
-	case XFER_OPTION_DURATION: rc = text_parse_duration(text, &value.number); break;
-	case XFER_OPTION_STRING:
-		value.text = text;
-		rc = 0;
-		break;
-	}
-	if (rc == -ERANGE || (rc == 0 && !in_range(option, text, &value)))
+	int rc = option_read(option, text, out);
+	if (rc == -ERANGE)
 		return out_of_range(option, text, err);
 	if (rc < 0)
 		return error_set(err, rc, FAULT_USAGE, "%s = %s: not %s", option->name, shown(option, text),
 		                 type_known(option->type) ? TYPES[option->type].expected : "of a known type");
-	*out = value;
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Takes over what a plug-in says of itself: our own full-size copies, checked. */
 #include "registry/check.h"
-#include "registry/defaults.h"
+#include "base/option.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -146,7 +146,11 @@ static int check_option(const struct xfer_option *option, struct error *err)
 	if (required != (option->default_text == NULL))
 		return refuse(err, required ? "it is required and has a default" : "its default is NULL");
 	union xfer_value value;
-	return required ? 0 : defaults_value(option, &value, err);
+	rc = required ? 0 : option_read(option, option->default_text, &value);
+	if (rc < 0)
+		return error_set(err, rc, FAULT_USAGE, "its default '%s' is %s", option->default_text,
+		                 rc == -ERANGE ? "out of its range" : "no value of its type");
+	return 0;
 }
 
 static int check_options(struct plugin *plugin, struct error *err)

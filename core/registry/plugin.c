@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One plug-in: from a file to a checked struct plugin, and its instance. */
 #include "registry/plugin.h"
+#include "base/option.h"
 #include "registry/check.h"
-#include "registry/defaults.h"
 #include "registry/host.h"
 #include "registry/known_answer.h"
 #include "registry/trust.h"
@@ -94,14 +94,14 @@ static int plugin_prove(const struct plugin *plugin, struct error *err)
 		return error_system(err, -ENOMEM, FAULT_LOCAL, "%s", plugin->section);
 	int rc = 0;
 	bool whole = true;
-	for (size_t i = 0; i < count && rc == 0; i++) {
-		if (plugin->options[i].default_text == NULL)
+	for (size_t i = 0; i < count; i++) {
+		const struct xfer_option *option = &plugin->options[i];
+		/* Its default was read once already, when the table was checked. */
+		if (option->default_text == NULL || option_read(option, option->default_text, &values[i]) < 0)
 			whole = false;
-		else
-			rc = defaults_value(&plugin->options[i], &values[i], err);
 	}
 	void *instance = NULL;
-	if (rc == 0 && whole)
+	if (whole)
 		rc = plugin_create(plugin, values, &instance, err);
 	if (instance != NULL) {
 		rc = known_answer_check(plugin, instance, err);
