@@ -130,6 +130,7 @@ static int read_begin(struct sending_job *work)
 		piece->file = request->handle;
 	}
 	work->read.count = order->count;
+	work->read.digests = order->digests;
 	work->read.payload_max = order->payload_max;
 	job_begin(work, JOB_READ);
 	return 0;
@@ -259,6 +260,8 @@ static void read_done(struct sending_job *work)
 		piece->bytes = read->pieces[i].bytes;
 		piece->total = read->pieces[i].total;
 		piece->ended = read->pieces[i].ended;
+		if (read->digests)
+			read->pieces[i].bytes = 0; /* of what was read, nothing was sent */
 		if (sending->watch->piece != NULL)
 			sending->watch->piece(sending, &read->pieces[i], piece->request);
 	}
@@ -311,6 +314,8 @@ static int read_take(struct sending *sending, const struct frame_header *header,
 
 	for (uint32_t i = 0; r == 0 && i < count; i++) {
 		r = message_read_item(body, header->length, &at, &item, err);
+		if (r == 0 && (item.flags & MESSAGE_READ_DIGESTS) && sending->channel->suite.limits.digest_size == 0)
+			r = error_set(err, -EPROTO, FAULT_PEER, "digests were asked for, but there are none");
 		if (r == 0)
 			r = source_read(sending->source, header->request + i, &item, err);
 		if (r == 0 && sending->watch->asked != NULL)

@@ -55,6 +55,7 @@ struct read_job {
 	struct job job;
 	struct lent *buffer;  /* held by the loop; read_job_buffer_size() bytes */
 	uint64_t payload_max; /* at most so many payload bytes in all pieces together: the credit */
+	bool digests;         /* DIGEST_RUN frames go out instead of the chunks (never with a digest_size of 0) */
 	size_t count;
 	struct read_piece pieces[READ_PIECES_MAX];
 	/* Results: the frames, ready to be sent. */

@@ -3,6 +3,7 @@
 #include "pipeline/batch.h"
 #include "pipeline/read_file.h"
 #include "pipeline/stage.h"
+#include "wire/bytes.h"
 
 #include <errno.h>
 #include <string.h>
@@ -111,6 +112,62 @@ static void hole_add(struct read_piece *piece, uint64_t first, uint64_t count)
 		code = tally_add_zeroes(tally, first, count);
 	if (code < 0)
 		read_file_fail(piece->file, piece, STATUS_FAILED, code);
+}
+
+/* A DIGEST_RUN frame in the making, where the frames stood whose digests it takes: it is never longer than they. */
+struct digest_run {
+	const struct read_piece *piece;
+	uint8_t *frame;
+	uint64_t first, count;
+};
+
+enum { RUN_HEAD = FRAME_HEADER + 8 };
+
+/* Where the next frame goes. */
+static uint8_t *digest_run_end(struct digest_run *run, uint32_t digest_size)
+{
+	size_t len = run->count * digest_size;
+	uint8_t *at = run->frame;
+
+	if (run->count > 0) {
+		/* As message_digest_run_write() does it, but the digests are there already. */
+		store_u64(run->frame + FRAME_HEADER, run->first);
+		frame_control_seal(run->frame, FRAME_DIGEST_RUN, 0, run->piece->request, 8 + len);
+		at += RUN_HEAD + len;
+	}
+	run->count = 0;
+	run->frame = at;
+	return at;
+}
+
+/* What goes out of a job whose chunks stay here: their digests in runs, and its holes. */
+static void job_digests(struct read_job *job)
+{
+	uint32_t digest_size = job->job.suite->limits.digest_size;
+	struct digest_run run = { .frame = job->buffer->data + job->out_offset };
+	struct frames frames;
+
+	frames_begin(&frames, job);
+	while (frames_next(&frames)) {
+		const struct read_piece *piece = &job->pieces[frames.piece];
+
+		if (run.count > 0 && (frames.hole || run.piece != piece || run.first + run.count != frames.first ||
+		                      run.count == MESSAGE_DIGEST_RUN_MAX))
+			run.frame = digest_run_end(&run, digest_size);
+		if (frames.hole) {
+			memmove(run.frame, frames.frame, READ_HOLE_FRAME);
+			run.frame += READ_HOLE_FRAME;
+			continue;
+		}
+		if (run.count == 0) {
+			run.piece = piece;
+			run.first = frames.first;
+		}
+		memmove(run.frame + RUN_HEAD + run.count * digest_size, frames.frame + FRAME_HEADER + FRAME_CHUNK_HEAD,
+		        digest_size);
+		run.count++;
+	}
+	job->out_len = (size_t)(digest_run_end(&run, digest_size) - (job->buffer->data + job->out_offset));
 }
 
 /* Makes the drafts of a job frames, and counts their digests. */
@@ -244,6 +301,8 @@ uint64_t read_stage_hash(struct job *const *jobs, size_t count)
 
 		if (bad == 0) {
 			job_seal(job);
+			if (job->digests)
+				job_digests(job);
 			bad = job_ends(job);
 		}
 		if (bad < 0)

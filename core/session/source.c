@@ -91,6 +91,7 @@ int source_read(struct source *source, uint32_t id, const struct message_read *r
 	request->next = read->first;
 	request->size = read->size;
 	request->part = (read->flags & MESSAGE_READ_PART) != 0;
+	request->digests = (read->flags & MESSAGE_READ_DIGESTS) != 0;
 	list_append(&source->fresh, &request->link);
 	return 0;
 }
@@ -161,21 +162,30 @@ static uint64_t credit_left(const struct source *source)
 static void order_add(struct source *source, struct source_order *order, struct source_request *request, uint64_t count,
                       uint64_t bytes, bool end)
 {
+	uint64_t reserved = request->digests ? 0 : bytes;
+
 	order->pieces[order->count++] = (struct source_piece){
 		.request = request,
 		.first = request->next,
 		.count = count,
-		.reserved = bytes,
+		.reserved = reserved,
 		.end = end,
 	};
+	order->digests = request->digests;
 	order->payload_max += bytes;
-	source->reserved += bytes;
+	source->reserved += reserved;
 	request->in_flight++;
 }
 
 static uint64_t at_most(uint64_t value, uint64_t limit)
 {
 	return value < limit ? value : limit;
+}
+
+/* Payload bytes that may be ordered of a request: what is not sent needs no credit. */
+static uint64_t room_for(const struct source *source, const struct source_request *request, uint64_t room)
+{
+	return request->digests ? source->limits.order_payload : room;
 }
 
 /* The next range of a large file; false when there is nothing to do for it now. */
@@ -214,7 +224,7 @@ static bool next_open(struct source *source, struct source_order *order, uint64_
 	for (struct list *at = source->open.next; at != &source->open; at = at->next) {
 		struct source_request *request = list_entry(at, struct source_request, link);
 
-		if (order_range(source, order, request, room)) {
+		if (order_range(source, order, request, room_for(source, request, room))) {
 			/* The next order goes to another file, so that large files share a connection. */
 			list_remove(&request->link);
 			list_append(&source->open, &request->link);
@@ -228,6 +238,8 @@ static bool next_fresh(struct source *source, struct source_order *order, uint64
 {
 	struct list *at;
 
+	if ((at = list_first(&source->fresh)) != NULL)
+		room = room_for(source, list_entry(at, struct source_request, link), room);
 	while ((at = list_first(&source->fresh)) != NULL && order->count < SOURCE_PIECES_MAX) {
 		struct source_request *request = list_entry(at, struct source_request, link);
 		uint64_t whole = request->cancelled ? 0 : payload(source, request->size, request->next, request->count);
@@ -235,7 +247,7 @@ static bool next_fresh(struct source *source, struct source_order *order, uint64
 
 		request->large = whole > source->limits.order_payload;
 		/* A large file has an order of its own; so has anything that does not fit behind the others. */
-		if (order->count > 0 && (request->large || whole > room))
+		if (order->count > 0 && (request->large || whole > room || request->digests != order->digests))
 			break;
 		if (request->large && source->opened >= source->limits.open_max)
 			break;
@@ -278,6 +290,7 @@ bool source_next(struct source *source, struct source_order *order)
 	if (room > source->limits.order_payload)
 		room = source->limits.order_payload;
 	order->is_list = false;
+	order->digests = false;
 	order->payload_max = 0;
 	order->run = 0;
 	order->count = 0;
@@ -326,7 +339,7 @@ void source_done(struct source *source, const struct source_order *order,
 		if (piece->bytes < payload(source, request->size, piece->first, piece->chunks))
 			request->sparse = true;
 		source->reserved -= piece->reserved;
-		source->sent += piece->bytes;
+		source->sent += request->digests ? 0 : piece->bytes;
 		request->sent += piece->chunks;
 		request->ended = request->ended || piece->ended;
 		if (request->ended && request->in_flight == 0)

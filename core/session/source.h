@@ -28,7 +28,8 @@ struct source_request {
 	struct list link; /* in one of the source's queues, or alone */
 	uint32_t id;
 	bool is_list;
-	bool part; /* not the whole file was asked for */
+	bool part;    /* not the whole file was asked for */
+	bool digests; /* of its chunks only: no payload is sent and no credit used */
 	bool cancelled;
 	bool large;     /* more than one order carries */
 	bool sparse;    /* holes were met: orders follow one another, each as far as its payload goes */
@@ -53,16 +54,17 @@ struct source_piece {
 	/* Chunks, as many as go into the reserved payload (holes take none). Count 0 only with end: nothing but the end. */
 	uint64_t first, count;
 	bool end;          /* end the request when the last of these chunks, or of the file, is in */
-	uint64_t reserved; /* payload bytes taken from the credit for it */
+	uint64_t reserved; /* payload bytes taken from the credit for it; 0 with digests */
 	/* Results. */
 	uint64_t chunks;
-	uint64_t bytes;
+	uint64_t bytes; /* of payload read */
 	uint64_t total; /* chunks of the whole file */
 	bool ended;
 };
 
 struct source_order {
 	bool is_list;         /* pieces[0].request is a LIST */
+	bool digests;         /* READ: of all pieces the digests are sent instead of the chunks */
 	uint64_t payload_max; /* READ: payload bytes; LIST: bytes of entries */
 	uint64_t run;         /* result of a LIST: bytes of entries */
 	size_t count;
