@@ -73,11 +73,12 @@ begin_get interrupted $soon
 kill -INT "$get_pid"
 end_get interrupted 130 3 'interrupted'
 
-# Chunks of 1 MiB at 300 KiB a second: much longer than dead-after for each.
-head -c 1500000 "$tmp/pub/big" >"$tmp/pub/slow"
+# The second chunk waits until 300 KiB a second allow it: no byte for three times dead-after.
+head -c 2000000 "$tmp/pub/big" >"$tmp/pub/slow"
 # shellcheck disable=SC2086
 run "$xfer" $soon --limit-rate 300K get "xfer://$daemon_address/pub/slow" "$tmp/slow"
 is "$status" 0 "slow but moving is not cut off"
+like_file "$out" ' in [3-9][0-9]*\.' "and was slow"
 check "and is whole" cmp "$tmp/pub/slow" "$tmp/slow"
 like "$(grep 'file=pub/slow' "$daemon_log")" 'rtt_us=[1-9]' "the daemon knows the round trip too"
 
