@@ -198,7 +198,14 @@ static int liveness_start(struct channel *channel, const struct message_welcome 
 		start.params.interval = channel->base->ask_interval;
 	start.params.dead_after = dead_after;
 	memcpy(start.params.key, welcome->key, sizeof(start.params.key));
-	pulse_start(&channel->pulse, !channel->server, start.params.interval, dead_after, now(channel));
+	pulse_start(&channel->pulse,
+	            &(struct pulse_params){
+			    .asker = !channel->server,
+			    .interval = start.params.interval,
+			    .dead_after = dead_after,
+			    .their_dead_after = channel->server ? 0 : welcome->dead_after_ms * CLOCK_MS,
+		    },
+	            now(channel));
 	if (welcome->heartbeat_port == 0 || channel->port == NULL || start.plugin->liveness.datagram_size == 0)
 		return 0;
 	if (!channel->server) {

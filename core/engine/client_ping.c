@@ -22,6 +22,7 @@ struct ping {
 	uint64_t count;    /* questions to ask; 0 = until interrupted */
 	uint64_t patience; /* ns until a question counts as lost */
 	uint64_t open;     /* questions without an answer */
+	uint64_t asked;    /* when the newest question was sent; 0 = never */
 	double squares;    /* sum of rtt squared, ns^2 */
 	uint64_t total;    /* sum of rtt, ns */
 	uint64_t began;
@@ -72,13 +73,18 @@ static void on_asked(void *context, bool in_band, uint64_t sequence)
 {
 	struct ping *ping = context;
 	struct question *question = &ping->questions[ping->sum->sent % OPEN_MAX];
+	uint64_t now = ping->client->loop->now;
 
+	/* Beside ours there may be others that keep a session alive that asks rarely. */
+	if (in_band && ping->asked != 0 && now - ping->asked < ping->client->base.ask_interval)
+		return;
 	if (in_band != ping->in_band || (ping->count > 0 && ping->sum->sent >= ping->count))
 		return;
 	if (question->sequence != 0)
 		question_lost(ping, question);
 	ping->sum->sent++;
-	*question = (struct question){ sequence, ping->sum->sent, ping->client->loop->now };
+	*question = (struct question){ sequence, ping->sum->sent, now };
+	ping->asked = now;
 	ping->open++;
 }
 
@@ -133,6 +139,7 @@ static void on_open(void *context)
 	if (ping->in_band) {
 		memset(ping->questions, 0, sizeof(ping->questions));
 		ping->sum->sent = 0;
+		ping->asked = 0;
 		ping->open = 0;
 	}
 	ping->patience = 2 * channel->pulse.interval;

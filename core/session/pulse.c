@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "session/pulse.h"
 
-void pulse_start(struct pulse *pulse, bool asker, uint64_t interval, uint64_t dead_after, uint64_t now)
+enum { QUESTIONS_MIN = 3 /* before anybody is called dead */ };
+
+#define INTERVAL_MIN (50 * CLOCK_MS) /* whatever the peer says */
+
+void pulse_start(struct pulse *pulse, const struct pulse_params *params, uint64_t now)
 {
+	uint64_t patience = params->dead_after;
+
 	*pulse = (struct pulse){
-		.asker = asker,
-		.interval = interval,
-		.dead_after = dead_after,
+		.asker = params->asker,
+		.interval = params->interval,
+		.dead_after = params->dead_after,
 		.heard = now,
 		.started = now,
 		.silent = now,
 		.asked = now,
 	};
+	if (params->their_dead_after > 0 && params->their_dead_after < patience)
+		patience = params->their_dead_after;
+	if (!params->asker || params->interval <= INTERVAL_MIN || params->interval <= patience / QUESTIONS_MIN)
+		return;
+	pulse->rare = true;
+	pulse->interval = patience / (QUESTIONS_MIN + 1);
+	if (pulse->interval < INTERVAL_MIN)
+		pulse->interval = INTERVAL_MIN;
 }
 
 void pulse_heard(struct pulse *pulse, uint64_t now)
@@ -41,6 +55,8 @@ static bool asks_in_band(const struct pulse *pulse, enum pulse_datagrams datagra
 {
 	if (!pulse->asker)
 		return false;
+	if (pulse->rare)
+		return true;
 	switch (datagrams) {
 	case PULSE_NO_DATAGRAMS: return true;
 	case PULSE_UNHEARD: return now - pulse->started >= patience(pulse);

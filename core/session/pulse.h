@@ -25,7 +25,7 @@ enum {
 };
 
 struct pulse {
-	uint64_t interval;   /* ns between questions */
+	uint64_t interval;   /* ns between questions in-band */
 	uint64_t dead_after; /* ns of silence */
 	uint64_t heard;      /* when anything came last */
 	uint64_t started;
@@ -36,10 +36,23 @@ struct pulse {
 	uint32_t pings;    /* in-band, sent */
 	uint32_t pongs;    /* in-band, received */
 	bool asker;
+	bool rare; /* datagrams come too seldom to live by them */
 	bool warned;
 };
 
-void pulse_start(struct pulse *pulse, bool asker, uint64_t interval, uint64_t dead_after, uint64_t now);
+/* What is agreed; times in ns. */
+struct pulse_params {
+	bool asker;
+	uint64_t interval;         /* between questions, in-band and by datagram */
+	uint64_t dead_after;       /* of silence, for us to call the peer dead */
+	uint64_t their_dead_after; /* what the peer told of itself; 0 = nothing */
+};
+
+/*
+ * An asker whose interval is too long for either side's dead-after asks in-band as well, as often as it takes: who
+ * asks once a minute is not dead in between.
+ */
+void pulse_start(struct pulse *pulse, const struct pulse_params *params, uint64_t now);
 /* Bytes or an accepted datagram came. */
 void pulse_heard(struct pulse *pulse, uint64_t now);
 /* A PONG came back; `sent` is the time that its PING carried. */

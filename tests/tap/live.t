@@ -82,6 +82,16 @@ like_file "$out" ' in [3-9][0-9]*\.' "and was slow"
 check "and is whole" cmp "$tmp/pub/slow" "$tmp/slow"
 like "$(grep 'file=pub/slow' "$daemon_log")" 'rtt_us=[1-9]' "the daemon knows the round trip too"
 
+# rare ARGUMENTS...: who asks less often than peers are given up, is heard in between.
+rare() {
+	run "$xfer" "$@" ping -i 1.5 -c 3 "$daemon_address"
+	is "$status" 0 "a rare ping: status"
+	like_file "$out" '^3 sent, 3 received, 0% loss, time [3-9][0-9]{3}ms' "a rare ping: asks no more often than it should"
+	is "$(cat "$err")" "" "a rare ping: nothing to warn of"
+}
+# shellcheck disable=SC2086
+rare $soon
+
 # ---- no datagrams ----
 
 # A daemon that tells of no datagram port: everything in-band.
@@ -92,6 +102,8 @@ need_daemon -c "$tmp/xferd.ini" $in_band
 run "$xfer" --set pipeline.liveness=none --set liveness.none.interval=100ms ping -c 3 -i 0.1 "$daemon_address"
 is "$status" 0 "ping in-band: status"
 like_file "$out" '^3 sent, 3 received, 0% loss' "ping in-band: answered"
+# shellcheck disable=SC2086
+rare $in_band
 worker=$(worker_pid 0)
 # shellcheck disable=SC2086
 begin_get in-band-stopped $in_band

@@ -3,9 +3,9 @@
 #include "unit.h"
 
 #include "base/clock.h"
+#include "base/ranges.h"
 #include "session/negotiate.h"
 #include "session/pulse.h"
-#include "base/ranges.h"
 #include "session/sink.h"
 #include "session/source.h"
 
@@ -52,14 +52,16 @@ static void a_scattering_source_is_bounded(void **state)
 
 static void silence_of_everything_is_death(void **state)
 {
+	const struct pulse_params client = { true, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, 4 * CLOCK_SECOND };
+	const struct pulse_params daemon = { false, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, 0 };
 	struct pulse pulse;
 	uint64_t begin = 100 * CLOCK_SECOND;
 
 	(void)state;
-	pulse_start(&pulse, true, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, begin);
+	pulse_start(&pulse, &client, begin);
 	assert_int_equal(pulse_check(&pulse, PULSE_UNHEARD, begin + 4 * CLOCK_SECOND - 1) & PULSE_DEAD, 0);
 	assert_int_equal(pulse_check(&pulse, PULSE_UNHEARD, begin + 4 * CLOCK_SECOND), PULSE_DEAD);
-	pulse_start(&pulse, false, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, begin);
+	pulse_start(&pulse, &daemon, begin);
 	pulse_heard(&pulse, begin + CLOCK_SECOND);
 	assert_int_equal(pulse_check(&pulse, PULSE_UNHEARD, begin + 4 * CLOCK_SECOND), 0);
 	assert_int_equal(pulse_check(&pulse, PULSE_UNHEARD, begin + 5 * CLOCK_SECOND), PULSE_DEAD);
@@ -67,12 +69,13 @@ static void silence_of_everything_is_death(void **state)
 
 static void blocked_datagrams_warn_once_and_ping(void **state)
 {
+	const struct pulse_params client = { true, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, 4 * CLOCK_SECOND };
 	struct pulse pulse;
 	uint64_t now = CLOCK_SECOND;
 	unsigned pings = 0, warnings = 0;
 
 	(void)state;
-	pulse_start(&pulse, true, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, now);
+	pulse_start(&pulse, &client, now);
 	for (int i = 0; i < 200; i++) {
 		unsigned todo = pulse_check(&pulse, PULSE_UNHEARD, now += CLOCK_SECOND / 10);
 
@@ -88,11 +91,48 @@ static void blocked_datagrams_warn_once_and_ping(void **state)
 	assert_in_range(pings, 30, 42);
 	assert_int_equal(pulse.rtt, CLOCK_MS);
 	/* Where datagrams are heard nobody asks in-band. */
-	pulse_start(&pulse, true, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, now);
+	pulse_start(&pulse, &client, now);
 	for (int i = 0; i < 50; i++) {
 		now += CLOCK_SECOND / 10;
 		pulse_heard(&pulse, now);
 		assert_int_equal(pulse_check(&pulse, PULSE_HEARD, now), 0);
+	}
+}
+
+/* Whoever asks once a minute is heard in between, by both sides; and lets no peer make it ask without a pause. */
+static void a_rare_asker_is_not_dead_in_between(void **state)
+{
+	static const struct {
+		uint64_t interval, ours, theirs;
+		unsigned pings_min, pings_max; /* in a minute */
+	} cases[] = {
+		{ 60 * CLOCK_SECOND, 4 * CLOCK_SECOND, 4 * CLOCK_SECOND, 55, 65 },
+		{ 60 * CLOCK_SECOND, 300 * CLOCK_SECOND, 4 * CLOCK_SECOND, 55, 65 },
+		{ 60 * CLOCK_SECOND, 4 * CLOCK_SECOND, 300 * CLOCK_SECOND, 55, 65 },
+		{ 60 * CLOCK_SECOND, 300 * CLOCK_SECOND, 0, 0, 0 },
+		{ CLOCK_SECOND, 3 * CLOCK_SECOND, 3 * CLOCK_SECOND, 0, 0 },
+		{ CLOCK_SECOND, 4 * CLOCK_SECOND, 1, 550, 1201 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct pulse_params client = { true, cases[i].interval, cases[i].ours, cases[i].theirs };
+		uint64_t now = CLOCK_SECOND, end = 61 * CLOCK_SECOND;
+		struct pulse pulse;
+		unsigned pings = 0;
+
+		pulse_start(&pulse, &client, now);
+		while (now < end) {
+			unsigned todo;
+
+			pulse_heard(&pulse, now); /* its datagrams are answered, as rarely as they are sent */
+			todo = pulse_check(&pulse, PULSE_HEARD, now);
+			assert_int_equal(todo & ~(unsigned)PULSE_PING, 0);
+			pings += (todo & PULSE_PING) != 0;
+			assert_true(pulse_deadline(&pulse, PULSE_HEARD, now) > now);
+			now = pulse_deadline(&pulse, PULSE_HEARD, now);
+		}
+		assert_in_range(pings, cases[i].pings_min, cases[i].pings_max);
 	}
 }
 
@@ -273,6 +313,7 @@ int main(void)
 		cmocka_unit_test(a_scattering_source_is_bounded),
 		cmocka_unit_test(silence_of_everything_is_death),
 		cmocka_unit_test(blocked_datagrams_warn_once_and_ping),
+		cmocka_unit_test(a_rare_asker_is_not_dead_in_between),
 		cmocka_unit_test(nothing_in_common_names_both_lists),
 		cmocka_unit_test(the_clients_first_choice_and_the_smaller_chunk),
 		cmocka_unit_test(a_source_sends_no_more_than_it_may),
