@@ -13,14 +13,15 @@
 
 struct keep_piece {
 	struct write_file *file; /* made with a `reuse`: chunks are read from what it names */
-	uint64_t first, count;   /* chunks, at most 64 */
+	uint64_t first, count;   /* chunks, at most 64, but for zeroes */
+	bool zeroes;             /* they have to be zeroes (a hole at the source): asked of the file system, data is read */
 	/*
 	 * What they have to be: digest_size bytes each, or NULL for the claims of the journal (by their digest where they
 	 * are of the same suite, else by their CRC-32C). The bytes lie in a buffer that the loop holds.
 	 */
 	const uint8_t *digests;
 	/* Results. */
-	uint64_t kept; /* bit i: chunk first + i is right and counts */
+	uint64_t kept; /* bit i: chunk first + i is right and counts; for zeroes bit 0: all of them are */
 	int code;      /* 0; else an error of the store: nothing is kept */
 };
 enum { KEEP_PIECES_MAX = 64, KEEP_CHUNKS_MAX = 64 };

@@ -117,7 +117,8 @@ static void tally_piece(struct write_piece *piece)
 	case WRITE_HOLE:
 		piece->code = hole_fits(piece) ? tally_add_zeroes(file->tally, piece->first, piece->count) : -ERANGE;
 		break;
-	case WRITE_COPY: piece->code = -EOPNOTSUPP; break;
+	case WRITE_COPY:
+	case WRITE_SETTLE: piece->code = -EOPNOTSUPP; break;
 	case WRITE_PUBLISH: piece->code = publish_check(piece); break;
 	case WRITE_CLOSE:
 	case WRITE_ABANDON: break;
@@ -222,6 +223,7 @@ uint64_t write_stage_storage(struct write_job *job)
 		case WRITE_CHUNK: step = write_chunks(piece, job->count - i, &near, &bytes); break;
 		case WRITE_HOLE:
 		case WRITE_COPY:
+		case WRITE_SETTLE:
 		case WRITE_CLOSE: break;
 		case WRITE_PUBLISH:
 			piece->code = write_file_publish(piece->file, &near, &job->job, &piece->meta);

@@ -43,11 +43,12 @@ enum write_op {
 	WRITE_HOLE,    /* count full chunks of zeroes from first */
 	WRITE_COPY,    /* count chunks from first, kept from the old file: copied to where they belong */
 	WRITE_PUBLISH, /* everything is there: compare the file digest, set size and metadata, sync, rename */
+	WRITE_SETTLE,  /* WRITE_OLD: all chunks were kept, so the old file stays: it gets mode and times where they differ */
 	WRITE_CLOSE,   /* close, and leave what was written for another time */
 	WRITE_ABANDON  /* close and remove */
 };
 /*
- * Pieces of one file may be under way in several jobs. WRITE_PUBLISH, WRITE_CLOSE and WRITE_ABANDON stand behind the others in the
+ * Pieces of one file may be under way in several jobs. WRITE_PUBLISH and those after it stand behind the others in the
  * same job, or come when the others are back.
  */
 struct write_piece {
