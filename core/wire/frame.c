@@ -2,8 +2,8 @@
 /* Frame headers and chunk heads: checked before anything in them is used. */
 #include "wire/frame.h"
 
-#include "wire/bytes.h"
 #include "base/crc32c.h"
+#include "wire/bytes.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -37,6 +37,9 @@ static const struct frame_kind {
 	[FRAME_ENDS] = { "ENDS", REQUEST_NONE, 0 },
 	[FRAME_CANCEL] = { "CANCEL", REQUEST_NEEDED, 0 },
 	[FRAME_DIGEST_RUN] = { "DIGEST_RUN", REQUEST_NEEDED, 0 },
+	[FRAME_PUT] = { "PUT", REQUEST_NEEDED, 0 },
+	[FRAME_DONE] = { "DONE", REQUEST_NEEDED, 0 },
+	[FRAME_EVENT] = { "EVENT", REQUEST_NEEDED, 0 },
 };
 
 static const struct frame_kind *frame_kind(unsigned type)

@@ -28,8 +28,7 @@
 #include <stdint.h>
 
 /*
- * Frames marked (0) have request 0 in their header; all others name a request, which is never 0. 32 to 39 are reserved
- * for put: begin, commit and their answers.
+ * Frames marked (0) have request 0 in their header; all others name a request, which is never 0.
  */
 enum frame_type {
 	FRAME_HELLO = 1, /* (0), as are the next five */
@@ -46,7 +45,10 @@ enum frame_type {
 	FRAME_HOLE = 20,
 	FRAME_ENDS = 21, /* (0): its items name the requests */
 	FRAME_CANCEL = 22,
-	FRAME_DIGEST_RUN = 23
+	FRAME_DIGEST_RUN = 23,
+	FRAME_PUT = 32,
+	FRAME_DONE = 33,
+	FRAME_EVENT = 34
 };
 
 /* Flags of a chunk frame. */

@@ -24,7 +24,7 @@ enum {
 	MESSAGE_TEXT_MAX = 512
 };
 
-/* Why something ended. On the wire in ERROR, GOAWAY and ENDS; an unknown one is read as STATUS_FAILED. */
+/* Why something ended. On the wire in ERROR, GOAWAY, ENDS, EVENT and DONE; an unknown one is read as STATUS_FAILED. */
 enum status {
 	STATUS_OK = 0,
 	STATUS_FAILED = 1,    /* anything else, see the text */
@@ -40,7 +40,8 @@ enum status {
 	STATUS_CANCELLED = 11,
 	STATUS_SHUTDOWN = 12, /* GOAWAY: the daemon ends or reloads */
 	STATUS_IDLE = 13,     /* GOAWAY: nothing was asked for too long */
-	STATUS_DEAD = 14      /* liveness said so */
+	STATUS_DEAD = 14,     /* liveness said so */
+	STATUS_STORE = 15     /* the destination could not be written */
 };
 
 const char *status_name(enum status status);
@@ -193,6 +194,8 @@ struct entry {
  * long, -EINVAL for what the reader would refuse.
  */
 int message_entry_write(struct buf *body, const struct entry *entry);
+/* The name of an entry: a single component, as it may be appended to a path. */
+bool message_component_is_legal(const char *name, size_t len);
 /* Reads the entry at *at and moves *at behind it. */
 int message_entry_read(const uint8_t *run, size_t len, size_t *at, struct entry *out, struct error *err);
 
@@ -271,6 +274,83 @@ struct end {
 int message_end_write(struct buf *body, uint32_t digest_size, const struct end *end);
 int message_end_read(const uint8_t *run, size_t len, size_t *at, uint32_t digest_size, struct end *out,
                      struct error *err);
+
+/*
+ * PUT: the client has a file or tree for the daemon, which then asks for it as a client asks in a get:
+ *   transfer id 16, flags u16, name string8, path string16.
+ * name: what the source is called, "" for what is in it and no name of its own. The daemon's requests have the path
+ * "NAME" or "NAME/rest", where an empty name is written ".".
+ */
+#define MESSAGE_PUT_NO_SYNC 0x0001   /* done without syncs */
+#define MESSAGE_PUT_UPDATE 0x0002    /* skip what has the same size and time, reuse what a changed file has */
+#define MESSAGE_PUT_CHECKSUM 0x0004  /* with UPDATE: whatever size and time say, compare digests */
+#define MESSAGE_PUT_NO_RESUME 0x0008 /* what an earlier run left does not count, and nothing is left */
+#define MESSAGE_PUT_TELL 0x0010      /* an EVENT for each file that is done */
+#define MESSAGE_PUT_INTO 0x0020      /* path has to be a folder that is there */
+enum {
+	MESSAGE_PUT_FLAGS = 0x003f,
+	MESSAGE_TRANSFER_ID = 16 /* bytes */
+};
+struct message_put {
+	uint8_t id[MESSAGE_TRANSFER_ID];
+	uint16_t flags;
+	const char *name; /* not terminated; checked: "" or a single component, as that of an entry */
+	size_t name_len;
+	const char *path; /* "export/folder/name", not terminated */
+	size_t path_len;
+};
+int message_put_write(struct buf *out, uint32_t request, const struct message_put *put);
+int message_put_read(const uint8_t *body, size_t len, struct message_put *out, struct error *err);
+
+/*
+ * EVENT: what happens to one file of a PUT:
+ *   kind u8, flags u8, status u16, size u64, file digest (digest_size bytes; only with EVENT_DIGEST), text string16.
+ */
+enum event_kind {
+	EVENT_FAILED = 1,  /* why: the status and a text for people */
+	EVENT_SKIPPED = 2, /* likewise */
+	EVENT_FILE = 3 /* it is complete; the text is its path within the source, "" for the source itself: any bytes */
+};
+#define EVENT_DIGEST 0x01
+struct message_event {
+	enum event_kind kind;
+	uint8_t flags;
+	enum status status;
+	uint64_t size;         /* EVENT_FILE: bytes */
+	const uint8_t *digest; /* NULL without EVENT_DIGEST */
+	const char *text;      /* not terminated; a path is at most MESSAGE_PATH_MAX, else MESSAGE_TEXT_MAX */
+	size_t text_len;
+};
+int message_event_write(struct buf *out, uint32_t request, uint32_t digest_size, const struct message_event *event);
+int message_event_read(const uint8_t *body, size_t len, uint32_t digest_size, struct message_event *out,
+                       struct error *err);
+
+/*
+ * DONE: a PUT is over, all of it under its final name and synced, or what was begun removed or kept for another time:
+ *   status u16, flags u8, ten numbers u64, file digest (digest_size bytes; only with DONE_DIGEST), text string16.
+ * The text is empty where an EVENT told of every failure.
+ */
+#define DONE_DIGEST 0x01 /* it was a single file, this is its digest */
+struct message_done {
+	enum status status;
+	uint8_t flags;
+	uint64_t files; /* complete, as are folders and links */
+	uint64_t folders;
+	uint64_t links;
+	uint64_t skipped;
+	uint64_t failed;
+	uint64_t bytes;    /* of content, holes counted */
+	uint64_t received; /* of payload that travelled */
+	uint64_t chunks;
+	uint64_t repaired; /* chunks asked for again */
+	uint64_t kept;     /* bytes that were there already */
+	const uint8_t *digest;
+	const char *text;
+	size_t text_len;
+};
+int message_done_write(struct buf *out, uint32_t request, uint32_t digest_size, const struct message_done *done);
+int message_done_read(const uint8_t *body, size_t len, uint32_t digest_size, struct message_done *out,
+                      struct error *err);
 
 /* CANCEL: no body; ends the request of its header. */
 int message_cancel_write(struct buf *out, uint32_t request);

@@ -40,8 +40,7 @@ int message_list_read(const uint8_t *body, size_t len, struct message_list *out,
 	return 0;
 }
 
-/* A single component, as it may be appended to a path. */
-static bool component_is_legal(const char *name, size_t len)
+bool message_component_is_legal(const char *name, size_t len)
 {
 	if (len == 0 || len > MESSAGE_ENTRY_NAME_MAX)
 		return false;
@@ -61,7 +60,7 @@ static const char *entry_flaw(const struct entry *entry)
 		return "a size that no file has";
 	if (entry->mtime_ns >= NANOSECONDS)
 		return "a time of more than 999999999 ns";
-	if (entry->kind == ENTRY_UP ? entry->name_len != 0 : !component_is_legal(entry->name, entry->name_len))
+	if (entry->kind == ENTRY_UP ? entry->name_len != 0 : !message_component_is_legal(entry->name, entry->name_len))
 		return "a name that is no single component";
 	if (entry->kind == ENTRY_SYMLINK) {
 		if (entry->text_len == 0 || entry->text_len > MESSAGE_PATH_MAX ||

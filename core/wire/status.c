@@ -24,6 +24,7 @@ static const struct {
 	[STATUS_SHUTDOWN] = { "shutdown", FAULT_PEER, "the daemon is shutting down" },
 	[STATUS_IDLE] = { "idle", FAULT_PEER, "nothing was asked for too long" },
 	[STATUS_DEAD] = { "dead", FAULT_PEER, "the peer did not answer any more" },
+	[STATUS_STORE] = { "store", FAULT_LOCAL, "it could not be written at the destination" },
 };
 
 enum { STATUS_COUNT = sizeof(statuses) / sizeof(statuses[0]) };

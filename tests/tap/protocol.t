@@ -36,12 +36,12 @@ told() {
 numbered FRAME "$frame" |
 	grep -Ev '^(header|chunk-head|hello-max|control-max|digest-max|chunk-min-size|chunk-max-size|digests|digest-run) ' \
 		>"$tmp/frames"
-is "$(grep -c . "$tmp/frames")" 14 "the frames are known"
+is "$(grep -c . "$tmp/frames")" 17 "the frames are known"
 told frame <"$tmp/frames" >"$tmp/wrong"
 nothing_in "$tmp/wrong" "the page has every frame with its number"
 
 numbered STATUS "$message" >"$tmp/statuses"
-is "$(grep -c . "$tmp/statuses")" 15 "the statuses are known"
+is "$(grep -c . "$tmp/statuses")" 16 "the statuses are known"
 told status <"$tmp/statuses" >"$tmp/wrong"
 nothing_in "$tmp/wrong" "the page has every status with its number"
 

@@ -2,8 +2,8 @@
 /* Frame headers and chunk heads: limits, damage, nonsense. */
 #include "wire/frame.h"
 
-#include "wire/bytes.h"
 #include "base/crc32c.h"
+#include "wire/bytes.h"
 
 #include "wire-frames.h"
 
@@ -44,7 +44,8 @@ static struct frame_header header_of(enum frame_type type, uint8_t flags, uint32
 
 static bool type_is_known(unsigned type)
 {
-	return (type >= FRAME_HELLO && type <= FRAME_CREDIT) || (type >= FRAME_LIST && type <= FRAME_DIGEST_RUN);
+	return (type >= FRAME_HELLO && type <= FRAME_CREDIT) || (type >= FRAME_LIST && type <= FRAME_DIGEST_RUN) ||
+	       (type >= FRAME_PUT && type <= FRAME_EVENT);
 }
 
 static void test_types(void **state)

@@ -213,6 +213,82 @@ static int digest_run(struct buf *out)
 	return message_digest_run_write(out, 5, WIRE_DIGEST_SIZE, &run);
 }
 
+static int put(struct buf *out)
+{
+	struct message_put put = {
+		.flags = MESSAGE_PUT_NO_SYNC | MESSAGE_PUT_TELL,
+		.name = "src",
+		.name_len = 3,
+		.path = "pub/in",
+		.path_len = 6,
+	};
+
+	memset(put.id, 0x1d, sizeof(put.id));
+	return message_put_write(out, 6, &put);
+}
+
+/* What is in a folder, without a name of its own. */
+static int put_nameless(struct buf *out)
+{
+	const struct message_put put = { .flags = MESSAGE_PUT_FLAGS, .name = "", .path = "p", .path_len = 1 };
+
+	return message_put_write(out, 6, &put);
+}
+
+static int event_failed(struct buf *out)
+{
+	const struct message_event event = {
+		.kind = EVENT_FAILED,
+		.status = STATUS_STORE,
+		.text = "src/a: disk full",
+		.text_len = 16,
+	};
+
+	return message_event_write(out, 6, WIRE_DIGEST_SIZE, &event);
+}
+
+static int event_file(struct buf *out)
+{
+	const struct message_event event = {
+		.kind = EVENT_FILE,
+		.flags = EVENT_DIGEST,
+		.size = 5,
+		.digest = digest,
+		.text = "a\n",
+		.text_len = 2,
+	};
+
+	return message_event_write(out, 6, WIRE_DIGEST_SIZE, &event);
+}
+
+static int done(struct buf *out)
+{
+	const struct message_done done = {
+		.flags = DONE_DIGEST,
+		.files = 1,
+		.folders = 2,
+		.links = 3,
+		.skipped = 4,
+		.failed = 5,
+		.bytes = UINT64_C(1) << 40,
+		.received = 6,
+		.chunks = 7,
+		.repaired = 8,
+		.kept = 9,
+		.digest = digest,
+		.text = "",
+	};
+
+	return message_done_write(out, 6, WIRE_DIGEST_SIZE, &done);
+}
+
+static int done_refused(struct buf *out)
+{
+	const struct message_done done = { .status = STATUS_REFUSED, .text = "pub is read-only", .text_len = 16 };
+
+	return message_done_write(out, 6, WIRE_DIGEST_SIZE, &done);
+}
+
 const struct wire_example wire_examples[] = {
 	{ "HELLO", FRAME_HELLO, 0, hello },
 	{ "WELCOME", FRAME_WELCOME, 0, welcome },
@@ -231,6 +307,12 @@ const struct wire_example wire_examples[] = {
 	{ "ENDS, one", FRAME_ENDS, 0, one_end },
 	{ "CANCEL", FRAME_CANCEL, 4, cancel },
 	{ "DIGEST_RUN", FRAME_DIGEST_RUN, 5, digest_run },
+	{ "PUT", FRAME_PUT, 6, put },
+	{ "PUT, nameless", FRAME_PUT, 6, put_nameless },
+	{ "DONE", FRAME_DONE, 6, done },
+	{ "DONE, refused", FRAME_DONE, 6, done_refused },
+	{ "EVENT of a failure", FRAME_EVENT, 6, event_failed },
+	{ "EVENT of a file", FRAME_EVENT, 6, event_file },
 };
 const size_t wire_example_count = sizeof(wire_examples) / sizeof(wire_examples[0]);
 
@@ -328,6 +410,9 @@ int wire_recode(enum frame_type type, uint32_t request, const uint8_t *body, siz
 		struct message_ping ping;
 		struct message_list list;
 		struct message_digest_run run;
+		struct message_put put;
+		struct message_event event;
+		struct message_done done;
 		uint64_t numbers[2];
 	} is;
 	int code;
@@ -361,6 +446,15 @@ int wire_recode(enum frame_type type, uint32_t request, const uint8_t *body, siz
 	case FRAME_DIGEST_RUN:
 		code = message_digest_run_read(body, len, digest_size, &is.run, err);
 		return code == 0 ? message_digest_run_write(out, request, digest_size, &is.run) : code;
+	case FRAME_PUT:
+		code = message_put_read(body, len, &is.put, err);
+		return code == 0 ? message_put_write(out, request, &is.put) : code;
+	case FRAME_EVENT:
+		code = message_event_read(body, len, digest_size, &is.event, err);
+		return code == 0 ? message_event_write(out, request, digest_size, &is.event) : code;
+	case FRAME_DONE:
+		code = message_done_read(body, len, digest_size, &is.done, err);
+		return code == 0 ? message_done_write(out, request, digest_size, &is.done) : code;
 	case FRAME_CHUNK: break;
 	}
 	return error_set(err, -EPROTO, FAULT_PEER, "no control frame");
