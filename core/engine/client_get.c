@@ -70,62 +70,46 @@ static int dest_open(const char *dest, bool several, struct store_root **root, c
 	return r;
 }
 
-static int get_one(struct client *client, const struct url *url, struct store_root *root, const char *name,
-                   struct fetch_sum *sum, struct error *err)
+struct get {
+	struct client *client;
+	const struct url *urls;
+	struct store_root *root; /* owned */
+	char *name;              /* owned; NULL: each source keeps its own */
+};
+
+static int get_one(void *context, size_t index, struct client_sum *sum, struct error *err)
 {
-	struct fetch_place place = { .root = root, .name = name != NULL ? name : last_component(url->path) };
+	const struct get *get = context;
+	const struct url *url = &get->urls[index];
+	struct fetch_place place = { .root = get->root, .name = get->name };
 	struct stat st;
 
+	if (place.name == NULL)
+		place.name = last_component(url->path);
 	if (url->path[0] == '\0')
 		return error_set(err, -EINVAL, FAULT_USAGE,
 		                 "xfer://%s names no export; xfer ls xfer://%s shows what there is", url->authority,
 		                 url->authority);
-	if (store_stat(root, place.name, &st) == 0) {
+	if (store_stat(get->root, place.name, &st) == 0) {
 		place.name_exists = true;
 		place.name_is_dir = S_ISDIR(st.st_mode);
 	}
-	return fetch_run(client, url, &place, sum, err);
+	return fetch_run(get->client, url, &place, sum, err);
 }
 
 int client_get(struct client *client, const struct url *urls, size_t count, const char *dest,
                struct client_summary *summary, struct error *err)
 {
-	struct fetch_sum sum = { .summary = summary };
-	struct store_root *root;
-	char *name;
+	struct get get = { .client = client, .urls = urls };
+	const struct client_sources sources = { .count = count, .one = get_one, .context = &get };
 	int r;
 
 	*summary = (struct client_summary){ 0 };
-	loop_time(client->loop);
-	sum.began = client->loop->now;
-	r = dest_open(dest, count > 1, &root, &name, err);
+	r = dest_open(dest, count > 1, &get.root, &get.name, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		r = get_one(client, &urls[i], root, name, &sum, err);
-		/* Another place may be alive; and what failed is in the sum. */
-		if (r < 0 && i + 1 < count && !client->interrupted) {
-			if (sum.fault == FAULT_NONE)
-				fetch_fault(&sum, err);
-			client_say(client, LOG_LEVEL_ERROR, err->fault, err->text);
-			client_disconnect(client);
-			r = 0;
-		}
-	}
-	loop_time(client->loop);
-	summary->elapsed = client->loop->now - sum.began;
-	pipeline_counters(client->loop->pipeline, summary->stages);
-	sum.progress.elapsed = summary->elapsed;
-	if (client->watch.progress != NULL)
-		client->watch.progress(client->watch.context, &sum.progress);
-	client_disconnect(client);
-	store_root_unref(root);
-	free(name);
-	if (r == 0 && sum.fault != FAULT_NONE) {
-		*err = sum.first;
-		err->fault = sum.fault;
-		err->text[0] = '\0'; /* each failure was told when it happened */
-		r = err->code < 0 ? err->code : -EIO;
-	}
+	r = client_sum_run(client, &sources, summary, err);
+	store_root_unref(get.root);
+	free(get.name);
 	return r;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/fetch.h"
 
+#include "engine/stall.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,31 +13,20 @@ struct fetch {
 	struct client *client;
 	const struct url *url;
 	const struct fetch_place *place;
-	struct fetch_sum *sum;
+	struct client_sum *sum;
 	struct receiving receiving;
 	bool begun;                          /* receiving is open */
 	bool over;                           /* nothing more comes from the session */
 	bool done;                           /* all is published or removed */
 	uint64_t files_before, bytes_before; /* of earlier sources */
 	struct error err;                    /* why the session ended */
-	uint64_t heard;                      /* when something last came, steady ns */
-	uint64_t received;                   /* bytes, at that time */
-	char stall[160];                     /* what is waited for; "" = nothing */
+	uint64_t taken;                      /* bytes of frames that came, without liveness */
+	struct stall stall;
 };
 
 static struct fetch *of_receiving(struct receiving *receiving)
 {
 	return list_entry(receiving, struct fetch, receiving);
-}
-
-void fetch_fault(struct fetch_sum *sum, const struct error *err)
-{
-	if (sum->fault == FAULT_NONE) {
-		sum->fault = err->fault;
-		sum->first = *err;
-	} else if (sum->fault != err->fault) {
-		sum->fault = FAULT_MIXED;
-	}
 }
 
 /* ---- the end ---- */
@@ -58,7 +49,7 @@ static void session_fail(struct fetch *fetch, const struct error *err)
 {
 	struct error said = *err;
 	enum status status = err->fault == FAULT_INTEGRITY ? STATUS_INTEGRITY
-	                     : err->code == -ETIMEDOUT     ? STATUS_DEAD
+	                     : err->code == -ETIME         ? STATUS_DEAD
 	                                                   : STATUS_PROTOCOL;
 
 	if (fetch->client->channel_live) {
@@ -122,6 +113,7 @@ static int on_frame(void *context, const struct frame_header *header, const uint
 {
 	struct fetch *fetch = context;
 
+	fetch->taken += FRAME_HEADER + header->length;
 	return fetch->begun ? receiving_frame(&fetch->receiving, header, bytes, buffer, err) : 0;
 }
 
@@ -178,7 +170,7 @@ static void on_open(void *context)
 		return;
 	}
 	fetch->begun = true;
-	fetch->heard = client->loop->now;
+	stall_begin(&fetch->stall, client->loop->now);
 	totals_ask(fetch);
 	receiving_pump(&fetch->receiving);
 }
@@ -198,35 +190,24 @@ static void on_progress(void *context, struct xfer_progress *ours)
 
 /* ---- progress ---- */
 
-static const char *stage_name(uint32_t stage)
-{
-	static const char *const names[] = { "idle", "read", "hash", "send", "receive", "write", "sync" };
-
-	return stage < sizeof(names) / sizeof(names[0]) ? names[stage] : "an unknown stage";
-}
-
 /* Names what is waited for when nothing has come for a while; ends a transfer that has stalled for too long. */
-static void stall_look(struct fetch *fetch)
+static void stall_check(struct fetch *fetch)
 {
 	const struct channel *channel = &fetch->client->channel;
-	uint64_t time = fetch->client->loop->now;
-	struct xfer_progress theirs;
+	struct xfer_progress ours = { .struct_size = sizeof(ours) };
+	const struct stall_look look = {
+		.channel = channel,
+		/* What is half received counts, too: a large frame takes its time. */
+		.moved = fetch->taken + (channel->link.rx_fill - channel->link.rx_start),
+		.waits = sink_waits(fetch->receiving.sink),
+		.ours = &ours,
+	};
 	struct error err = { 0 };
 
-	fetch->stall[0] = '\0';
-	if (channel->link.received != fetch->received || !sink_waits(fetch->receiving.sink)) {
-		fetch->received = channel->link.received;
-		fetch->heard = time;
+	receiving_progress(&fetch->receiving, &ours);
+	if (stall_look(&fetch->stall, &look, fetch->client->loop->now) < fetch->client->settings->stall_after)
 		return;
-	}
-	if (time - fetch->heard < 2 * CLOCK_SECOND)
-		return;
-	channel_theirs(channel, &theirs);
-	snprintf(fetch->stall, sizeof(fetch->stall), "peer alive, in %s for %llu s", stage_name(theirs.stage),
-	         (unsigned long long)((time - fetch->heard) / CLOCK_SECOND));
-	if (time - fetch->heard < fetch->client->settings->stall_after)
-		return;
-	error_set(&err, -ETIMEDOUT, FAULT_PEER, "%s stalled: %s", channel_peer(channel), fetch->stall);
+	error_set(&err, -ETIME, FAULT_PEER, "%s stalled: %s", channel_peer(channel), fetch->stall.text);
 	session_fail(fetch, &err);
 }
 
@@ -242,7 +223,7 @@ static void progress_fill(struct fetch *fetch)
 	progress->elapsed = fetch->client->loop->now - fetch->sum->began;
 	if (fetch->client->channel_live)
 		progress->rtt = channel_rtt(&fetch->client->channel, &progress->loss_ppm);
-	progress->stall = fetch->stall[0] != '\0' ? fetch->stall : NULL;
+	progress->stall = fetch->stall.text[0] != '\0' ? fetch->stall.text : NULL;
 }
 
 static void on_tick(void *context)
@@ -251,7 +232,7 @@ static void on_tick(void *context)
 	struct client *client = fetch->client;
 
 	if (fetch->begun && client->channel_live && !fetch->over)
-		stall_look(fetch);
+		stall_check(fetch);
 	progress_fill(fetch);
 	if (client->watch.progress != NULL)
 		client->watch.progress(client->watch.context, &fetch->sum->progress);
@@ -296,16 +277,16 @@ static int fetch_result(struct fetch *fetch, struct error *err)
 
 	/* What the user or the peer ended has no second cause beside it. */
 	if (fetch->over) {
-		fetch_fault(fetch->sum, &fetch->err);
+		client_sum_fault(fetch->sum, &fetch->err);
 		*err = fetch->err;
 		return fetch->err.code < 0 ? fetch->err.code : -EIO;
 	}
 	if (sink_result(fetch->receiving.sink, &cause) != FAULT_NONE)
-		fetch_fault(fetch->sum, &cause);
+		client_sum_fault(fetch->sum, &cause);
 	return 0;
 }
 
-int fetch_run(struct client *client, const struct url *url, const struct fetch_place *place, struct fetch_sum *sum,
+int fetch_run(struct client *client, const struct url *url, const struct fetch_place *place, struct client_sum *sum,
               struct error *err)
 {
 	struct fetch fetch = {
