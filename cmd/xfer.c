@@ -111,6 +111,8 @@ int main(int argc, char **argv)
 	fill_standard_descriptors();
 	/* A peer that goes is an error of that session; a reader that goes is seen when something is printed. */
 	signal(SIGPIPE, SIG_IGN);
+	/* A file that may not grow any more is an error of that file (EFBIG). */
+	signal(SIGXFSZ, SIG_IGN);
 	error_clear(&err);
 	console_init(&console, &args);
 	int code = args_parse(&args, argc, argv, &err);

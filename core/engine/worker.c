@@ -177,6 +177,7 @@ int worker_main(unsigned index, const struct settings_source *source)
 		return FAULT_USAGE;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* EFBIG instead: an error of that file */
 	/* Not "exe", which is the name of what the supervisor executed. */
 	prctl(PR_SET_NAME, "xferd-worker");
 	/* No word from the supervisor is a supervisor that is gone. */

@@ -213,6 +213,7 @@ static void end_put(struct buf *body, const struct suite *suite, const struct re
 	};
 
 	end.text_len = strlen(end.text);
+	end.size = file->believed; /* of a file that could not be opened: no new size */
 	if (file->known) {
 		end.mode = file->st.st_mode & 07777;
 		end.size = (uint64_t)file->st.st_size;

@@ -384,16 +384,28 @@ static bool fatal(int code)
 	return code == -ENOSPC || code == -EDQUOT || code == -EROFS || code == -EIO || code == -ENOMEM;
 }
 
+static void piece_report(struct sink *sink, const struct sink_dir_piece *piece)
+{
+	/* Named as at the source, as files are: nobody knows a hidden folder by its name. */
+	const char *below = piece->path + strlen(sink->staged ? sink->hidden : sink->name);
+	char full[MESSAGE_PATH_MAX + 2], path[ERROR_TEXT_MAX / 2];
+	int n = snprintf(full, sizeof(full), "%s%s", sink->remote, below);
+
+	text_printable(path, sizeof(path), full, n < 0 ? 0 : (size_t)n < sizeof(full) ? (size_t)n : sizeof(full) - 1);
+	sink->count.failed++;
+	sink_report(sink, FAULT_LOCAL, "%s: %s: %s", path,
+	            piece->op == SINK_DIR_META ? "mode and times cannot be set" : "cannot be made",
+	            strerror(-piece->code));
+}
+
 static void piece_done(struct sink *sink, struct sink_dir_piece *piece)
 {
-	char path[512];
+	if (piece->code < 0 && !sink->aborted) {
+		/* Without its top nothing of a tree can be made: one line says so. */
+		bool top = piece->op == SINK_DIR_MAKE && piece->dir->parent == NULL;
 
-	if (piece->code < 0) {
-		sink->count.failed++;
-		sink_report(sink, FAULT_LOCAL, "%s: cannot be made: %s",
-		            text_printable(path, sizeof(path), piece->path, strlen(piece->path)),
-		            strerror(-piece->code));
-		if (fatal(piece->code))
+		piece_report(sink, piece);
+		if (top || fatal(piece->code))
 			sink_cancel(sink);
 	}
 	switch (piece->op) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * transport-faulty, for tests: TCP that damages the stream on purpose, at a byte that the test chooses.
+ * transport-faulty, for tests: TCP that damages the stream on purpose, at a byte that the test chooses, or wherever a mark
+ * comes by that the test put into a file.
  *
  * Offsets count the bytes of one direction of one connection as its giver counts them: what the core hands to send, or
  * what arrives from the network. Each fault that happened is a line in the log.
@@ -40,6 +41,8 @@ struct faulty {
 	int64_t times; /* 0: no bound */
 	int64_t used;
 	int64_t skip; /* connections still to be left alone */
+	char *mark;   /* owned; what is flipped in what arrives, NULL: the bytes at offsets */
+	size_t mark_len;
 };
 
 struct xfer_listener {
@@ -54,6 +57,8 @@ struct xfer_conn {
 	uint64_t next;     /* where the next fault is; UINT64_MAX: nowhere */
 	uint64_t dropping; /* bytes that still have to vanish */
 	enum fault gone;   /* FAULT_TRUNCATE, FAULT_STALL or FAULT_CLOSE once it happened */
+	bool marking;      /* the mark is looked for */
+	size_t marked;     /* bytes of the mark that came last */
 };
 
 enum {
@@ -66,6 +71,7 @@ enum {
 	OPTION_TIMES,
 	OPTION_SKIP,
 	OPTION_PIECE,
+	OPTION_MARK,
 	OPTIONS
 };
 
@@ -119,6 +125,10 @@ static const struct xfer_option OPTION_TABLE[OPTIONS] = {
 	                   .default_text = "0",
 	                   .unit = "bytes",
 	                   .help = "each call moves so many bytes at most, both ways; 0: no bound" },
+	[OPTION_MARK] = { .name = "mark",
+	                  .type = XFER_OPTION_STRING,
+	                  .default_text = "",
+	                  .help = "flip, recv: each time this text arrives, its last byte; its first is nowhere else in it" },
 };
 
 static int word_of(const char *text, const char *const *words, int count)
@@ -155,9 +165,20 @@ static int faulty_create(const struct xfer_host *host, const struct xfer_params 
 		host->error(host, "no such fault '%s' or direction '%s'", name, values[OPTION_DIRECTION].text);
 		return -EINVAL;
 	}
+	const char *mark = values[OPTION_MARK].text;
+	if (*mark != '\0' && (fault != FAULT_FLIP || direction != RECV || strchr(mark + 1, *mark) != NULL)) {
+		host->error(host, "a mark wants flip and recv, and a first byte that is nowhere else in it");
+		return -EINVAL;
+	}
 	struct faulty *faulty = calloc(1, sizeof(*faulty));
 	if (faulty == NULL)
 		return -ENOMEM;
+	faulty->mark_len = strlen(mark);
+	faulty->mark = faulty->mark_len > 0 ? strdup(mark) : NULL;
+	if (faulty->mark_len > 0 && faulty->mark == NULL) {
+		free(faulty);
+		return -ENOMEM;
+	}
 	faulty->host = host;
 	faulty->fault = (enum fault)fault;
 	faulty->direction = (enum direction)direction;
@@ -171,10 +192,12 @@ static int faulty_create(const struct xfer_host *host, const struct xfer_params 
 	if (tiny && faulty->piece == 0)
 		faulty->piece = 1;
 	int rc = create_tcp(host, &faulty->tcp);
-	if (rc < 0)
-		free(faulty);
-	else
+	if (rc == 0) {
 		*instance = faulty;
+		return 0;
+	}
+	free(faulty->mark);
+	free(faulty);
 	return rc;
 }
 
@@ -182,6 +205,7 @@ static void faulty_destroy(void *instance)
 {
 	struct faulty *faulty = instance;
 	tcp_destroy(faulty->tcp);
+	free(faulty->mark);
 	free(faulty);
 }
 
@@ -209,7 +233,8 @@ static int wrap_conn(struct faulty *faulty, void *inner, struct xfer_conn **out)
 	}
 	conn->faulty = faulty;
 	conn->inner = inner;
-	conn->next = faulty->fault == FAULT_NONE || faulty->skip > 0 ? UINT64_MAX : faulty->at;
+	conn->next = faulty->fault == FAULT_NONE || faulty->skip > 0 || faulty->mark != NULL ? UINT64_MAX : faulty->at;
+	conn->marking = faulty->mark != NULL && faulty->skip <= 0;
 	if (faulty->skip > 0)
 		faulty->skip--;
 	*out = conn;
@@ -314,13 +339,18 @@ static bool fault_due(const struct xfer_conn *conn, enum direction direction, si
 	return left == 0;
 }
 
+static void fault_note(struct faulty *faulty, uint64_t position)
+{
+	faulty->used++;
+	faulty->host->log(faulty->host, XFER_LOG_WARN, "%s at byte %llu of %s", FAULT_NAMES[faulty->fault],
+	                  (unsigned long long)position, DIRECTION_NAMES[faulty->direction]);
+}
+
 /* It happens now: notes it, and finds the place of the next one. */
 static void fault_begin(struct xfer_conn *conn)
 {
 	struct faulty *faulty = conn->faulty;
-	faulty->used++;
-	faulty->host->log(faulty->host, XFER_LOG_WARN, "%s at byte %llu of %s", FAULT_NAMES[faulty->fault],
-	                  (unsigned long long)conn->position, DIRECTION_NAMES[faulty->direction]);
+	fault_note(faulty, conn->position);
 	conn->next = faulty->every > 0 ? conn->next + faulty->every : UINT64_MAX;
 	if (faulty->fault == FAULT_DROP)
 		conn->dropping = faulty->length;
@@ -430,6 +460,26 @@ static ssize_t swallow(struct xfer_conn *conn, uint64_t *left)
 	return got;
 }
 
+/* Flips a bit in the last byte of each mark, in bytes that just arrived; a mark may lie across several calls. */
+static void flip_marked(struct xfer_conn *conn, uint8_t *bytes, size_t len)
+{
+	struct faulty *faulty = conn->faulty;
+	const uint8_t *mark = (const uint8_t *)faulty->mark;
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] == mark[conn->marked])
+			conn->marked++;
+		else
+			conn->marked = bytes[i] == mark[0];
+		if (conn->marked < faulty->mark_len)
+			continue;
+		conn->marked = 0;
+		if (faulty->times > 0 && faulty->used >= faulty->times)
+			continue;
+		bytes[i] ^= (uint8_t)(1u << faulty->bit);
+		fault_note(faulty, conn->position + i);
+	}
+}
+
 static ssize_t faulty_recv(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags)
 {
 	(void)flags;
@@ -464,6 +514,8 @@ static ssize_t faulty_recv(struct xfer_conn *conn, void *bytes, size_t len, uint
 	if (room == 0) /* the next one follows at once; the caller comes back for it */
 		return -EAGAIN;
 	ssize_t got = tcp_recv(conn->inner, bytes, len < room ? len : room, 0);
+	if (got > 0 && conn->marking)
+		flip_marked(conn, bytes, (size_t)got);
 	if (got > 0)
 		moved(conn, RECV, (size_t)got);
 	return got;

@@ -15,6 +15,7 @@ struct order {
 	uint64_t at, every, length;
 	int64_t bit, times, skip;
 	uint64_t piece;
+	const char *mark;
 };
 
 static struct plugin *faulty(struct registry **own, const struct order *order)
@@ -29,6 +30,7 @@ static struct plugin *faulty(struct registry **own, const struct order *order)
 		{ .integer = order->times },
 		{ .integer = order->skip },
 		{ .number = order->piece },
+		{ .text = order->mark != NULL ? order->mark : "" },
 	};
 	return pair_transport(own, "transport-faulty.so", values);
 }
@@ -195,6 +197,31 @@ static void test_counts(void **state)
 	registry_destroy(own);
 }
 
+/* What has the mark is damaged wherever and however it arrives, as often as it was ordered. */
+static void test_mark(void **state)
+{
+	static const uint64_t pieces[] = { 0, 1, 5 };
+	static const size_t places[] = { 0, 4090, SIZE - 6 };
+	uint8_t *got = *state;
+	ssize_t end;
+	for (size_t i = 0; i < COUNT(places); i++)
+		memcpy(data + places[i], "<mark>", 6);
+	for (size_t i = 0; i < COUNT(pieces); i++)
+		for (size_t times = 0; times < 3; times++) {
+			struct order order = {
+				.fault = "flip",
+				.direction = "recv",
+				.mark = "<mark>",
+				.times = (int64_t)times,
+				.piece = pieces[i],
+			};
+			assert_int_equal(run(&order, got, &end), SIZE);
+			for (size_t k = 0; k < COUNT(places) && (times == 0 || k < times); k++)
+				got[places[k] + 5] ^= 1;
+			assert_memory_equal(got, data, SIZE);
+		}
+}
+
 static int setup(void **state)
 {
 	uint8_t *got = malloc(SIZE + 1);
@@ -221,7 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_none),  cmocka_unit_test(test_short),    cmocka_unit_test(test_flip),
 		cmocka_unit_test(test_drop),  cmocka_unit_test(test_truncate), cmocka_unit_test(test_close),
-		cmocka_unit_test(test_stall), cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_stall), cmocka_unit_test(test_counts),   cmocka_unit_test(test_mark),
 	};
 	return cmocka_run_group_tests_name("faulty", tests, setup, teardown);
 }
