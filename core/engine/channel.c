@@ -346,6 +346,7 @@ static int notice_take(struct channel *channel, enum frame_type type, const uint
 	}
 	text_printable(text, sizeof(text), notice.text, notice.text_len);
 	channel->refused = true;
+	channel->said = notice.status;
 	return error_set(err, -ECONNABORTED, status_fault(notice.status), "%s says: %s", channel_peer(channel),
 	                 text[0] != '\0' ? text : status_text(notice.status));
 }

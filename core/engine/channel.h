@@ -66,6 +66,7 @@ struct channel {
 	bool server;
 	bool goaway;  /* said or heard */
 	bool refused; /* an ERROR was sent: close when it is out */
+	enum status said; /* of the ERROR that ended it, with refused */
 	struct suite suite;
 	struct frame_limits rx_limits; /* what may come in */
 	struct pulse pulse;
