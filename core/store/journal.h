@@ -5,20 +5,23 @@
  * that is torn or damaged costs its chunks, never correctness.
  *
  * The file is a run of records, appended. Numbers are little-endian; each record has a CRC-32C over all of it before the
- * CRC. A reader stops a record that does not check, looks for the next one that does, and claims nothing in between.
+ * CRC. A reader leaves out a record that does not check, looks for the next one that does, and claims nothing in between.
  *
  *   0      1      2             4                 8
  *   +------+------+-------------+-----------------+------------------------------------+----------+
- *   | type | 0xJ1 | length      | number          | length bytes of body               | crc32c   |
+ *   | type | 0xA1 | length      | number          | length bytes of body               | crc32c   |
  *   +------+------+-------------+-----------------+------------------------------------+----------+
  *
- *   HEAD   the transfer's id 16, then source string16, partial string16 (beneath the root)
- *   SUITE  chunk size u32, digest size u32, integrity string8: what the chunks behind it were cut and digested with
- *   FILE   size u64, mtime i64, mtime ns u32, path string16: `number` means this file from here on
- *   CHUNK  offset u64, length u32, crc32c of the content u32, digest as received (digest size bytes)
+ *   1 HEAD   the transfer's id 16, then source string16 (at most 1023 bytes), partial string16 (beneath the root)
+ *   2 SUITE  chunk size u32, digest size u32, integrity string8: `number` (0 to 15) means this suite, in all of the file
+ *   3 FILE   size u64, mtime i64, mtime ns u32, path string16: `number` means this file. Numbers begin at 1 and grow by
+ *            one with each FILE record, so a number that the bytes in front leave no room for is a forged one
+ *   4 CHUNK  offset u64, length u32, crc32c of the content u32, suite u8, digest as received (digest size bytes): a
+ *            chunk of the file `number`; offset is a multiple of the chunk size
  *
- * The file is made by the first flush that has something to say, so a transfer that needs none leaves none; while it is
- * open it is locked (flock(2)). All calls may be made from any thread; those that read or write block.
+ * HEAD is written once by each run of the transfer, SUITE again at least every 32 KiB. The file is made by the first flush
+ * that has something to say, so a transfer that needs none leaves none; while it is open it is locked (a lock of the open
+ * file, fcntl(2)). All calls may be made from any thread; those that open, read or write block.
  */
 #ifndef XFER_STORE_JOURNAL_H
 #define XFER_STORE_JOURNAL_H
@@ -27,7 +30,15 @@
 #include "base/ranges.h"
 #include "store/store.h"
 
-enum { JOURNAL_ID = 16, JOURNAL_DIGEST_MAX = 64, JOURNAL_NAME_MAX = 31 };
+enum {
+	JOURNAL_ID = 16,
+	JOURNAL_DIGEST_MAX = 64,
+	JOURNAL_NAME_MAX = 31,
+	JOURNAL_CHUNK_MAX = 64 << 20 /* bytes */
+};
+
+/* The folder at the top of an export in which a daemon keeps the journals of puts; see journal_open(). */
+#define JOURNAL_FOLDER STORE_HIDDEN "puts"
 
 struct journal;
 
@@ -40,7 +51,7 @@ struct journal_suite {
 
 struct journal_head {
 	uint8_t id[JOURNAL_ID];
-	const char *source;  /* for people: a URL, or who puts what */
+	const char *source;  /* for people: a URL, or who puts what; only the front is kept of a long one */
 	const char *partial; /* beneath the root: the partial file or the staging folder */
 };
 
@@ -61,15 +72,20 @@ struct journal_chunk {
 
 /*
  * Opens the journal `path` beneath root, or prepares to make it. *resumed: one was there, of the same transfer id, and
- * its records were read (an index of them in a file without a name, not in memory). One of another id is made anew.
- * -EBUSY: another process, or another session of this one, has it open.
+ * its records were read (an index of them in a file without a name, not in memory). One of another id, or without a head
+ * that can be read, begins anew. -EBUSY: another process, or another session of this one, has it open. Everything given is
+ * copied, of root a reference is kept.
+ *
+ * Where the last folder of `path` is called JOURNAL_FOLDER, it is made with the file and removed with the last one in it.
  */
 int journal_open(struct journal **out, struct store_root *root, const char *path, const struct journal_head *head,
                  const struct journal_suite *suite, bool *resumed, struct error *err);
-/* Lets go of the file and of the lock; the file stays. NULL is allowed. */
+/* Lets go of the file and of the lock; the file stays. What was not flushed is lost. NULL is allowed. */
 void journal_close(struct journal *journal);
-/* Removes the file, then as journal_close(). -errno when it could not be removed. */
+/* Removes the file, then as journal_close(). -errno when it could not be removed. NULL is allowed. */
 int journal_remove(struct journal *journal);
+
+/* ---- journals of others: resume, clean, expire ---- */
 
 /*
  * The suite that the last records of a journal were made with, to be offered first: without opening or locking it.
@@ -77,18 +93,38 @@ int journal_remove(struct journal *journal);
  */
 int journal_peek(struct store_root *root, const char *path, struct journal_suite *out);
 
+/* What a journal says of itself. */
+struct journal_about {
+	bool readable; /* it has a head: id, source and partial are set */
+	uint8_t id[JOURNAL_ID];
+	char *source, *partial;  /* owned; any bytes but NUL. NULL where !readable */
+	uint64_t size;           /* bytes */
+	struct timespec touched; /* when something was last written */
+};
+void journal_about_free(struct journal_about *about);
+/* Without locking it. *busy: a transfer that runs has it. -ENOENT; -EINVAL for what is no file. */
+int journal_about(struct store_root *root, const char *path, struct journal_about *out, bool *busy);
+/*
+ * Takes the lock of an abandoned journal, for journal_remove() or journal_close(): nothing else can be done with it. While
+ * it is held no transfer goes on where that one ended. -EBUSY, -ENOENT, -EINVAL for what is no file.
+ */
+int journal_take(struct journal **out, struct store_root *root, const char *path, struct journal_about *about);
+
 /* ---- what was there before ---- */
 
 /*
  * The file of that path in the journal that was read: its number and identity as recorded (path is NULL), and the chunks
  * that it claims, as ranges of chunks of the suite given to journal_open() (at most RANGES_MAX of them; those of old
- * chunks of another size count where they cover a whole chunk). -ENOENT. The caller frees *claims (ranges_free()).
+ * chunks of another size count where together they cover a whole chunk). Where the same path was recorded twice, the later
+ * one counts. -ENOENT. The caller frees *claims (ranges_free()).
  */
 int journal_find(struct journal *journal, const char *path, uint32_t *number, struct journal_file *out,
                  struct ranges *claims);
 /*
- * What is claimed of the chunk that begins at `offset`: one record of the same suite, or those of other cuts that cover
- * it. Up to `max` claims in ascending order, *same whether digest is of our suite; the count, or -ENOENT.
+ * What is claimed of `length` bytes from `offset` on: one record of the same suite where that is a chunk of it, or those
+ * of other cuts that together leave no gap. Up to `max` claims in ascending order; the first may begin before offset,
+ * the last may end behind, and they may overlap. The count, at least 1; where max was too few for all of it, ask again
+ * from the end of the last on. -ENOENT: not all is claimed.
  */
 struct journal_claim {
 	uint64_t offset;
@@ -102,14 +138,20 @@ int journal_claims(struct journal *journal, uint32_t number, uint64_t offset, ui
 
 /* ---- what is new ---- */
 
-/* Records are gathered and written by journal_flush() in one call. -ENOMEM. A number is given to a file once. */
+/*
+ * Records are gathered and written by journal_flush() in one call. -ENOMEM; -EINVAL for a path beyond 4095 bytes. A number
+ * is given to a file once; a file found by journal_find() goes on with the number that it has. A journal that says nothing
+ * any more gives the number 0, of which it takes chunks and forgets them.
+ */
 int journal_add_file(struct journal *journal, const struct journal_file *file, uint32_t *number);
 int journal_add_chunks(struct journal *journal, uint32_t number, const struct journal_chunk *chunks, size_t count);
 /*
  * Writes what was gathered. An error is told once; from then on the journal takes nothing more and says nothing (a
- * transfer goes on without one).
+ * transfer goes on without one). Only -EBUSY is the transfer's end: the same one has begun at the same moment, and was
+ * quicker to make the file.
  */
 int journal_flush(struct journal *journal);
-int journal_sync(struct journal *journal); /* fdatasync of what was flushed; nothing where there is no file */
+/* What was flushed is on disk, and the file's name too; nothing where there is no file. */
+int journal_sync(struct journal *journal);
 
 #endif
