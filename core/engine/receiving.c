@@ -272,6 +272,7 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		.name_exists = place->name_exists,
 		.name_is_dir = place->name_is_dir,
 		.hidden = hidden,
+		.reserved = STORE_HIDDEN,
 		.chunk_size = suite->limits.chunk_size,
 		.digest_size = suite->limits.digest_size,
 		.integrity = suite->integrity->about.name,

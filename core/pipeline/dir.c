@@ -63,7 +63,11 @@ static int dir_piece(const struct dir_piece *piece, struct store_parent *near, s
 {
 	switch (piece->op) {
 	case DIR_MAKE: return store_make_dir_via(near, piece->root, piece->path);
-	case DIR_META: return store_set_meta_via(near, piece->root, piece->path, false, &piece->meta);
+	case DIR_META:
+		/* The root is not the tree's: whoever chose it keeps its mode and times. */
+		if (piece->path[0] == '\0')
+			return 0;
+		return store_set_meta_via(near, piece->root, piece->path, false, &piece->meta);
 	case DIR_SYMLINK: return dir_symlink(piece, near);
 	case DIR_RENAME: return store_rename_via(near, piece->root, piece->path, piece->target, piece->no_replace);
 	case DIR_REMOVE: return store_remove_via(near, piece->root, piece->path);

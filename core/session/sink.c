@@ -4,19 +4,32 @@
 #include "session/sink_state.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The hidden name in the folder of the final one. */
+static char *partial_path(const struct sink_params *params)
+{
+	const char *slash = strrchr(params->name, '/');
+	int folder = slash != NULL ? (int)(slash - params->name) + 1 : 0;
+	char *path;
+
+	return asprintf(&path, "%.*s%s", folder, params->name, params->hidden) < 0 ? NULL : path;
+}
 
 static int params_copy(struct sink *sink, const struct sink_params *params)
 {
 	sink->params = *params;
+	sink->partial = partial_path(params);
+	sink->params.reserved = sink->reserved = params->reserved != NULL ? strdup(params->reserved) : NULL;
 	sink->params.remote = sink->remote = strdup(params->remote);
 	sink->params.name = sink->name = strdup(params->name);
 	sink->params.hidden = sink->hidden = strdup(params->hidden);
 	sink->params.integrity = sink->integrity = strdup(params->integrity);
 	if (sink->remote == NULL || sink->name == NULL || sink->hidden == NULL || sink->integrity == NULL)
 		return -ENOMEM;
-	return 0;
+	return sink->partial == NULL || (params->reserved != NULL && sink->reserved == NULL) ? -ENOMEM : 0;
 }
 
 int sink_create(struct sink **out, const struct sink_params *params, const struct sink_watch *watch)
@@ -57,6 +70,8 @@ void sink_destroy(struct sink *sink)
 	free(sink->remote);
 	free(sink->name);
 	free(sink->hidden);
+	free(sink->reserved);
+	free(sink->partial);
 	free(sink->integrity);
 	free(sink);
 }

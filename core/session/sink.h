@@ -21,11 +21,12 @@
 enum { SINK_PIECES_MAX = 128, SINK_DIR_PIECES_MAX = 64, SINK_HIDDEN_MAX = 32 };
 
 struct sink_params {
-	const char *remote;     /* "export/dir/name": what is fetched */
-	const char *name;       /* how it is called at the destination: one component beneath the destination's root */
-	bool name_is_dir;       /* a directory of that name is there: a tree is merged into it, file by file */
-	bool name_exists;       /* something of that name is there */
+	const char *remote; /* "export/dir/name": what is fetched */
+	const char *name; /* its path beneath the destination's root, in a folder that is there; "" = the root itself */
+	bool name_is_dir; /* a directory of that name is there: a tree is merged into it, file by file */
+	bool name_exists; /* something of that name is there */
 	const char *hidden;     /* a hidden name of our own that nobody else uses; ".<16 hex>" appended must fit too */
+	const char *reserved;   /* what names of our own begin with: no entry may; NULL = any may */
 	uint32_t chunk_size;    /* bytes, settled */
 	uint32_t digest_size;   /* bytes, settled; 0 = nothing is verified */
 	const char *integrity;  /* its name, for texts */

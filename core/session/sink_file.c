@@ -150,17 +150,20 @@ void sink_file_drop(struct sink *sink)
 
 static int file_paths(struct sink *sink, struct sink_file *file)
 {
+	char *folder;
+
 	if (sink->staged) {
 		file->path = sink_local_path(sink, file->name);
 		return file->path == NULL ? -ENOMEM : 0;
 	}
 	file->final = sink_local_path(sink, file->name);
-	if (file->dir == NULL) {
-		file->path = strdup(sink->hidden);
-	} else if (asprintf(&file->path, "%s%s%s/%s.%llx", sink->name, file->dir->name[0] != '\0' ? "/" : "",
-	                    file->dir->name, sink->hidden, (unsigned long long)sink->names++) < 0) {
+	folder = file->dir != NULL ? sink_local_path(sink, file->dir->name) : NULL;
+	if (file->dir == NULL)
+		file->path = strdup(sink->partial);
+	else if (folder != NULL && asprintf(&file->path, "%s%s%s.%llx", folder, folder[0] != '\0' ? "/" : "",
+	                                    sink->hidden, (unsigned long long)sink->names++) < 0)
 		file->path = NULL;
-	}
+	free(folder);
 	return file->path == NULL || file->final == NULL ? -ENOMEM : 0;
 }
 

@@ -47,7 +47,8 @@ enum sink_step { STEP_WORK, STEP_SYNC, STEP_RENAME, STEP_SYNC_RENAME, STEP_REMOV
 
 struct sink {
 	struct sink_params params; /* texts are owned copies */
-	char *remote, *name, *hidden, *integrity;
+	char *remote, *name, *hidden, *reserved, *integrity;
+	char *partial; /* the path of the hidden name, beside `name` */
 	struct sink_watch watch;
 	struct sink_count count;
 

@@ -22,10 +22,10 @@ struct dir_item {
 /* The path beneath the destination's root of something called `name` in the tree. */
 char *sink_local_path(const struct sink *sink, const char *name)
 {
-	const char *base = sink->staged ? sink->hidden : sink->name;
+	const char *base = sink->staged ? sink->partial : sink->name;
 	char *path;
 
-	if (asprintf(&path, "%s%s%s", base, name[0] != '\0' ? "/" : "", name) < 0)
+	if (asprintf(&path, "%s%s%s", base, base[0] != '\0' && name[0] != '\0' ? "/" : "", name) < 0)
 		return NULL;
 	return path;
 }
@@ -126,14 +126,15 @@ static int dir_up(struct sink *sink, const struct entry *entry, struct error *er
 static int link_add(struct sink *sink, const struct entry *entry, struct error *err)
 {
 	char *target = strndup(entry->text, entry->text_len);
+	char *folder = sink->at != NULL ? sink_local_path(sink, sink->at->name) : NULL;
 	char *path = NULL;
 
 	if (sink->at == NULL)
 		path = strdup(sink->name);
-	else if (asprintf(&path, "%s%s%s%s%.*s", sink->staged ? sink->hidden : sink->name,
-	                  sink->at->name[0] != '\0' ? "/" : "", sink->at->name, "/", (int)entry->name_len,
-	                  entry->name) < 0)
+	else if (folder != NULL && asprintf(&path, "%s%s%.*s", folder, folder[0] != '\0' ? "/" : "",
+	                                    (int)entry->name_len, entry->name) < 0)
 		path = NULL;
+	free(folder);
 	if (target == NULL) {
 		free(path);
 		path = NULL;
@@ -203,6 +204,14 @@ static int begin(struct sink *sink, const struct entry *entry, struct error *err
 	return 0;
 }
 
+/* A name of ours, or of another transfer's: what is written under it would be taken for theirs. */
+static bool is_reserved(const struct sink *sink, const struct entry *entry)
+{
+	size_t len = sink->reserved != NULL ? strlen(sink->reserved) : 0;
+
+	return len > 0 && entry->name_len >= len && memcmp(entry->name, sink->reserved, len) == 0;
+}
+
 static int entry_take(struct sink *sink, const struct entry *entry, struct error *err)
 {
 	if (sink->begun && sink->at == NULL && entry->kind != ENTRY_UP)
@@ -212,6 +221,9 @@ static int entry_take(struct sink *sink, const struct entry *entry, struct error
 		if (r < 0)
 			return r;
 	}
+	if (sink->at != NULL && is_reserved(sink, entry))
+		return error_set(err, -EPROTO, FAULT_PEER, "an entry with a name of those that are never listed: %s...",
+		                 sink->reserved);
 	switch (entry->kind) {
 	case ENTRY_DIR: return dir_add(sink, entry, err);
 	case ENTRY_UP: return dir_up(sink, entry, err);
@@ -284,7 +296,7 @@ static bool take_step(struct sink *sink, struct sink_order *order)
 {
 	struct sink_dir_piece *piece = &order->dirs[0];
 
-	*piece = (struct sink_dir_piece){ .path = sink->hidden };
+	*piece = (struct sink_dir_piece){ .path = sink->partial };
 	switch (sink->step) {
 	case STEP_SYNC: piece->op = SINK_DIR_SYNC; break;
 	case STEP_RENAME:

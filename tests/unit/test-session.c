@@ -257,11 +257,14 @@ static void small_files_share_an_order(void **state)
 	source_destroy(source, NULL, NULL);
 }
 
-static struct sink *sink_make(void)
+static struct sink *sink_make_at(const char *name, bool is_dir)
 {
 	const struct sink_params params = { .remote = "x",
-		                            .name = "x",
+		                            .name = name,
+		                            .name_exists = is_dir,
+		                            .name_is_dir = is_dir,
 		                            .hidden = ".xfer-0",
+		                            .reserved = ".xfer-",
 		                            .chunk_size = 1024,
 		                            .integrity = "none",
 		                            .requests_max = 16,
@@ -272,6 +275,78 @@ static struct sink *sink_make(void)
 
 	assert_int_equal(sink_create(&sink, &params, &watch), 0);
 	return sink;
+}
+
+static struct sink *sink_make(void)
+{
+	return sink_make_at("x", false);
+}
+
+/* A tree of one folder with one file of the given name in it, as far as it is listed; what sink_entries() said of it. */
+static int list_file(struct sink *sink, const char *name)
+{
+	const struct entry entries[] = {
+		{ .kind = ENTRY_DIR, .mode = 0755, .name = "x", .name_len = 1, .text = "" },
+		{ .kind = ENTRY_FILE, .mode = 0644, .size = 5, .name = name, .name_len = strlen(name), .text = "" },
+	};
+	struct buf frames = { 0 }, run = { 0 };
+	int r;
+
+	assert_int_equal(sink_frames(sink, &frames, 1), 0);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(message_entry_write(&run, &entries[i]), 0);
+	r = sink_entries(sink, run.data, run.len, NULL);
+	buf_free(&run);
+	buf_free(&frames);
+	return r;
+}
+
+static void a_name_of_ours_is_no_entry(void **state)
+{
+	struct sink *sink = sink_make();
+
+	(void)state;
+	assert_int_equal(list_file(sink, ".xfer-0.1"), -EPROTO);
+	sink_destroy(sink);
+	sink = sink_make();
+	assert_int_equal(list_file(sink, ".xfer"), 0);
+	sink_destroy(sink);
+}
+
+/* Where a folder is made, and under which name a file in it is written. */
+static void place_is(const char *name, bool is_dir, const char *made, const char *written)
+{
+	struct sink *sink = sink_make_at(name, is_dir);
+	struct sink_order order;
+	struct buf frames = { 0 };
+	struct end end = { .request = 2, .status = STATUS_OK, .size = 5, .chunks = 1, .text = "" };
+	const struct frame_chunk chunk = { .request = 2, .length = 5 };
+
+	assert_int_equal(list_file(sink, "file"), 0);
+	assert_true(sink_next(sink, &order));
+	assert_int_equal(order.dirs[0].op, SINK_DIR_MAKE);
+	assert_string_equal(order.dirs[0].path, made);
+	sink_done(sink, &order);
+	assert_int_equal(sink_frames(sink, &frames, 1), 0);
+	assert_int_equal(sink_chunk(sink, &chunk, &frames), 1);
+	assert_int_equal(sink_end(sink, &end, NULL), 0);
+	assert_true(sink_next(sink, &order));
+	assert_false(order.is_dir);
+	assert_string_equal(order.pieces[0].file->path, written);
+	for (size_t i = 0; i < order.count; i++)
+		order.pieces[i].code = 0;
+	sink_done(sink, &order);
+	buf_free(&frames);
+	sink_destroy(sink);
+}
+
+static void what_is_unfinished_lies_beside_its_place(void **state)
+{
+	(void)state;
+	place_is("x", false, ".xfer-0", ".xfer-0/file");
+	place_is("a/b/x", false, "a/b/.xfer-0", "a/b/.xfer-0/file");
+	place_is("a/b/x", true, "a/b/x", "a/b/x/.xfer-0.0");
+	place_is("", true, "", ".xfer-0.0");
 }
 
 static void a_listing_that_leaves_what_it_never_entered(void **state)
@@ -319,6 +394,8 @@ int main(void)
 		cmocka_unit_test(a_source_sends_no_more_than_it_may),
 		cmocka_unit_test(small_files_share_an_order),
 		cmocka_unit_test(a_listing_that_leaves_what_it_never_entered),
+		cmocka_unit_test(a_name_of_ours_is_no_entry),
+		cmocka_unit_test(what_is_unfinished_lies_beside_its_place),
 		cmocka_unit_test(giving_up_before_anything_came_is_the_end),
 	};
 
