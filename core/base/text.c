@@ -155,6 +155,22 @@ char *text_human_size(char out[TEXT_NUMBER_MAX], uint64_t bytes)
 	return out;
 }
 
+char *text_human_duration(char out[TEXT_NUMBER_MAX], uint64_t ns)
+{
+	const uint64_t second = 1000000000;
+	uint64_t seconds = ns / second;
+
+	if (seconds < 10 && ns % second >= second / 10)
+		snprintf(out, TEXT_NUMBER_MAX, "%" PRIu64 ".%" PRIu64 "s", seconds, ns % second / (second / 10));
+	else if (seconds < 60)
+		snprintf(out, TEXT_NUMBER_MAX, "%" PRIu64 "s", seconds);
+	else if (seconds < 3600)
+		snprintf(out, TEXT_NUMBER_MAX, "%" PRIu64 "m%" PRIu64 "s", seconds / 60, seconds % 60);
+	else
+		snprintf(out, TEXT_NUMBER_MAX, "%" PRIu64 "h%" PRIu64 "m", seconds / 3600, seconds / 60 % 60);
+	return out;
+}
+
 char *text_hex(char *out, const uint8_t *bytes, size_t len)
 {
 	static const char DIGITS[] = "0123456789abcdef";

@@ -21,6 +21,8 @@ char *text_format_size(char out[TEXT_NUMBER_MAX], uint64_t bytes);
 char *text_format_duration(char out[TEXT_NUMBER_MAX], uint64_t ns);
 /* For people: "1.4 MiB", "973.2 MiB/s" is text_human_size() + "/s". */
 char *text_human_size(char out[TEXT_NUMBER_MAX], uint64_t bytes);
+/* For people, cut and not rounded: "0.3s", "12s", "2m0s", "1h5m". */
+char *text_human_duration(char out[TEXT_NUMBER_MAX], uint64_t ns);
 
 /* Lower-case hex; `out` holds 2 * len + 1 bytes. */
 char *text_hex(char *out, const uint8_t *bytes, size_t len);

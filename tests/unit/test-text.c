@@ -160,6 +160,15 @@ static void speaks_to_people(void **state)
 	assert_string_equal(text_human_size(out, 1468006), "1.4 MiB");
 	assert_string_equal(text_human_size(out, 1048575), "1.0 MiB");
 	assert_string_equal(text_human_size(out, UINT64_MAX), "16.0 EiB");
+	const uint64_t second = UINT64_C(1000000000);
+	assert_string_equal(text_human_duration(out, 0), "0s");
+	assert_string_equal(text_human_duration(out, 99999999), "0s");
+	assert_string_equal(text_human_duration(out, 350000000), "0.3s");
+	assert_string_equal(text_human_duration(out, 4 * second), "4s");
+	assert_string_equal(text_human_duration(out, 12 * second + 999999999), "12s");
+	assert_string_equal(text_human_duration(out, 120 * second), "2m0s");
+	assert_string_equal(text_human_duration(out, 3900 * second), "1h5m");
+	assert_string_equal(text_human_duration(out, UINT64_MAX), "5124095h34m");
 }
 
 static void writes_hex(void **state)
