@@ -19,6 +19,7 @@ static const uint8_t plans[][PLAN_MAX] = {
 	[JOB_LIST] = { PLACE_STORAGE, PLACE_HASH, PLACE_DONE },
 	[JOB_CHECK] = { PLACE_HASH, PLACE_DONE },
 	[JOB_DIR] = { PLACE_STORAGE, PLACE_DONE },
+	[JOB_PLACE] = { PLACE_STORAGE, PLACE_DONE },
 };
 
 /* Each thread has its own, so that counting moves no cache line between cores. Written by that thread alone. */
@@ -82,7 +83,8 @@ static uint64_t stage_hash(struct job **jobs, size_t count)
 	case JOB_WRITE: return write_stage_hash(jobs, count);
 	case JOB_LIST: return list_stage_hash((struct list_job *)jobs[0]);
 	case JOB_CHECK: return check_stage_hash((struct check_job *)jobs[0]);
-	case JOB_DIR: break;
+	case JOB_DIR:
+	case JOB_PLACE: break;
 	}
 	return 0;
 }
@@ -94,6 +96,7 @@ static uint64_t stage_storage(struct job *job)
 	case JOB_WRITE: return write_stage_storage((struct write_job *)job);
 	case JOB_LIST: return list_stage_storage((struct list_job *)job);
 	case JOB_DIR: return dir_stage_storage((struct dir_job *)job);
+	case JOB_PLACE: return place_stage_storage((struct place_job *)job);
 	case JOB_CHECK: break;
 	}
 	return 0;
@@ -117,7 +120,7 @@ static void stage_run(struct counters *counters, struct job **jobs, size_t count
 	if (job_next(jobs[0]) == PLACE_HASH) {
 		bytes = stage_hash(jobs, count);
 	} else {
-		stage = jobs[0]->kind == JOB_WRITE || jobs[0]->kind == JOB_DIR ? PIPELINE_WRITE : PIPELINE_READ;
+		stage = jobs[0]->kind == JOB_READ || jobs[0]->kind == JOB_LIST ? PIPELINE_READ : PIPELINE_WRITE;
 		bytes = stage_storage(jobs[0]);
 	}
 	for (size_t i = 0; i < count; i++)

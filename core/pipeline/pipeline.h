@@ -8,6 +8,7 @@
  *   list job:   storage (walk) -> hash (digest of the run) -> loop sends the frame
  *   check job:  hash (digest of a control frame's run) -> loop
  *   dir job:    storage (make, finish, remove ... directories, links and empty files)
+ *   place job:  storage (look where something goes)
  *
  * A stage hands the job to the next pool itself; the loop hears once, at the end. Where the integrity is none or a mere
  * checksum the hash stage runs in the storage thread. Jobs and pieces are the caller's memory and must stay put until
@@ -22,6 +23,7 @@
 #include "pipeline/job.h"
 #include "pipeline/lend.h"
 #include "pipeline/list.h"
+#include "pipeline/place.h"
 #include "pipeline/read.h"
 #include "pipeline/tally.h"
 #include "pipeline/write.h"

@@ -9,6 +9,7 @@
 #include "pipeline/check.h"
 #include "pipeline/dir.h"
 #include "pipeline/list.h"
+#include "pipeline/place.h"
 #include "pipeline/read.h"
 #include "pipeline/write.h"
 
@@ -22,6 +23,7 @@ uint64_t list_stage_storage(struct list_job *job);
 uint64_t list_stage_hash(struct list_job *job);
 uint64_t check_stage_hash(struct check_job *job);
 uint64_t dir_stage_storage(struct dir_job *job);
+uint64_t place_stage_storage(struct place_job *job);
 
 /* The status that tells a requester of an error of the store's reading side, and a text for it (0: none). */
 enum status stage_status(int code);

@@ -333,6 +333,76 @@ static void a_failure_does_not_stop_the_next(void **state)
 	assert_true(exists(rig->scratch->fd, "fine"));
 }
 
+static void the_root_keeps_its_mode(void **state)
+{
+	struct rig *rig = *state;
+	struct dir_job job = { 0 };
+	struct stat before, after;
+	assert_int_equal(fstat(rig->scratch->fd, &before), 0);
+	dir_add(&job, rig, DIR_MAKE, "", NULL);
+	dir_add(&job, rig, DIR_META, "", NULL);
+	rig_run(rig, &job.job, JOB_DIR);
+	assert_int_equal(job.pieces[0].code, 0);
+	assert_int_equal(job.pieces[1].code, 0);
+	assert_int_equal(fstat(rig->scratch->fd, &after), 0);
+	assert_int_equal(after.st_mode, before.st_mode);
+	assert_int_equal(after.st_mtim.tv_sec, before.st_mtim.tv_sec);
+}
+
+/* ---- place ---- */
+
+/* wanted: the final path and what is there ("", "file" or "dir"); NULL: refused with the status. */
+static void place(struct rig *rig, const char *path, const char *name, bool into, const char *wanted, const char *there,
+                  enum status status)
+{
+	struct place_job job = { .root = rig->scratch->root, .path = path, .name = name, .into = into };
+	rig_run(rig, &job.job, JOB_PLACE);
+	assert_int_equal(job.status, status);
+	if (wanted == NULL) {
+		assert_null(job.final);
+		assert_string_not_equal(job.err.text, "");
+		return;
+	}
+	assert_string_equal(job.final, wanted);
+	assert_int_equal(job.exists, there[0] != '\0');
+	assert_int_equal(job.is_dir, strcmp(there, "dir") == 0);
+	free(job.final);
+}
+
+static void something_goes_where_cp_would_have_it(void **state)
+{
+	struct rig *rig = *state;
+	assert_int_equal(mkdirat(rig->scratch->fd, "dir", 0755), 0);
+	assert_int_equal(mkdirat(rig->scratch->fd, "dir/sub", 0755), 0);
+	put_file(rig->scratch->fd, "file", "");
+	put_file(rig->scratch->fd, "dir/file", "");
+	assert_int_equal(symlinkat("dir", rig->scratch->fd, "link"), 0);
+	assert_int_equal(symlinkat("nowhere", rig->scratch->fd, "dangling"), 0);
+	assert_int_equal(symlinkat("..", rig->scratch->fd, "out"), 0);
+	place(rig, "", "new", false, "new", "", STATUS_OK);
+	place(rig, "", "file", false, "file", "file", STATUS_OK);
+	place(rig, "", "dir", true, "dir", "dir", STATUS_OK);
+	place(rig, "", "", false, "", "dir", STATUS_OK);
+	place(rig, "new", "name", false, "new", "", STATUS_OK);
+	place(rig, "file", "name", false, "file", "file", STATUS_OK);
+	place(rig, "dir", "name", false, "dir/name", "", STATUS_OK);
+	place(rig, "dir", "file", true, "dir/file", "file", STATUS_OK);
+	place(rig, "dir", "", false, "dir", "dir", STATUS_OK);
+	place(rig, "dir/sub", "name", true, "dir/sub/name", "", STATUS_OK);
+	place(rig, "dir/new", "", false, "dir/new", "", STATUS_OK);
+	place(rig, "dangling", "name", false, "dangling", "file", STATUS_OK);
+	place(rig, "file", "name", true, NULL, NULL, STATUS_NOT_FOUND);
+	place(rig, "new", "name", true, NULL, NULL, STATUS_NOT_FOUND);
+	place(rig, "none/new", "name", false, NULL, NULL, STATUS_NOT_FOUND);
+	place(rig, "file/new", "name", false, NULL, NULL, STATUS_NOT_FOUND);
+	place(rig, "out", "name", false, NULL, NULL, STATUS_REFUSED);
+	place(rig, "out/new", "name", false, NULL, NULL, STATUS_REFUSED);
+	place(rig, "../x", "name", false, NULL, NULL, STATUS_REFUSED);
+	/* A link that stays beneath leads on; the link itself is no folder. */
+	place(rig, "link", "name", false, "link/name", "", STATUS_OK);
+	place(rig, "", "link", false, "link", "file", STATUS_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +415,8 @@ int main(void)
 		RIG_TEST(a_run_is_checked),
 		RIG_TEST(a_tree_is_made_and_published),
 		RIG_TEST(a_failure_does_not_stop_the_next),
+		RIG_TEST(the_root_keeps_its_mode),
+		RIG_TEST(something_goes_where_cp_would_have_it),
 	};
 	return cmocka_run_group_tests_name("pipe-tree", tests, NULL, NULL);
 }
