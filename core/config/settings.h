@@ -55,9 +55,11 @@ struct settings {
 	struct settings_listen *listen;
 	size_t listen_count;
 	unsigned workers;
-	unsigned sessions;      /* per worker */
-	unsigned requests;      /* READ items in flight per session */
-	uint64_t hello_timeout; /* ns, as all below */
+	unsigned sessions;             /* per worker */
+	unsigned sessions_per_address; /* of them; 0 = three quarters */
+	unsigned requests;             /* READ items in flight per session */
+	uint64_t hello_timeout;        /* ns, as all below */
+	uint64_t idle_timeout;         /* 0 = never */
 	uint64_t stall_after;
 	uint64_t drain_timeout;
 	/* [export.NAME] */

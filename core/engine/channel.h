@@ -12,6 +12,8 @@
 #include "session/negotiate.h"
 #include "session/pulse.h"
 
+#include <netinet/in.h>
+
 struct channel;
 
 struct channel_watch {
@@ -30,6 +32,11 @@ struct channel_watch {
 	void (*answer)(struct channel *channel, bool in_band, uint64_t sequence, uint64_t rtt);
 	void (*asked)(struct channel *channel, bool in_band, uint64_t sequence);
 	/*
+	 * A time to look whether the session may go on as it is, after the hello and whenever the pulse is looked at;
+	 * may end the channel. Returns when to look again at the latest, steady ns. NULL: never.
+	 */
+	uint64_t (*look)(struct channel *channel);
+	/*
 	 * The end, once. err->code 0: the peer closed in order. The owner calls channel_close(), now or later.
 	 */
 	void (*ended)(struct channel *channel, const struct error *err);
@@ -47,6 +54,8 @@ struct channel_base {
 	const struct channel_watch *watch;
 	uint64_t hello_timeout; /* ns, from the connection to the end of the hello */
 	uint32_t requests_max;  /* daemon: told in the WELCOME */
+	/* Daemon: why a connection is not taken, STATUS_OK when it is; NULL at the client. */
+	enum status (*refuse)(struct channel *channel, struct error *err);
 	/* Gives the daemon's channel a slot that is not in use; NULL at the client. */
 	uint64_t (*slot)(struct channel *channel);
 	uint64_t ask_interval; /* client: ns, overrides the agreed one; 0 = as agreed */
@@ -57,6 +66,16 @@ struct channel_base {
 int channel_offer_make(struct offer *out, const struct setup *setup, struct error *err);
 void channel_offer_free(struct offer *offer);
 
+/* Who is at the other end. */
+struct channel_remote {
+	union {
+		struct sockaddr any; /* AF_UNSPEC where the transport has no such addresses */
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} address;
+	char text[]; /* "127.0.0.1:40312" */
+};
+
 struct channel {
 	struct link link;
 	const struct channel_base *base;
@@ -64,9 +83,10 @@ struct channel {
 	void *owner;
 	enum channel_state state;
 	bool server;
-	bool goaway;  /* said or heard */
-	bool refused; /* an ERROR was sent: close when it is out */
-	enum status said; /* of the ERROR that ended it, with refused */
+	bool goaway;            /* said or heard */
+	bool refused;           /* the peer ended it with an ERROR */
+	enum status going_away; /* with goaway: why */
+	enum status said;       /* with refused: what the ERROR said */
 	struct suite suite;
 	struct frame_limits rx_limits; /* what may come in */
 	struct pulse pulse;
@@ -77,7 +97,8 @@ struct channel {
 	uint8_t boot_id[MESSAGE_BOOT_ID]; /* of the peer */
 	uint32_t peer_rtt_us;             /* in-band: what the asker told of it */
 	struct xfer_progress theirs;      /* in-band */
-	struct xfer_endpoint *endpoint;   /* owned; who is there */
+	struct channel_remote *remote;    /* owned; NULL before the handshake is done */
+	uint64_t worked_at; /* steady ns, when a frame came last that is neither of the hello nor of liveness */
 };
 
 /* Takes over conn, also on failure. port_number: daemon, see above. */
@@ -89,6 +110,8 @@ struct buf *channel_control(struct channel *channel);
 void channel_flush(struct channel *channel);
 /* Tells the peer why, and ends the channel. */
 void channel_fail(struct channel *channel, enum status status, const struct error *err);
+/* Ends the channel in order, without a word, when what is queued is sent. */
+void channel_finish(struct channel *channel);
 /* Says goaway (daemon). */
 void channel_goaway(struct channel *channel, enum status status, const char *text);
 void channel_close(struct channel *channel);

@@ -59,8 +59,8 @@ struct link {
 	uint8_t batch_first, batch_count;
 	bool batch_begun; /* part of the first batch is sent: it comes before control frames */
 	bool ready;
-	bool large; /* the last frame was large: ask for no more than the next header */
-	bool in_callback;
+	bool large;   /* the last frame was large: ask for no more than the next header */
+	bool blocked; /* the transport did not take all that there is */
 	bool ended;
 	bool broken; /* the transport failed: nothing can be sent any more */
 	bool linger; /* the last words count: link_close() waits until the peer has heard them */
@@ -73,6 +73,8 @@ struct link {
 	size_t queued;                 /* bytes of batches not sent */
 	uint64_t received, sent_bytes; /* bytes, all in all */
 	uint64_t received_at;          /* steady ns, when bytes came last */
+	uint64_t moved_at;             /* while blocked: when bytes were taken last, or when it began to be blocked */
+	uint64_t batch_at;             /* when the last batch was taken whole; 0 = never */
 	void *owner;
 };
 
@@ -85,6 +87,8 @@ struct buf *link_control(struct link *link);
 int link_batch(struct link *link, struct lent *buffer, size_t offset, size_t len);
 /* Sends what can be sent now. */
 void link_flush(struct link *link);
+/* There is something to send that the transport does not take: see moved_at. */
+bool link_blocked(const struct link *link);
 size_t link_queued(const struct link *link);
 unsigned link_batches(const struct link *link);
 /* Those who had no buffer to receive into try again; called when buffers came back. */

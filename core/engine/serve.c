@@ -39,8 +39,7 @@ static bool export_permits(const struct serve_export *export, const struct chann
 {
 	const char *from = export->settings->allow_from;
 
-	return from == NULL ||
-	       (channel->endpoint != NULL && allow_permits(from, (const struct sockaddr *)&channel->endpoint->remote));
+	return from == NULL || (channel->remote != NULL && allow_permits(from, &channel->remote->address.any));
 }
 
 static void on_place(struct sending *sending, const char *path, struct sending_place *out)
@@ -77,6 +76,14 @@ static void on_piece(struct sending *sending, const struct read_piece *piece, co
 	transfer_piece(of_sending(sending), piece, request);
 }
 
+static void session_free(struct serve *serve)
+{
+	limits_leave(&serve->base->limits, &serve->entry);
+	list_remove(&serve->link);
+	serve->base->session_count--;
+	free(serve);
+}
+
 /* The channel is gone and so are the jobs. */
 static void on_sending_closed(struct sending *sending)
 {
@@ -84,9 +91,7 @@ static void on_sending_closed(struct sending *sending)
 	struct serve_base *base = serve->base;
 
 	transfer_free(serve);
-	list_remove(&serve->link);
-	base->session_count--;
-	free(serve);
+	session_free(serve);
 	base->gone(base);
 }
 
@@ -124,6 +129,13 @@ static void on_progress(struct channel *channel, struct xfer_progress *ours)
 	sending_progress(&of_channel(channel)->sending, ours);
 }
 
+static uint64_t on_look(struct channel *channel)
+{
+	struct serve *serve = of_channel(channel);
+
+	return limits_look(&serve->base->limits, serve);
+}
+
 static void on_warn(struct channel *channel, const char *text)
 {
 	log_say(of_channel(channel)->base->log, LOG_LEVEL_WARN, "%s: %s", channel_peer(channel), text);
@@ -135,7 +147,9 @@ static void on_ended(struct channel *channel, const struct error *err)
 	struct log *log = serve->base->log;
 
 	transfer_end(serve, err);
-	if (err->code == -ETIMEDOUT)
+	if (serve->entry.refused != LIMIT_NONE)
+		log_say(log, LOG_LEVEL_DEBUG, "session of %s refused: %s", channel_peer(channel), err->text);
+	else if (err->code == -ETIMEDOUT)
 		log_say(log, LOG_LEVEL_WARN, "session of %s timed out: %s", channel_peer(channel), err->text);
 	else if (err->code != 0)
 		log_say(log, err->fault == FAULT_REFUSED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "session of %s ended: %s",
@@ -157,6 +171,7 @@ const struct channel_watch serve_watch = {
 	.sent = on_work,
 	.progress = on_progress,
 	.warn = on_warn,
+	.look = on_look,
 	.ended = on_ended,
 	.closed = on_closed,
 };
@@ -172,17 +187,26 @@ int serve_open(struct serve_base *base, const struct plugin *transport, struct x
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a session");
 	}
 	serve->base = base;
+	r = limits_enter(&base->limits, &serve->entry, base->session_count, transport, conn, base->channel.loop->now);
+	if (r < 0) {
+		transport->transport.close(conn);
+		free(serve);
+		return r;
+	}
 	sending_open(&serve->sending, &serve->channel, &sending_events, base->channel.requests_max);
 	list_append(&base->sessions, &serve->link);
 	base->session_count++;
 	r = channel_open(&serve->channel, &base->channel, transport, conn, true, port, port_number, serve, err);
-	if (r < 0 && r != -EINPROGRESS) {
-		list_remove(&serve->link);
-		base->session_count--;
-		free(serve->channel.endpoint);
-		free(serve);
-	}
+	if (r < 0 && r != -EINPROGRESS)
+		session_free(serve);
 	return r;
+}
+
+enum status serve_refuse(struct channel *channel, struct error *err)
+{
+	struct serve *serve = of_channel(channel);
+
+	return limits_refuse(&serve->base->limits, &serve->entry, err);
 }
 
 bool serve_idle(const struct serve *serve)

@@ -4,6 +4,7 @@
 #define XFER_ENGINE_SERVE_H
 
 #include "engine/channel.h"
+#include "engine/limits.h"
 #include "engine/sending.h"
 
 /* An export, open. */
@@ -22,6 +23,7 @@ struct serve_base {
 	size_t export_count;
 	struct list sessions; /* struct serve.link */
 	size_t session_count;
+	struct limits limits;
 	struct log *log;
 	/* A session is gone (the count is already right). */
 	void (*gone)(struct serve_base *base);
@@ -33,13 +35,16 @@ struct serve {
 	struct channel channel;
 	struct sending sending;
 	struct list link;
+	struct limits_entry entry;
 	struct serve_base *base;
 	struct serve_transfer *transfer; /* owned; NULL until something is listed */
 };
 
-/* Takes over conn. The session frees itself when it ends. */
+/* Takes over conn. The session frees itself when it ends. -EDQUOT: a limit; nothing needs to be said of it. */
 int serve_open(struct serve_base *base, const struct plugin *transport, struct xfer_conn *conn,
                struct heartbeat_port *port, uint16_t port_number, struct error *err);
+/* For channel_base: a connection beyond a limit. */
+enum status serve_refuse(struct channel *channel, struct error *err);
 /* Nothing is asked for and nothing is to be sent. */
 bool serve_idle(const struct serve *serve);
 void serve_end(struct serve *serve, enum status status, const char *text);

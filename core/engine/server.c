@@ -6,10 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { ACCEPT_TURN = 64, LISTENER_FDS_MAX = 8 };
+
+#define SAY_AGAIN (10 * CLOCK_SECOND)
 
 struct server;
 
@@ -23,6 +24,7 @@ struct server_port {
 	struct heartbeat_port heartbeat;
 	uint16_t number;       /* of the UDP port, told to clients; 0: none */
 	struct deadline pause; /* after EMFILE and the like: accept again then */
+	uint64_t say_again;    /* steady ns: no line about it before */
 };
 
 struct server {
@@ -133,15 +135,10 @@ static void accept_one(struct server_port *port, struct xfer_conn *conn)
 {
 	struct server *server = port->server;
 	struct error err = { 0 };
+	int r = serve_open(&server->base, port->socket->transport, conn, port->number != 0 ? &port->heartbeat : NULL,
+	                   port->number, &err);
 
-	if (server->base.session_count >= server->params->setup->settings->sessions) {
-		log_say(server->params->log, LOG_LEVEL_WARN, "a connection is refused: %zu sessions are open",
-		        server->base.session_count);
-		port->socket->transport->transport.close(conn);
-		return;
-	}
-	if (serve_open(&server->base, port->socket->transport, conn, port->number != 0 ? &port->heartbeat : NULL,
-	               port->number, &err) < 0)
+	if (r < 0 && r != -EDQUOT)
 		log_say(server->params->log, LOG_LEVEL_ERROR, "a connection cannot be served: %s", err.text);
 }
 
@@ -169,7 +166,10 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 			accept_one(port, conn);
 		} else if (r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM) {
 			/* They wait in the queue until somebody leaves; asking on would be a busy loop. */
-			log_say(server->params->log, LOG_LEVEL_WARN, "no connection can be accepted: %s", strerror(-r));
+			if (loop->now >= port->say_again)
+				log_say(server->params->log, LOG_LEVEL_WARN, "no connection can be accepted: %s",
+				        strerror(-r));
+			port->say_again = loop->now + SAY_AGAIN;
 			listener_polls(port, false);
 			(void)loop_deadline(loop, &port->pause, loop->now + 100 * CLOCK_MS);
 			return;
@@ -261,17 +261,6 @@ static void on_loop_settled(void *context)
 	maybe_stop(server);
 }
 
-/* Each session is a descriptor, and so is each file that is read: as many as the system allows. */
-static void descriptors_raise(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 static int server_open(struct server *server, struct error *err)
 {
 	const struct server_params *params = server->params;
@@ -284,7 +273,7 @@ static int server_open(struct server *server, struct error *err)
 	};
 	int r;
 
-	descriptors_raise();
+	limits_open(&server->base.limits, settings, params->log);
 	r = loop_create(&server->base.channel.loop, &loop, err);
 
 	if (r == 0)
@@ -297,6 +286,7 @@ static int server_open(struct server *server, struct error *err)
 	server->base.channel.watch = &serve_watch;
 	server->base.channel.hello_timeout = settings->hello_timeout;
 	server->base.channel.requests_max = settings->requests;
+	server->base.channel.refuse = serve_refuse;
 	server->base.channel.slot = slot_next;
 	server->base.log = params->log;
 	server->base.gone = on_gone;
@@ -338,6 +328,7 @@ static void server_close(struct server *server)
 	free(server->base.names);
 	channel_offer_free(&server->base.channel.offer);
 	table_free(&server->peers);
+	limits_close(&server->base.limits);
 }
 
 int server_run(const struct server_params *params, struct error *err)

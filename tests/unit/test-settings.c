@@ -79,8 +79,10 @@ static void has_defaults(void **state)
 	assert_string_equal(settings->listen[0].address, "127.0.0.1:15010");
 	assert_int_equal(settings->workers, 1);
 	assert_int_equal(settings->sessions, 20000);
+	assert_int_equal(settings->sessions_per_address, 0);
 	assert_int_equal(settings->requests, 1024);
 	assert_int_equal(settings->hello_timeout, 10 * SECOND);
+	assert_int_equal(settings->idle_timeout, 3600 * SECOND);
 	assert_int_equal(settings->stall_after, 600 * SECOND);
 	assert_int_equal(settings->drain_timeout, 30 * SECOND);
 	assert_int_equal(settings->export_count, 0);
@@ -104,8 +106,10 @@ static const char FULL[] = "[core]\n"
 			   "listen = [::1]:0, smoke://hill:7 , 0.0.0.0:15010\n"
 			   "workers = 64\n"
 			   "sessions = 5\n"
+			   "sessions-per-address = 2\n"
 			   "requests = 6\n"
 			   "hello-timeout = 500ms\n"
+			   "idle-timeout = 0s\n"
 			   "stall-after = 2h\n"
 			   "drain-timeout = 1m\n"
 			   "[export.pub]\n"
@@ -140,8 +144,10 @@ static void assert_full(const struct settings *settings)
 	assert_string_equal(settings->listen[2].address, "0.0.0.0:15010");
 	assert_int_equal(settings->workers, 64);
 	assert_int_equal(settings->sessions, 5);
+	assert_int_equal(settings->sessions_per_address, 2);
 	assert_int_equal(settings->requests, 6);
 	assert_int_equal(settings->hello_timeout, SECOND / 2);
+	assert_int_equal(settings->idle_timeout, 0);
 	assert_int_equal(settings->stall_after, 7200 * SECOND);
 	assert_int_equal(settings->drain_timeout, 60 * SECOND);
 	assert_int_equal(settings->export_count, 2);
@@ -172,7 +178,7 @@ static void reads_every_key(void **state)
 	(void)state;
 	struct settings *settings = load(FULL);
 	assert_full(settings);
-	assert_int_equal(settings_section(settings, "transport", "pigeon")->lines[0].line, 27);
+	assert_int_equal(settings_section(settings, "transport", "pigeon")->lines[0].line, 29);
 	settings_free(settings);
 }
 

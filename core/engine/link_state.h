@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Private to link.c, link_receive.c and link_send.c. */
+#ifndef XFER_ENGINE_LINK_STATE_H
+#define XFER_ENGINE_LINK_STATE_H
+
+#include "engine/link.h"
+
+enum { LINK_TURN = 4 * 1024 * 1024 /* bytes that one link may move before the others have their turn */ };
+
+static inline const struct xfer_transport_ops *link_ops(const struct link *link)
+{
+	return &link->transport->transport;
+}
+
+/* Waits for exactly `events` (XFER_POLL_*) from now on; or for more, or for less. */
+void link_poll(struct link *link, uint32_t events);
+void link_poll_add(struct link *link, uint32_t event);
+void link_poll_drop(struct link *link, uint32_t event);
+
+void link_end(struct link *link, const struct error *err);
+/* The transport failed with -errno `code`. */
+void link_end_system(struct link *link, int code, const char *doing);
+
+/* The descriptor can be read. */
+void link_receive(struct link *link);
+void link_rx_drop(struct link *link);
+
+#endif
