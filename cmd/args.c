@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "engine/retry.h"
 #include "wire/frame.h"
 
 #include <errno.h>
@@ -17,6 +18,8 @@ enum { SHOWN_MAX = 160 }; /* bytes of an argument in a message */
 
 #define PING_INTERVAL_MIN (1 * CLOCK_MS)
 #define PING_INTERVAL_MAX (3600 * CLOCK_SECOND)
+#define RETRY_FOR_DEFAULT (120 * CLOCK_SECOND)
+#define RETRY_FOR_MAX (365 * 86400 * CLOCK_SECOND)
 
 struct parse {
 	struct args *args;
@@ -128,6 +131,28 @@ static int take_count(const struct parse *parse, const char *value)
 	return 0;
 }
 
+static int take_retries(const struct parse *parse, const char *value)
+{
+	int64_t number;
+
+	if (text_parse_int(value, &number) < 0 || number < 0 || number > UINT32_MAX)
+		return refuse(parse, "retries", value, "it takes a number; 0 is never");
+	parse->args->retries = (uint64_t)number;
+	parse->args->retries_wanted = true;
+	return 0;
+}
+
+static int take_retry_for(const struct parse *parse, const char *value)
+{
+	uint64_t ns;
+
+	if (text_parse_duration(value, &ns) < 0 || ns > RETRY_FOR_MAX)
+		return refuse(parse, "retry-for", value, "it takes a time with its unit, as in 30s or 10m; 0 is never");
+	parse->args->retry_for = ns;
+	parse->args->retries_wanted = true;
+	return 0;
+}
+
 static int take_set(const struct parse *parse, const char *value)
 {
 	struct args *args = parse->args;
@@ -179,6 +204,8 @@ static int take_option(const struct parse *parse, enum option_id id, const char 
 			return refuse(parse, "chunk-size", value, "it takes a size from 1K to 16M, a multiple of 1K");
 		args->chunk_size = (uint32_t)size;
 		return 0;
+	case OPTION_RETRIES: return take_retries(parse, value);
+	case OPTION_RETRY_FOR: return take_retry_for(parse, value);
 	case OPTION_HELP: args->action = ARGS_HELP; return 0;
 	case OPTION_VERSION:
 		if (args->action == ARGS_RUN)
@@ -337,7 +364,7 @@ static int parse_all(struct args *args, int argc, char **argv, struct error *err
 
 int args_parse(struct args *out, int argc, char **argv, struct error *err)
 {
-	struct args args = { .verb = VERB_NONE };
+	struct args args = { .verb = VERB_NONE, .retries = RETRY_TRIES_ANY, .retry_for = RETRY_FOR_DEFAULT };
 	int code = parse_all(&args, argc, argv, err);
 
 	if (code < 0)

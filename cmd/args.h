@@ -38,6 +38,10 @@ struct args {
 	/* ping */
 	uint64_t count;    /* 0 = until interrupted */
 	uint64_t interval; /* ns; 0 = the liveness plug-in's */
+	/* get, ls */
+	uint64_t retries;    /* RETRY_TRIES_ANY = as often as there is time */
+	uint64_t retry_for;  /* ns; 0 = never */
+	bool retries_wanted; /* one of both was given: the first connection counts, too */
 	/* digest */
 	uint32_t chunk_size; /* bytes; 0 = configured */
 };

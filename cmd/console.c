@@ -90,7 +90,7 @@ void console_message(struct console *console, enum log_level level, enum fault f
 	struct json json;
 
 	if (fault == FAULT_NONE &&
-	    ((level >= LOG_LEVEL_INFO && !console->verbose) || (level >= LOG_LEVEL_WARN && console->quiet)))
+	    ((level >= LOG_LEVEL_DEBUG && !console->verbose) || (level >= LOG_LEVEL_WARN && console->quiet)))
 		return;
 	console_ready(console);
 	fprintf(stderr, "xfer: %s%s\n", level == LOG_LEVEL_WARN && fault == FAULT_NONE ? "warning: " : "", text);

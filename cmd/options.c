@@ -23,6 +23,10 @@ const struct option_row option_rows[] = {
 	  "time between two questions: 0.2, 200ms (default: the plug-in's)" },
 	{ OPTION_CHUNK_SIZE, 0, "chunk-size", "N", FOR(VERB_DIGEST),
 	  "size of a chunk, 1K to 16M (default: configured)" },
+	{ OPTION_RETRIES, 0, "retries", "N", FOR(VERB_GET) | FOR(VERB_LS),
+	  "reconnect at most N times in a row (default: no limit)" },
+	{ OPTION_RETRY_FOR, 0, "retry-for", "TIME", FOR(VERB_GET) | FOR(VERB_LS),
+	  "reconnect for so long: 30s, 10m; 0: never (default: 2m)" },
 
 	{ OPTION_CONFIG, 'c', "config", "FILE", FOR_ALL, "read FILE, not the system's and the user's configuration" },
 	{ OPTION_SET, 0, "set", "S.K=V", FOR_ALL, "set one key: --set pipeline.chunk-size=4M" },

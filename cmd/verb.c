@@ -12,6 +12,11 @@ int verb_client_create(struct verb_context *context, const struct client_watch *
 		.transport = args->transport,
 		.integrity = args->integrity,
 		.limit_rate = args->limit_rate,
+		.retry = {
+			.tries = args->retries,
+			.span = args->retry_for,
+			.first = args->retries_wanted,
+		},
 		/* A percentage costs a walk through the tree on the other side: only where somebody looks at it. */
 		.totals = args->verb == VERB_GET && style == PROGRESS_TERMINAL,
 	};

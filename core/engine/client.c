@@ -100,9 +100,12 @@ void client_stop(struct client *client)
 static void on_open(struct channel *channel)
 {
 	struct client *client = of_channel(channel);
+	struct error err = { 0 };
 
 	client->channel_live = true;
-	if (client->verb != NULL && client->verb->open != NULL)
+	if (reconnect_opened(client, &err) < 0)
+		verb_ended(client, &err); /* and the session with it, when the verb lets go */
+	else if (client->verb != NULL && client->verb->open != NULL)
 		client->verb->open(client->context);
 }
 
@@ -161,6 +164,11 @@ static void on_ended(struct channel *channel, const struct error *err)
 	struct client *client = of_channel(channel);
 
 	client->channel_live = false;
+	client->words = (struct retry_words){
+		.goaway = channel->goaway,
+		.told = channel->refused,
+		.said = channel->said,
+	};
 	channel_close(channel);
 	verb_ended(client, err);
 }
@@ -232,12 +240,17 @@ static void on_dial_failed(void *context, const struct error *err)
 	verb_ended(client, err);
 }
 
-static bool same_place(const struct url *a, const struct url *b)
+static bool same_text(const char *a, const char *b)
 {
-	const char *ta = a->transport != NULL ? a->transport : "", *tb = b->transport != NULL ? b->transport : "";
-	const char *ua = a->user != NULL ? a->user : "", *ub = b->user != NULL ? b->user : "";
+	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
 
-	return strcmp(a->authority, b->authority) == 0 && strcmp(ta, tb) == 0 && strcmp(ua, ub) == 0;
+bool client_is_at(const struct client *client, const struct url *url)
+{
+	const struct url *at = client->url;
+
+	return at != NULL && same_text(at->authority, url->authority) && same_text(at->transport, url->transport) &&
+	       same_text(at->user, url->user);
 }
 
 static int url_keep(struct client *client, const struct url *url, struct error *err)
@@ -271,37 +284,46 @@ int client_connect(struct client *client, const struct url *url, struct error *e
 	struct plugin *transport = client->setup->transport;
 	int r;
 
-	if (client->channel_live && client->url != NULL && same_place(client->url, url)) {
+	/* One that was sent away has no session for another job. */
+	if (client->channel_live && client_is_at(client, url) && !client->channel.goaway) {
 		if (client->verb->open != NULL)
 			client->verb->open(client->context);
 		return 0;
 	}
+	client_disconnect(client);
 	if (name != NULL) {
 		r = setup_plugin(client->setup, XFER_KIND_TRANSPORT, name, &transport, err);
 		if (r < 0)
 			return r;
 	}
 	client->transport = transport;
-	url_forget(client);
-	r = url_keep(client, url, err);
-	if (r < 0)
-		return r;
-	return dial_start(&client->dial, client->loop, transport, url, CONNECT_TIMEOUT, &watch, err);
+	if (!client_is_at(client, url)) {
+		url_forget(client);
+		r = url_keep(client, url, err);
+		if (r < 0)
+			return r;
+	}
+	client->base.hello_timeout = reconnect_patience(client, client->settings->hello_timeout);
+	return dial_start(&client->dial, client->loop, transport, url, reconnect_patience(client, CONNECT_TIMEOUT),
+	                  &watch, err);
 }
 
 void client_disconnect(struct client *client)
 {
+	const struct client_verb *verb = client->verb;
+
+	client->verb = NULL; /* nothing of this is told */
 	if (client->dial != NULL)
 		dial_cancel(client->dial);
 	client->dial = NULL;
 	if (client->channel_live)
 		link_finish(&client->channel.link);
 	client->channel_live = false;
-	if (client->channel_used) {
+	if (client->channel_used)
 		channel_close(&client->channel);
+	while (client->channel_used)
 		loop_run(client->loop); /* until on_closed() */
-	}
-	url_forget(client);
+	client->verb = verb;
 }
 
 /* ---- life ---- */
@@ -341,7 +363,6 @@ static int client_open(struct client *client, struct error *err)
 	client->base.loop = client->loop;
 	client->base.setup = client->setup;
 	client->base.watch = &channel_events;
-	client->base.hello_timeout = client->settings->hello_timeout;
 	client->tick.fire = on_tick;
 	return 0;
 }
@@ -373,6 +394,7 @@ void client_destroy(struct client *client)
 		return;
 	if (client->loop != NULL) {
 		client_disconnect(client);
+		url_forget(client);
 		heartbeat_port_close(&client->port);
 		for (int i = 0; i < 2; i++) {
 			if (client->signals[i].data != NULL)

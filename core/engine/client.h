@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/settings.h"
+#include "engine/retry.h"
 #include "engine/url.h"
 #include "pipeline/pipeline.h"
 #include "wire/message.h"
@@ -79,7 +80,8 @@ struct client_options {
 	const char *transport; /* --transport; NULL = configured */
 	const char *integrity; /* --integrity NAME[,NAME]; NULL = configured */
 	uint64_t limit_rate;   /* bytes a second; 0 = none */
-	bool totals;           /* ask for the sums first, so that progress has a percentage */
+	struct retry_limits retry;
+	bool totals; /* ask for the sums first, so that progress has a percentage */
 };
 
 /* Loads the plug-ins and starts the pools. settings, watch, options and log are borrowed. */

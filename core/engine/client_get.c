@@ -81,19 +81,15 @@ static int get_one(void *context, size_t index, struct client_sum *sum, struct e
 {
 	const struct get *get = context;
 	const struct url *url = &get->urls[index];
-	struct fetch_place place = { .root = get->root, .name = get->name };
-	struct stat st;
+	const struct fetch_place place = {
+		.root = get->root,
+		.name = get->name != NULL ? get->name : last_component(url->path),
+	};
 
-	if (place.name == NULL)
-		place.name = last_component(url->path);
 	if (url->path[0] == '\0')
 		return error_set(err, -EINVAL, FAULT_USAGE,
 		                 "xfer://%s names no export; xfer ls xfer://%s shows what there is", url->authority,
 		                 url->authority);
-	if (store_stat(get->root, place.name, &st) == 0) {
-		place.name_exists = true;
-		place.name_is_dir = S_ISDIR(st.st_mode);
-	}
 	return fetch_run(get->client, url, &place, sum, err);
 }
 

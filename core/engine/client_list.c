@@ -21,6 +21,7 @@ struct listing {
 	size_t path_len;
 	bool recursive;
 	bool over; /* nothing more is taken */
+	bool told; /* an entry was: it would be told twice */
 	int code;
 	struct error *err;
 	char path[MESSAGE_PATH_MAX + 1]; /* of the directory that the listing is in, beneath the URL's path */
@@ -79,6 +80,7 @@ static int entry_tell(struct listing *listing, const struct entry *entry)
 		r = path_enter(listing, entry);
 	if (r < 0)
 		return r;
+	listing->told = true;
 	if (watch->entry != NULL)
 		watch->entry(watch->context, listing->path, entry);
 	if (entry->kind == ENTRY_DIR)
@@ -196,18 +198,21 @@ static const struct client_verb listing_verb = {
 	.ended = on_ended,
 };
 
-int client_list(struct client *client, const struct url *url, bool recursive, struct error *err)
+static int attempt(void *context, struct error *err)
 {
-	struct listing *listing = calloc(1, sizeof(*listing));
+	struct listing *listing = context;
+	struct client *client = listing->client;
 	int r;
 
-	if (listing == NULL)
-		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
-	listing->client = client;
-	listing->url = url;
-	listing->recursive = recursive;
+	if (client->interrupted)
+		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
+	listing->received = 0;
+	listing->depth = 0;
+	listing->path_len = 0;
+	listing->path[0] = '\0';
+	listing->over = false;
+	listing->code = 0;
 	listing->err = err;
-	listing->owner.done = on_job;
 	listing->checks = (struct checks){
 		.loop = client->loop,
 		.owner = &listing->owner,
@@ -219,13 +224,36 @@ int client_list(struct client *client, const struct url *url, bool recursive, st
 	list_init(&listing->checks.queue);
 	client->verb = &listing_verb;
 	client->context = listing;
-	r = client_connect(client, url, err);
+	r = client_connect(client, listing->url, err);
 	if (r == 0) {
 		client_run(client, &listing_verb, listing);
 		r = listing->code;
 	}
 	client->verb = NULL;
 	checks_end(&listing->checks);
+	return r;
+}
+
+static bool stays_lost(void *context)
+{
+	const struct listing *listing = context;
+
+	return listing->told;
+}
+
+int client_list(struct client *client, const struct url *url, bool recursive, struct error *err)
+{
+	struct listing *listing = calloc(1, sizeof(*listing));
+	const struct reconnect_job job = { .attempt = attempt, .stays_lost = stays_lost, .context = listing };
+	int r;
+
+	if (listing == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
+	listing->client = client;
+	listing->url = url;
+	listing->recursive = recursive;
+	listing->owner.done = on_job;
+	r = reconnect_run(client, url, &job, err);
 	client_disconnect(client);
 	free(listing);
 	return r;

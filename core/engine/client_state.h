@@ -6,6 +6,7 @@
 #include "engine/channel.h"
 #include "engine/client.h"
 #include "engine/dial.h"
+#include "engine/reconnect.h"
 
 /* What a verb does with the loop's events. All but `context` may be NULL. */
 struct client_verb {
@@ -36,7 +37,7 @@ struct client {
 	const struct client_verb *verb; /* NULL between verbs */
 	void *context;
 
-	struct url *url;   /* owned; what the channel is connected to; NULL = nothing */
+	struct url *url;   /* owned; whom the last session was or is to be with; NULL = nobody yet */
 	struct dial *dial; /* NULL when not dialling */
 	const struct plugin *transport;
 	struct channel channel;
@@ -48,11 +49,15 @@ struct client {
 	uv_signal_t signals[2];
 	bool interrupted;
 	uint64_t consumed, granted; /* credit of the session, see sink_credit() */
+	struct retry_words words;   /* of the session that ended */
+	struct reconnect again;
 };
 
 /* Runs the loop until client_stop(); the verb gets the events. */
 void client_run(struct client *client, const struct client_verb *verb, void *context);
 void client_stop(struct client *client);
+/* Whether the last session was with the URL's authority, by the same transport and user. */
+bool client_is_at(const struct client *client, const struct url *url);
 /* Connects to the URL's authority, or uses the session that is open to it: verb->open() or verb->ended() comes. */
 int client_connect(struct client *client, const struct url *url, struct error *err);
 /* Lets go of the session, in order; waits until it is closed. Not within a verb. */

@@ -39,15 +39,17 @@ int client_sum_run(struct client *client, const struct client_sources *sources, 
 		r = sources->one(sources->context, i, &sum, err);
 		/* Another place may be alive; and what failed is in the sum. */
 		if (r < 0 && i + 1 < sources->count && !client->interrupted) {
-			if (sum.fault == FAULT_NONE)
-				client_sum_fault(&sum, err);
+			client_sum_fault(&sum, err);
 			client_say(client, LOG_LEVEL_ERROR, err->fault, err->text);
 			client_disconnect(client);
 			r = 0;
 		}
 	}
 	sum_finish(client, &sum);
-	if (r == 0 && sum.fault != FAULT_NONE) {
+	if (r < 0 && err->fault != FAULT_INTERRUPTED) {
+		client_sum_fault(&sum, err);
+		err->fault = sum.fault;
+	} else if (r == 0 && sum.fault != FAULT_NONE) {
 		*err = sum.first;
 		err->fault = sum.fault;
 		err->text[0] = '\0'; /* each failure was told when it happened */

@@ -6,22 +6,34 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { TOTALS_REQUEST = 0xfffffff0 /* beyond what a sink uses in practice; it would skip it */ };
+
+/* After a goaway what is under way may finish, for so long: the new worker, or the new daemon, is there by then. */
+#define GRACE (1 * CLOCK_SECOND)
 
 struct fetch {
 	struct client *client;
 	const struct url *url;
 	const struct fetch_place *place;
 	struct client_sum *sum;
+	uint64_t files_before, bytes_before; /* done of earlier sources */
+	uint64_t files_known, bytes_known;   /* totals of earlier sources */
+	uint64_t reached;                    /* see reconnect_job */
+	uint64_t received, repaired;         /* of all attempts */
+	struct sink_count count;             /* of the last attempt that began */
+	/* Of one attempt: */
 	struct receiving receiving;
-	bool begun;                          /* receiving is open */
-	bool over;                           /* nothing more comes from the session */
-	bool done;                           /* all is published or removed */
-	uint64_t files_before, bytes_before; /* of earlier sources */
-	struct error err;                    /* why the session ended */
-	uint64_t taken;                      /* bytes of frames that came, without liveness */
+	bool begun;       /* receiving is open */
+	bool alone;       /* the session is gone, but all has come: what is left is ours to do */
+	bool over;        /* nothing more comes from the session */
+	bool done;        /* all is published or removed */
+	uint64_t leave;   /* steady ns: when a goaway is followed at the latest; 0 = none was heard */
+	struct error err; /* why the session ended */
+	uint64_t taken;   /* bytes of frames that came, without liveness */
 	struct stall stall;
+	char waits[RECONNECT_TEXT_MAX];
 };
 
 static struct fetch *of_receiving(struct receiving *receiving)
@@ -81,8 +93,8 @@ static bool on_end(struct receiving *receiving, const struct end *end)
 	if (end->request != TOTALS_REQUEST)
 		return false;
 	if (end->status == STATUS_OK) {
-		progress->files_total += end->chunks;
-		progress->bytes_total += end->size;
+		progress->files_total = of_receiving(receiving)->files_known + end->chunks;
+		progress->bytes_total = of_receiving(receiving)->bytes_known + end->size;
 	}
 	return true;
 }
@@ -117,12 +129,37 @@ static int on_frame(void *context, const struct frame_header *header, const uint
 	return fetch->begun ? receiving_frame(&fetch->receiving, header, bytes, buffer, err) : 0;
 }
 
+/* Follows a goaway: the rest comes from another worker. */
+static void goaway_look(struct fetch *fetch)
+{
+	struct client *client = fetch->client;
+	struct error err = { 0 };
+
+	if (!client->channel_live || !client->channel.goaway || !retry_wanted(&client->again.retry))
+		return;
+	if (fetch->leave == 0)
+		fetch->leave = client->loop->now + GRACE;
+	/* Where nothing is awaited the session is not needed any more. */
+	if (client->loop->now < fetch->leave || !sink_waits(fetch->receiving.sink))
+		return;
+	client->words.goaway = true;
+	error_set(&err, -ECONNRESET, FAULT_PEER, "%s shuts down or reloads", channel_peer(&client->channel));
+	fetch_give_up(fetch, &err);
+}
+
 static void on_work(void *context)
 {
 	struct fetch *fetch = context;
 
-	if (fetch->begun)
-		receiving_pump(&fetch->receiving);
+	if (!fetch->begun)
+		return;
+	receiving_pump(&fetch->receiving);
+	if (fetch->over || fetch->done)
+		return;
+	if (!fetch->alone)
+		goaway_look(fetch);
+	else if (fetch->receiving.job_count + fetch->receiving.checks.jobs == 0)
+		fetch_give_up(fetch, &fetch->err); /* something was damaged, and nobody is there to send it again */
 }
 
 /* ---- beginning ---- */
@@ -151,11 +188,13 @@ static void on_open(void *context)
 {
 	struct fetch *fetch = context;
 	struct client *client = fetch->client;
+	struct stat st;
+	bool exists = store_stat(fetch->place->root, fetch->place->name, &st) == 0;
 	const struct receiving_place place = {
 		.root = fetch->place->root,
 		.name = fetch->place->name,
-		.name_exists = fetch->place->name_exists,
-		.name_is_dir = fetch->place->name_is_dir,
+		.name_exists = exists,
+		.name_is_dir = exists && S_ISDIR(st.st_mode),
 		.remote = fetch->url->path,
 		.sync = true,
 		.limit_rate = client->options.limit_rate,
@@ -177,7 +216,15 @@ static void on_open(void *context)
 
 static void on_ended(void *context, const struct error *err)
 {
-	fetch_give_up(context, err);
+	struct fetch *fetch = context;
+
+	if (err->fault != FAULT_PEER || !fetch->begun || fetch->over || sink_waits(fetch->receiving.sink)) {
+		fetch_give_up(fetch, err);
+		return;
+	}
+	fetch->alone = true;
+	fetch->err = *err;
+	on_work(fetch);
 }
 
 static void on_progress(void *context, struct xfer_progress *ours)
@@ -214,28 +261,40 @@ static void stall_check(struct fetch *fetch)
 static void progress_fill(struct fetch *fetch)
 {
 	struct client_progress *progress = &fetch->sum->progress;
-	struct sink_count count = { 0 };
+	struct client *client = fetch->client;
+	struct sink_count count;
 
-	if (fetch->begun)
+	/* Between two sessions it stays as it was. */
+	if (fetch->begun) {
 		sink_counts(fetch->receiving.sink, &count);
-	progress->files = fetch->files_before + count.files;
-	progress->bytes = fetch->bytes_before + count.bytes;
-	progress->elapsed = fetch->client->loop->now - fetch->sum->began;
-	if (fetch->client->channel_live)
-		progress->rtt = channel_rtt(&fetch->client->channel, &progress->loss_ppm);
-	progress->stall = fetch->stall.text[0] != '\0' ? fetch->stall.text : NULL;
+		progress->files = fetch->files_before + count.files;
+		progress->bytes = fetch->bytes_before + count.bytes;
+	}
+	progress->elapsed = client->loop->now - fetch->sum->began;
+	if (client->channel_live)
+		progress->rtt = channel_rtt(&client->channel, &progress->loss_ppm);
+	progress->stall = reconnect_waits(client, fetch->waits);
+	if (progress->stall == NULL && fetch->stall.text[0] != '\0')
+		progress->stall = fetch->stall.text;
+}
+
+static void progress_tell(void *context)
+{
+	struct fetch *fetch = context;
+	struct client *client = fetch->client;
+
+	progress_fill(fetch);
+	if (client->watch.progress != NULL)
+		client->watch.progress(client->watch.context, &fetch->sum->progress);
 }
 
 static void on_tick(void *context)
 {
 	struct fetch *fetch = context;
-	struct client *client = fetch->client;
 
-	if (fetch->begun && client->channel_live && !fetch->over)
+	if (fetch->begun && fetch->client->channel_live && !fetch->over)
 		stall_check(fetch);
-	progress_fill(fetch);
-	if (client->watch.progress != NULL)
-		client->watch.progress(client->watch.context, &fetch->sum->progress);
+	progress_tell(fetch);
 	on_work(fetch); /* what waits for memory, or for the limit of the rate */
 }
 
@@ -248,42 +307,88 @@ static const struct client_verb fetch_verb = {
 	.ended = on_ended,
 };
 
-/* ---- the sum ---- */
+/* ---- an attempt, and the next one ---- */
 
-static void sum_add(struct fetch *fetch)
+/* The sink goes: what it counted stays. */
+static void attempt_count(struct fetch *fetch)
 {
-	struct client_summary *summary = fetch->sum->summary;
 	struct client *client = fetch->client;
-	struct sink_count count;
-	uint64_t loss;
+	struct sink_count *count = &fetch->count;
+	uint64_t reached;
 
-	sink_counts(fetch->receiving.sink, &count);
-	summary->files += count.files;
-	summary->dirs += count.dirs;
-	summary->links += count.links;
-	summary->skipped += count.skipped;
-	summary->failed += count.failed;
-	summary->bytes += count.bytes;
-	summary->received += count.received;
-	summary->chunks += count.chunks;
-	summary->repaired += count.repaired;
-	summary->rtt = client->channel_live ? channel_rtt(&client->channel, &loss) : fetch->sum->progress.rtt;
+	sink_counts(fetch->receiving.sink, count);
 	sink_credit(fetch->receiving.sink, &client->consumed, &client->granted);
+	fetch->received += count->received;
+	fetch->repaired += count->repaired;
+	reached = count->bytes + count->files + count->dirs + count->links;
+	if (reached > fetch->reached)
+		fetch->reached = reached;
 }
 
-static int fetch_result(struct fetch *fetch, struct error *err)
+static int attempt_result(struct fetch *fetch, struct error *err)
 {
 	struct error cause = { 0 };
 
 	/* What the user or the peer ended has no second cause beside it. */
 	if (fetch->over) {
-		client_sum_fault(fetch->sum, &fetch->err);
 		*err = fetch->err;
 		return fetch->err.code < 0 ? fetch->err.code : -EIO;
 	}
 	if (sink_result(fetch->receiving.sink, &cause) != FAULT_NONE)
 		client_sum_fault(fetch->sum, &cause);
 	return 0;
+}
+
+static int attempt(void *context, struct error *err)
+{
+	struct fetch *fetch = context;
+	struct client *client = fetch->client;
+	int r;
+
+	if (client->interrupted)
+		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
+	fetch->begun = fetch->alone = fetch->over = fetch->done = false;
+	fetch->leave = 0;
+	fetch->stall.text[0] = '\0';
+	client->verb = &fetch_verb;
+	client->context = fetch;
+	r = client_connect(client, fetch->url, err);
+	if (r == 0) {
+		client_run(client, &fetch_verb, fetch);
+		progress_fill(fetch);
+		r = attempt_result(fetch, err);
+	}
+	client->verb = NULL;
+	if (fetch->begun) {
+		attempt_count(fetch);
+		receiving_close(&fetch->receiving);
+	}
+	fetch->begun = false;
+	return r;
+}
+
+static uint64_t reached(void *context)
+{
+	const struct fetch *fetch = context;
+
+	return fetch->reached;
+}
+
+static void sum_add(const struct fetch *fetch)
+{
+	struct client_summary *summary = fetch->sum->summary;
+	const struct sink_count *count = &fetch->count;
+
+	summary->files += count->files;
+	summary->dirs += count->dirs;
+	summary->links += count->links;
+	summary->skipped += count->skipped;
+	summary->failed += count->failed;
+	summary->bytes += count->bytes;
+	summary->chunks += count->chunks;
+	summary->received += fetch->received;
+	summary->repaired += fetch->repaired;
+	summary->rtt = fetch->sum->progress.rtt;
 }
 
 int fetch_run(struct client *client, const struct url *url, const struct fetch_place *place, struct client_sum *sum,
@@ -296,23 +401,18 @@ int fetch_run(struct client *client, const struct url *url, const struct fetch_p
 		.sum = sum,
 		.files_before = sum->progress.files,
 		.bytes_before = sum->progress.bytes,
+		.files_known = sum->progress.files_total,
+		.bytes_known = sum->progress.bytes_total,
 	};
-	int r;
+	const struct reconnect_job job = {
+		.attempt = attempt,
+		.reached = reached,
+		.tick = progress_tell,
+		.context = &fetch,
+	};
+	int r = reconnect_run(client, url, &job, err);
 
-	if (client->interrupted)
-		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
-	client->verb = &fetch_verb;
-	client->context = &fetch;
-	r = client_connect(client, url, err);
-	if (r == 0) {
-		client_run(client, &fetch_verb, &fetch);
-		progress_fill(&fetch);
-		r = fetch_result(&fetch, err);
-	}
-	client->verb = NULL;
-	if (fetch.begun) {
-		sum_add(&fetch);
-		receiving_close(&fetch.receiving);
-	}
+	sum->progress.stall = NULL;
+	sum_add(&fetch);
 	return r;
 }

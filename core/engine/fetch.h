@@ -10,8 +10,6 @@
 struct fetch_place {
 	struct store_root *root; /* borrowed; the folder that gets it */
 	const char *name;        /* what it is called there */
-	bool name_exists;
-	bool name_is_dir;
 };
 
 /*

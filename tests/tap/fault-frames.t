@@ -144,7 +144,7 @@ to_client() {
 	listener=$!
 	remember $listener
 	await test -s "$tmp/port"
-	run timeout "$patience" "$xfer" get --set pipeline.liveness=none --set liveness.none.dead-after=2s \
+	run timeout "$patience" "$xfer" get --retry-for 0 --set pipeline.liveness=none --set liveness.none.dead-after=2s \
 		"xfer://127.0.0.1:$(cat "$tmp/port")/pub/file" "$tmp/got"
 	wait $listener
 	if [ "$status" = 6 ] && grep -q '^xfer: .*\(protocol\|damaged\|closed\)' "$err" && [ ! -e "$tmp/got" ] &&

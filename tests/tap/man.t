@@ -62,7 +62,7 @@ for verb in get ls ping digest plugins; do
 	options "$xfer" "$verb"
 done | sort -u >"$tmp/options-of-verbs"
 check "the help of the program shows what that of the verbs shows" cmp "$tmp/options" "$tmp/options-of-verbs"
-is "$(grep -c . "$tmp/options")" 23 "the options of xfer are known"
+is "$(grep -c . "$tmp/options")" 25 "the options of xfer are known"
 while read -r option; do
 	grep -Eq -e "^ +(-[-A-Za-z][^,]*, )*$option( |,|\$)" "$tmp/xfer.1" || echo "$option"
 done <"$tmp/options" >"$tmp/wrong"

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "cmd/args.h"
+#include "engine/retry.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,30 @@ static void test_ls(void **state)
 	GOOD(args, "xfer ls -lR xfer://h/");
 	assert_true(args.details && args.recursive);
 	args_free(&args);
+}
+
+static void test_retries(void **state)
+{
+	(void)state;
+	GOOD(none, "xfer get xfer://h/a dest");
+	assert_true(none.retries == RETRY_TRIES_ANY);
+	assert_int_equal(none.retry_for, 120 * CLOCK_SECOND);
+	assert_false(none.retries_wanted);
+	args_free(&none);
+	GOOD(both, "xfer get xfer://h/a --retries 7 --retry-for 10m dest");
+	assert_int_equal(both.retries, 7);
+	assert_int_equal(both.retry_for, 600 * CLOCK_SECOND);
+	assert_true(both.retries_wanted);
+	args_free(&both);
+	GOOD(never, "xfer ls --retry-for 0 xfer://h/a");
+	assert_int_equal(never.retry_for, 0);
+	assert_true(never.retries_wanted);
+	args_free(&never);
+	refused("xfer get --retry-for 10 a b", "time with its unit");
+	refused("xfer get --retry-for 400d a b", "time with its unit");
+	refused("xfer get --retries -1 a b", "0 is never");
+	refused("xfer get --retries many a b", "0 is never");
+	refused("xfer ping --retries 1 h", "belongs to `xfer get`");
 }
 
 static void test_ping(void **state)
@@ -271,6 +296,7 @@ int main(void)
 		cmocka_unit_test(test_last_of_quiet_and_verbose),
 		cmocka_unit_test(test_dashes),
 		cmocka_unit_test(test_ls),
+		cmocka_unit_test(test_retries),
 		cmocka_unit_test(test_ping),
 		cmocka_unit_test(test_digest),
 		cmocka_unit_test(test_plugins),
