@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=sh disable=SC2034
-# Sourced by the other scripts: installs Debian packages that are missing, and only those.
+# Sourced by the other scripts: installs Debian packages that are missing, and only those; fetches the source of one.
 
 PACKAGES_BUILD="autoconf automake libtool pkg-config gcc make libc6-dev libssl-dev libinih-dev libuv1-dev libisal-dev
 	zlib1g-dev"
@@ -40,4 +40,78 @@ packages_need() {
 			$packages_sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
 				--no-install-recommends $packages_missing >/dev/null
 	fi
+}
+
+# Where this machine gets Debian's packages from, "URI CODENAME".
+packages_mirror() {
+	packages_codename=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
+	# shellcheck disable=SC2016 # apt-get replaces these
+	apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 'Component: main' 2>/dev/null |
+		awk -v release="${packages_codename:-bookworm}" '$2 == release { print; exit }' | grep . ||
+		echo "http://deb.debian.org/debian ${packages_codename:-bookworm}"
+}
+
+# packages_download NAME DIR: the files of the package's source, checked against the archive's signature, in DIR.
+packages_download() {
+	packages_signed=
+	[ ! -f /usr/share/keyrings/debian-archive-keyring.gpg ] ||
+		packages_signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]'
+	mkdir -p "$2/apt/lists/partial" "$2/apt/cache/archives/partial" || return 1
+	echo "deb-src $packages_signed $(packages_mirror) main" >"$2/apt/sources.list"
+	# Lists of its own: nothing of the machine's is changed. As root: apt's own user may not be able to reach this folder.
+	cat >"$2/apt/apt.conf" <<-END
+		Dir::Etc::sourcelist "$2/apt/sources.list";
+		Dir::Etc::sourceparts "/dev/null";
+		Dir::State::Lists "$2/apt/lists";
+		Dir::Cache "$2/apt/cache";
+		APT::Sandbox::User "root";
+		Acquire::Languages "none";
+		Acquire::Retries "1";
+		Acquire::http::Timeout "15";
+		Acquire::https::Timeout "15";
+	END
+	(
+		cd "$2" && export APT_CONFIG="$2/apt/apt.conf" &&
+			timeout 180 apt-get -q update -o APT::Update::Error-Mode=any &&
+			timeout 180 apt-get -q -y source --download-only --only-source "$1"
+	) >"$2/log" 2>&1
+}
+
+# packages_unpack DIR INTO: what was downloaded, as it was packed; none of Debian's patches is applied.
+packages_unpack() {
+	mkdir -p "$2" || return 1
+	for packages_tar in "$1"/*.orig.tar.*; do
+		tar -x --no-same-owner -p --strip-components=1 -C "$2" -f "$packages_tar" || return 1
+	done
+	for packages_tar in "$1"/*.debian.tar.*; do
+		# With the times of now: those have nanoseconds, the others do not.
+		tar -x --no-same-owner -p --touch -C "$2" -f "$packages_tar" || return 1
+	done
+}
+
+# packages_source NAME CACHE: the source of a Debian package is in CACHE/NAME, fetched once and found there ever after.
+# Fails with the reason in $packages_why.
+packages_source() {
+	packages_why="the source of $1 is not in $2"
+	[ ! -d "$2/$1" ] || return 0
+	if [ "${CHECK_INSTALL-yes}" = no ]; then
+		packages_why="$packages_why, and CHECK_INSTALL=no lets nothing be downloaded"
+		return 1
+	elif ! command -v apt-get >/dev/null; then
+		packages_why="$packages_why, and there is no apt-get to download it"
+		return 1
+	elif ! { mkdir -p "$2" && packages_new=$(mktemp -d "$2/new.XXXXXX"); } 2>/dev/null; then
+		packages_why="$packages_why, where nothing can be written"
+		return 1
+	fi
+	if ! packages_download "$1" "$packages_new"; then
+		packages_why="the source of $1 cannot be downloaded: $(grep -m 1 '^[EW]:' "$packages_new/log" ||
+			echo 'it took too long')"
+	elif ! packages_unpack "$packages_new" "$packages_new/$1" 2>"$packages_new/log"; then
+		packages_why="the source of $1 cannot be unpacked: $(head -n 1 "$packages_new/log")"
+	else
+		mv -T "$packages_new/$1" "$2/$1" 2>/dev/null # fails when somebody else was faster
+	fi
+	rm -rf "$packages_new"
+	[ -d "$2/$1" ]
 }

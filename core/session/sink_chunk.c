@@ -165,10 +165,6 @@ static void file_resize(struct sink *sink, struct sink_file *file, const struct 
 {
 	file->size = end->size;
 	file->chunks = sink_file_chunks(sink, end->size);
-	/* An empty file is not asked for again: what was listed must not stay. */
-	file->mode = end->mode;
-	file->mtime = end->mtime;
-	file->mtime_ns = end->mtime_ns;
 	list_remove(&file->link);
 	list_prepend(&sink->fresh, &file->link);
 }

@@ -321,11 +321,7 @@ static bool ask_next(struct sink *sink, struct sink_file **file, uint64_t *first
 			sink_file_fail(sink, next, FAULT_LOCAL, "its directory could not be made");
 			continue;
 		}
-		if (next->size == 0 && next->dir != NULL) {
-			/* Nothing to fetch: the entry, checked, has said all. */
-			list_append(&sink->ready, node);
-			continue;
-		}
+		/* An empty one too: it may have grown, and the source counts what it gave. */
 		list_append(&sink->files, node);
 		*file = next;
 		*first = 0;

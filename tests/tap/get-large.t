@@ -129,6 +129,8 @@ is "$status" 0 "50,000 files: status"
 grep '"type":"summary"' "$out" >"$tmp/summary"
 like_file "$tmp/summary" '"files":50000,"folders":11,' "50,000 files: all are counted"
 is "$(find "$tmp/many" -type f | wc -l)" 50000 "50,000 files: all are there"
+check "50,000 files: the daemon counts them too, empty as they are" wait_line "$daemon_log" \
+	'transfer peer=127.* file=pub/many files=50000 bytes=0 .*result=ok'
 bounded "50,000 files: memory of the client" "$client_peak" $((few + 16384))
 bounded "50,000 files: memory of the daemon" "$(peak_kib "$worker")" $((worker_few + 16384))
 bounded "memory of both together" $(($(peak_kib "$worker") + client_peak)) 204800
