@@ -5,6 +5,7 @@
 #include "journal-rig.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -376,6 +377,66 @@ static void sixteen_suites_have_room(void **state)
 	}
 }
 
+/* ---- threads ---- */
+
+enum { THREADS = 4, EACH = 400 };
+
+struct hand {
+	struct journal *journal;
+	uint32_t number; /* of its own file */
+	int code;
+};
+
+static void *add_and_ask(void *context)
+{
+	struct hand *hand = context;
+	uint8_t digest[JOURNAL_DIGEST_MAX];
+	struct journal_claim claim;
+	for (uint64_t i = 0; i < EACH && hand->code == 0; i++) {
+		struct journal_chunk chunk = { i * RIG_1M, RIG_1M, rig_crc_of(hand->number, i * RIG_1M), digest };
+		rig_digest_of(digest, hand->number, chunk.offset);
+		hand->code = journal_add_chunks(hand->journal, hand->number, &chunk, 1);
+		if (hand->code == 0 && i % 8 == 0)
+			hand->code = journal_flush(hand->journal);
+		if (hand->code == 0 && i % 100 == 0)
+			hand->code = journal_sync(hand->journal);
+		if (hand->code == 0 && journal_claims(hand->journal, 1, 0, RIG_1M, &claim, 1) != 1)
+			hand->code = -EIO;
+	}
+	return NULL;
+}
+
+static void many_threads_use_one(void **state)
+{
+	struct scratch *s = *state;
+	struct hand hands[THREADS];
+	pthread_t threads[THREADS];
+	char name[8];
+	struct journal *journal = rig_open(s, &rig_1m, false);
+	rig_chunk(journal, &rig_1m, rig_add(journal, "old", RIG_1M), RIG_1M, 0);
+	assert_int_equal(journal_flush(journal), 0);
+	journal_close(journal);
+	journal = rig_open(s, &rig_1m, true);
+	for (unsigned i = 0; i < THREADS; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		hands[i] = (struct hand){ journal, rig_add(journal, name, EACH * (uint64_t)RIG_1M), 0 };
+		assert_int_equal(pthread_create(&threads[i], NULL, add_and_ask, &hands[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(hands[i].code, 0);
+	}
+	assert_int_equal(journal_flush(journal), 0);
+	journal_close(journal);
+	journal = rig_open(s, &rig_1m, true);
+	for (unsigned i = 0; i < THREADS; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		rig_assert_found(journal, name, hands[i].number, "0-399");
+		rig_assert_claim(journal, &rig_1m, hands[i].number, 77, RIG_1M);
+	}
+	journal_close(journal);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,7 +445,7 @@ int main(void)
 		SCRATCH_ONE(two_beginners_do_not_share),    SCRATCH_ONE(the_last_suite_is_peeked),
 		SCRATCH_ONE(a_journal_says_what_it_is_for), SCRATCH_BOTH(its_folder_comes_and_goes),
 		SCRATCH_ONE(a_full_disk_makes_it_mute),     SCRATCH_ONE(what_has_no_room_is_refused),
-		SCRATCH_ONE(sixteen_suites_have_room),
+		SCRATCH_ONE(sixteen_suites_have_room),      SCRATCH_ONE(many_threads_use_one),
 	};
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
 }
