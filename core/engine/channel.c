@@ -319,7 +319,7 @@ static void on_sent(struct link *link)
 /* What a peer is told about an error in what it sent. */
 static enum status status_of(const struct error *err)
 {
-	if (err->code == -EPROTO || err->code == -EBADMSG)
+	if (err->code == -EPROTO || err->code == -EBADMSG || err->code == -ECONNRESET)
 		return err->fault == FAULT_INTEGRITY ? STATUS_INTEGRITY : STATUS_PROTOCOL;
 	return err->code == -EDQUOT ? STATUS_LIMIT : STATUS_FAILED;
 }
@@ -340,6 +340,8 @@ static void on_ended(struct link *link, const struct error *err)
 		error_set(&said, -ECONNRESET, FAULT_PEER, "%s closed the connection", channel_peer(channel));
 	else if (said.code == -EPROTO || said.code == -EBADMSG)
 		error_prefix(&said, "%s breaks the protocol", channel_peer(channel));
+	else if (said.code == -ECONNRESET && !link->broken)
+		error_prefix(&said, "%s", channel_peer(channel));
 	/* What the peer did wrong, it is told; what it told us, it knows. */
 	if (err->code != 0 && !link->broken && !channel->refused && link->ready) {
 		link->ended = false;

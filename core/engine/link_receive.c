@@ -154,7 +154,7 @@ void link_receive(struct link *link)
 		link_rx_drop(link);
 	if (closed) {
 		if (link->rx != NULL)
-			error_set(&err, -EPROTO, FAULT_PEER, "the connection ended in the middle of a frame");
+			error_set(&err, -ECONNRESET, FAULT_PEER, "the connection was closed in the middle of a frame");
 		link_end(link, &err);
 		return;
 	}
