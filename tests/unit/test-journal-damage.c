@@ -201,6 +201,53 @@ static void every_bit_of_every_record(void **state)
 	buf_free(&image.bytes);
 }
 
+/* A file whose record is lost: its number is not given to another, which would have its chunks. */
+static void a_lost_number_is_not_given_again(void **state)
+{
+	struct scratch *s = *state;
+	struct image image;
+	make_image(s, &image);
+	for (size_t i = 0; i < image.count; i++)
+		if (image.records[i].type == RECORD_FILE)
+			image.bytes.data[image.records[i].at] = 0;
+	put_image(s, image.bytes.data, image.bytes.len);
+	struct journal *journal = rig_open(s, &rig_1m, true);
+	assert_int_equal(rig_add(journal, "new", RIG_1M), FILES + 1);
+	journal_close(journal);
+	buf_free(&image.bytes);
+}
+
+/* A lost suite costs the chunks up to its next record. */
+static void suites_are_said_again(void **state)
+{
+	struct scratch *s = *state;
+	struct journal_file file;
+	struct ranges claims;
+	struct image image = { 0 };
+	const uint64_t size = 2000 * (uint64_t)RIG_1M;
+	struct journal *journal = rig_open(s, &rig_1m, false);
+	uint32_t number = rig_add(journal, "a", size);
+	rig_chunks(journal, &rig_1m, number, size, 0, 2000);
+	assert_int_equal(journal_flush(journal), 0);
+	journal_close(journal);
+	struct stat st;
+	int fd = openat(s->fd, RIG_PATH, O_RDWR | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(buf_reserve(&image.bytes, (size_t)st.st_size), 0);
+	assert_int_equal(read(fd, image.bytes.data, (size_t)st.st_size), st.st_size);
+	uint8_t *suite = memmem(image.bytes.data, (size_t)st.st_size, "sha256", 6);
+	assert_non_null(suite);
+	assert_int_equal(pwrite(fd, "SHA", 3, suite - image.bytes.data), 3);
+	close(fd);
+	journal = rig_open(s, &rig_1m, true);
+	assert_int_equal(journal_find(journal, "a", &number, &file, &claims), 0);
+	assert_true(claims.count == 1 && claims.all[0].first > 500 && claims.all[0].first < 600);
+	assert_true(claims.all[0].end == 2000);
+	ranges_free(&claims);
+	journal_close(journal);
+	buf_free(&image.bytes);
+}
+
 /* Runs of bytes overwritten, moved out, put in twice: what is claimed was written. */
 static void every_other_damage(void **state)
 {
@@ -371,6 +418,8 @@ int main(void)
 		SCRATCH_ONE(torn_at_every_byte),
 		SCRATCH_ONE(torn_and_continued),
 		SCRATCH_ONE(every_bit_of_every_record),
+		SCRATCH_ONE(a_lost_number_is_not_given_again),
+		SCRATCH_ONE(suites_are_said_again),
 		SCRATCH_ONE(every_other_damage),
 		SCRATCH_ONE(forged_numbers_are_left_out),
 		SCRATCH_ONE(forged_chunks_are_left_out),
