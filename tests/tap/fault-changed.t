@@ -36,6 +36,11 @@ get_ends() {
 	wait $slow_pid || status=$?
 }
 
+# stopped PID: each of its threads is.
+stopped() {
+	[ -z "$(grep -L '^State:[^A-Z]*T' "/proc/$1"/task/*/status)" ]
+}
+
 # logged ERE: in the daemon's log, since the last get began.
 logged() {
 	timeout "$patience" tail -n +"$seen" -s 0.05 -f "$daemon_log" | grep -E -q -m 1 -e "$1"
@@ -65,8 +70,11 @@ done
 cp "$tmp/first" "$pub/file"
 touch -d '2001-02-03 04:05:06 UTC' "$pub/file"
 get_slowly "$url/file"
+kill -STOP "$worker" # so that it does not look between the two
+await stopped "$worker" || bail_out "the worker does not stop"
 cat "$tmp/second" 1<>"$pub/file"
 touch -d '2001-02-03 04:05:06 UTC' "$pub/file"
+kill -CONT "$worker"
 broken "rewritten, the same size and time" 'its metadata changed'
 
 cp "$tmp/first" "$pub/file"
