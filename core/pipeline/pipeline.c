@@ -12,7 +12,7 @@
 
 enum place { PLACE_DONE = 0, PLACE_STORAGE, PLACE_HASH };
 
-enum { PLAN_MAX = 3 }; /* two stages and PLACE_DONE */
+enum { PLAN_MAX = 4 }; /* three stages and PLACE_DONE */
 static const uint8_t plans[][PLAN_MAX] = {
 	[JOB_READ] = { PLACE_STORAGE, PLACE_HASH, PLACE_DONE },
 	[JOB_WRITE] = { PLACE_HASH, PLACE_STORAGE, PLACE_DONE },
@@ -20,6 +20,8 @@ static const uint8_t plans[][PLAN_MAX] = {
 	[JOB_CHECK] = { PLACE_HASH, PLACE_DONE },
 	[JOB_DIR] = { PLACE_STORAGE, PLACE_DONE },
 	[JOB_PLACE] = { PLACE_STORAGE, PLACE_DONE },
+	[JOB_PROBE] = { PLACE_STORAGE, PLACE_DONE },
+	[JOB_KEEP] = { PLACE_STORAGE, PLACE_HASH, PLACE_STORAGE, PLACE_DONE },
 };
 
 /* Each thread has its own, so that counting moves no cache line between cores. Written by that thread alone. */
@@ -67,10 +69,11 @@ static enum place job_pool(const struct job *job)
 static uint32_t job_stage_name(const struct job *job)
 {
 	bool source = job->kind == JOB_READ || job->kind == JOB_LIST;
+	bool reads = source || job->kind == JOB_PLACE || job->kind == JOB_PROBE || job->kind == JOB_KEEP;
 
 	switch (job_next(job)) {
 	case PLACE_HASH: return XFER_STAGE_HASH;
-	case PLACE_STORAGE: return source ? XFER_STAGE_READ : XFER_STAGE_WRITE;
+	case PLACE_STORAGE: return reads ? XFER_STAGE_READ : XFER_STAGE_WRITE;
 	case PLACE_DONE: break;
 	}
 	return source ? XFER_STAGE_SEND : XFER_STAGE_IDLE;
@@ -83,8 +86,10 @@ static uint64_t stage_hash(struct job **jobs, size_t count)
 	case JOB_WRITE: return write_stage_hash(jobs, count);
 	case JOB_LIST: return list_stage_hash((struct list_job *)jobs[0]);
 	case JOB_CHECK: return check_stage_hash((struct check_job *)jobs[0]);
+	case JOB_KEEP: return keep_stage_hash(jobs, count);
 	case JOB_DIR:
-	case JOB_PLACE: break;
+	case JOB_PLACE:
+	case JOB_PROBE: break;
 	}
 	return 0;
 }
@@ -97,6 +102,8 @@ static uint64_t stage_storage(struct job *job)
 	case JOB_LIST: return list_stage_storage((struct list_job *)job);
 	case JOB_DIR: return dir_stage_storage((struct dir_job *)job);
 	case JOB_PLACE: return place_stage_storage((struct place_job *)job);
+	case JOB_PROBE: return probe_stage_storage((struct probe_job *)job);
+	case JOB_KEEP: return keep_stage_storage((struct keep_job *)job);
 	case JOB_CHECK: break;
 	}
 	return 0;
@@ -185,7 +192,8 @@ static void hash_run(void *context, unsigned thread, struct job **jobs, size_t c
 /* Jobs go into one call only where that lets the plug-in hash several buffers at a time. */
 static bool hash_together(const struct job *a, const struct job *b)
 {
-	return a->kind == b->kind && a->suite == b->suite && (a->kind == JOB_READ || a->kind == JOB_WRITE) &&
+	return a->kind == b->kind && a->suite == b->suite &&
+	       (a->kind == JOB_READ || a->kind == JOB_WRITE || a->kind == JOB_KEEP) &&
 	       a->suite->integrity->integrity.digest_many != NULL;
 }
 

@@ -9,6 +9,8 @@
  *   check job:  hash (digest of a control frame's run) -> loop
  *   dir job:    storage (make, finish, remove ... directories, links and empty files)
  *   place job:  storage (look where something goes)
+ *   probe job:  storage (what is there already) -> loop
+ *   keep job:   storage (read) -> hash (is it right?) -> storage (into the journal, where it is new) -> loop
  *
  * A stage hands the job to the next pool itself; the loop hears once, at the end. Where the integrity is none or a mere
  * checksum the hash stage runs in the storage thread. Jobs and pieces are the caller's memory and must stay put until
@@ -21,9 +23,11 @@
 #include "pipeline/check.h"
 #include "pipeline/dir.h"
 #include "pipeline/job.h"
+#include "pipeline/keep.h"
 #include "pipeline/lend.h"
 #include "pipeline/list.h"
 #include "pipeline/place.h"
+#include "pipeline/probe.h"
 #include "pipeline/read.h"
 #include "pipeline/tally.h"
 #include "pipeline/write.h"

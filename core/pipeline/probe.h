@@ -5,16 +5,15 @@
 
 #include "base/ranges.h"
 #include "pipeline/job.h"
-#include "store/journal.h"
-#include "store/store.h"
+#include "pipeline/write.h"
 
 enum probe_found {
 	PROBE_NOTHING, /* fetch all of it */
-	PROBE_CLAIMS,  /* the journal claims chunks of the partial, for the same size and mtime */
-	PROBE_STANDS,  /* the journal claims all of it, and a file of that size and mtime stands under the final name */
-	PROBE_CHANGED, /* there is a partial, or a file that the journal claims in full, but of another identity */
+	PROBE_CLAIMS,  /* the journal claims chunks of what is at `path`, for the same size and mtime */
+	PROBE_STANDS,  /* the journal claims all of it, and it stands under its final name with that size and mtime */
+	PROBE_CHANGED, /* the journal claims chunks of what is at `path`, but for another size or mtime */
 	PROBE_SAME,    /* PROBE_UPDATE: the final name has the same size and mtime */
-	PROBE_OLD      /* PROBE_UPDATE, PROBE_COMPARE: the final name is a regular file, otherwise */
+	PROBE_OLD /* a file under the final name: otherwise, or of an earlier run and since changed at the source */
 };
 
 /* What else than an earlier run of this transfer counts. */
@@ -30,8 +29,8 @@ struct probe_piece {
 	unsigned flags;
 	/* Results. */
 	enum probe_found found;
-	uint32_t number;      /* in the journal: PROBE_CLAIMS, PROBE_STANDS, PROBE_CHANGED */
-	uint64_t size;        /* of what is there, bytes: PROBE_CHANGED, PROBE_OLD */
+	uint32_t number;      /* in the journal: PROBE_CLAIMS, PROBE_STANDS; else 0 */
+	uint64_t size;        /* of what is there, bytes; 0 for PROBE_NOTHING */
 	struct ranges claims; /* PROBE_CLAIMS; the receiver's, to be freed */
 	int code;             /* 0, or -ENOMEM and the like: then found is PROBE_NOTHING */
 };

@@ -8,8 +8,10 @@
 
 #include "pipeline/check.h"
 #include "pipeline/dir.h"
+#include "pipeline/keep.h"
 #include "pipeline/list.h"
 #include "pipeline/place.h"
+#include "pipeline/probe.h"
 #include "pipeline/read.h"
 #include "pipeline/write.h"
 
@@ -24,6 +26,9 @@ uint64_t list_stage_hash(struct list_job *job);
 uint64_t check_stage_hash(struct check_job *job);
 uint64_t dir_stage_storage(struct dir_job *job);
 uint64_t place_stage_storage(struct place_job *job);
+uint64_t probe_stage_storage(struct probe_job *job);
+uint64_t keep_stage_storage(struct keep_job *job); /* before the hash stage, and where job->noted after it */
+uint64_t keep_stage_hash(struct job *const *jobs, size_t count);
 
 /* The status that tells a requester of an error of the store's reading side, and a text for it (0: none). */
 enum status stage_status(int code);

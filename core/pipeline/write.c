@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The two stages of write jobs. Hash: nothing that has a wrong digest gets any further. Storage: chunks that stand one
- * behind the other in a file are written in one call.
- */
+/* The hash stage of write jobs: nothing that has a wrong digest gets any further. */
 #include "base/checked.h"
+#include "base/crc32c.h"
 #include "pipeline/batch.h"
 #include "pipeline/stage.h"
 #include "pipeline/write_file.h"
 
 #include <errno.h>
-
-/* ---- hash ---- */
+#include <string.h>
 
 /* Digests of chunks on their way to be compared. */
 struct check {
@@ -89,6 +86,8 @@ static int publish_check(struct write_piece *piece)
 	uint32_t digest_size = file->suite->limits.digest_size;
 	if (digest_size > 0 && piece->digest != NULL && !stage_digest_equal(digest, piece->digest, digest_size))
 		return -EBADMSG;
+	if (digest_size > 0 && piece->made != NULL)
+		memcpy(piece->made, digest, digest_size);
 	return 0;
 }
 
@@ -101,6 +100,14 @@ static bool hole_fits(const struct write_piece *piece)
 	       !checked_mul_u64(end, piece->file->suite->limits.chunk_size, &bytes) && bytes <= piece->file->size;
 }
 
+/* Chunks of the file, the last one included. */
+static bool copy_fits(const struct write_piece *piece)
+{
+	uint64_t end;
+
+	return !checked_add_u64(piece->first, piece->count, &end) && end <= write_file_chunks(piece->file);
+}
+
 static void tally_piece(struct write_piece *piece)
 {
 	struct write_file *file = piece->file;
@@ -108,18 +115,22 @@ static void tally_piece(struct write_piece *piece)
 
 	if (piece->code < 0)
 		return;
-	if (before < 0 && piece->op != WRITE_ABANDON) {
+	if (before < 0 && piece->op != WRITE_CLOSE && piece->op != WRITE_ABANDON) {
 		piece->code = before;
 		return;
 	}
 	switch (piece->op) {
-	case WRITE_CHUNK: piece->code = tally_add(file->tally, piece->chunk.index, piece->chunk.digest); break;
+	case WRITE_CHUNK:
+		piece->code = tally_add(file->tally, piece->chunk.index, piece->chunk.digest);
+		if (write_notes(file))
+			piece->crc = crc32c(0, piece->chunk.payload, piece->chunk.length);
+		break;
 	case WRITE_HOLE:
 		piece->code = hole_fits(piece) ? tally_add_zeroes(file->tally, piece->first, piece->count) : -ERANGE;
 		break;
-	case WRITE_COPY:
-	case WRITE_SETTLE: piece->code = -EOPNOTSUPP; break;
-	case WRITE_PUBLISH: piece->code = publish_check(piece); break;
+	case WRITE_COPY: piece->code = copy_fits(piece) ? 0 : -ERANGE; break;
+	case WRITE_PUBLISH:
+	case WRITE_SETTLE: piece->code = publish_check(piece); break;
 	case WRITE_CLOSE:
 	case WRITE_ABANDON: break;
 	}
@@ -137,100 +148,4 @@ uint64_t write_stage_hash(struct job *const *jobs, size_t count)
 			tally_piece(&job->pieces[k]);
 	}
 	return check.batch.bytes;
-}
-
-/* ---- storage ---- */
-
-enum { RUN_MAX = 64 }; /* chunks in one write */
-
-static uint64_t chunk_offset(const struct write_piece *piece)
-{
-	return piece->chunk.index * piece->file->suite->limits.chunk_size;
-}
-
-/* How many pieces from this one on can be written in one call. */
-static size_t run_length(const struct write_piece *pieces, size_t count)
-{
-	size_t run = 1;
-
-	while (run < count && run < RUN_MAX && pieces[run].op == WRITE_CHUNK && pieces[run].code == 0 &&
-	       pieces[run].file == pieces[0].file && (pieces[run].chunk.flags & FRAME_CHUNK_SPARSE) == 0 &&
-	       pieces[run].chunk.index == pieces[0].chunk.index + run)
-		run++;
-	return run;
-}
-
-/* Writes pieces that stand one behind the other in a file. */
-static int write_run(struct write_piece *pieces, size_t count, int fd, uint64_t *bytes)
-{
-	struct iovec iov[RUN_MAX];
-
-	for (size_t i = 0; i < count; i++) {
-		union {
-			const void *from;
-			void *base; /* only read */
-		} payload = { .from = pieces[i].chunk.payload };
-
-		iov[i] = (struct iovec){ .iov_base = payload.base, .iov_len = pieces[i].chunk.length };
-		*bytes += iov[i].iov_len;
-	}
-	return store_writev(fd, iov, (int)count, chunk_offset(&pieces[0]));
-}
-
-/* Writes as many pieces as go together, at least one, and says how many. */
-static size_t write_chunks(struct write_piece *pieces, size_t count, struct store_parent *near, uint64_t *bytes)
-{
-	struct write_piece *first = &pieces[0];
-	struct write_file *file = first->file;
-	size_t run = 1;
-	uint64_t written = 0;
-	int fd;
-	int code = write_file_open(file, near, &fd);
-
-	if (code == 0 && (first->chunk.flags & FRAME_CHUNK_SPARSE) != 0) {
-		written = first->chunk.length;
-		code = store_write_sparse(fd, first->chunk.payload, first->chunk.length, chunk_offset(first));
-		/* Zeroes at its end were not written: the file may end before them, so nothing was reached for sure. */
-	} else if (code == 0) {
-		run = run_length(pieces, count);
-		code = write_run(pieces, run, fd, &written);
-		if (code == 0)
-			write_file_reached(file, chunk_offset(first) + written);
-	}
-	if (code < 0)
-		code = write_file_error(file, code);
-	else
-		*bytes += written;
-	for (size_t i = 0; i < run; i++)
-		pieces[i].code = code;
-	return run;
-}
-
-uint64_t write_stage_storage(struct write_job *job)
-{
-	struct store_parent near;
-	uint64_t bytes = 0;
-	size_t step;
-
-	store_parent_init(&near);
-	for (size_t i = 0; i < job->count; i += step) {
-		struct write_piece *piece = &job->pieces[i];
-
-		step = 1;
-		if (piece->code < 0)
-			continue;
-		switch (piece->op) {
-		case WRITE_CHUNK: step = write_chunks(piece, job->count - i, &near, &bytes); break;
-		case WRITE_HOLE:
-		case WRITE_COPY:
-		case WRITE_SETTLE:
-		case WRITE_CLOSE: break;
-		case WRITE_PUBLISH:
-			piece->code = write_file_publish(piece->file, &near, &job->job, &piece->meta);
-			break;
-		case WRITE_ABANDON: piece->code = write_file_abandon(piece->file, &near); break;
-		}
-	}
-	store_parent_drop(&near);
-	return bytes;
 }

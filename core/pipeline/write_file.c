@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The file behind write pieces: created by the first, given its final name by the last. */
+/* The file behind write and keep pieces: opened by the first that needs it, closed for good by the last. */
 #include "pipeline/write_file.h"
 
 #include <errno.h>
@@ -7,12 +7,30 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Puts a copy of `text` at *room and moves it on. */
+static char *text_put(char **room, const char *text)
+{
+	char *at = *room;
+
+	if (text == NULL)
+		return NULL;
+	*room = stpcpy(at, text) + 1;
+	return at;
+}
+
+static size_t text_size(const char *text)
+{
+	return text != NULL ? strlen(text) + 1 : 0;
+}
+
 int write_file_create(struct write_file **out, const struct write_place *place, const struct suite *suite,
                       uint64_t size)
 {
-	size_t len = strlen(place->path) + 1;
-	size_t final_len = place->final != NULL ? strlen(place->final) + 1 : 0;
-	struct write_file *file = calloc(1, sizeof(*file) + len + final_len);
+	bool looks = place->reuse == WRITE_STANDS || place->reuse == WRITE_OLD;
+	const char *old = looks ? place->old : NULL;
+	const char *name = place->journal != NULL ? place->name : NULL;
+	size_t texts = text_size(place->path) + text_size(place->final) + text_size(old) + text_size(name);
+	struct write_file *file = calloc(1, sizeof(*file) + texts);
 
 	if (file == NULL)
 		return -ENOMEM;
@@ -26,28 +44,74 @@ int write_file_create(struct write_file **out, const struct write_place *place, 
 		free(file);
 		return code;
 	}
-	file->path = memcpy(file + 1, place->path, len);
-	if (final_len > 0)
-		file->final = memcpy(file->path + len, place->final, final_len);
+	char *room = (char *)(file + 1);
+	file->path = text_put(&room, place->path);
+	file->final = text_put(&room, place->final);
+	file->old = text_put(&room, old);
+	file->journal = name != NULL ? place->journal : NULL;
+	file->identity = place->identity;
+	file->identity.path = text_put(&room, name);
 	file->root = store_root_ref(place->root);
 	file->suite = suite;
 	file->size = size;
+	file->reuse = place->reuse;
 	file->sync = place->sync;
 	file->no_replace = place->no_replace;
+	file->sync_window = place->sync_window;
+	file->past = place->reuse == WRITE_NEW ? 0 : place->number;
+	file->number = file->past;
 	file->fd = -1;
+	file->old_fd = -1;
 	*out = file;
 	return 0;
+}
+
+static void close_locked(struct write_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	if (file->old_fd >= 0)
+		close(file->old_fd);
+	file->fd = -1;
+	file->old_fd = -1;
+}
+
+/* Removes what is at path, unless somebody else has taken it over; the lock on it goes last. With the lock held. */
+static int remove_locked(struct write_file *file, struct store_parent *near)
+{
+	int code = file->fd >= 0 ? store_remove_via(near, file->root, file->path)
+	                         : store_partial_remove_via(near, file->root, file->path);
+
+	close_locked(file);
+	return code == -EBUSY ? 0 : code;
 }
 
 void write_file_destroy(struct write_file *file)
 {
 	if (file == NULL)
 		return;
-	write_file_abandon(file, NULL);
+	if (file->created && !file->over)
+		(void)remove_locked(file, NULL);
+	close_locked(file);
+	free(file->kept);
 	tally_destroy(file->tally);
 	store_root_unref(file->root);
 	pthread_mutex_destroy(&file->lock);
 	free(file);
+}
+
+uint64_t write_file_chunks(const struct write_file *file)
+{
+	uint64_t chunk = file->suite->limits.chunk_size;
+
+	return file->size / chunk + (file->size % chunk != 0);
+}
+
+uint32_t write_file_chunk_len(const struct write_file *file, uint64_t index)
+{
+	uint64_t left = file->size - index * file->suite->limits.chunk_size;
+
+	return left < file->suite->limits.chunk_size ? (uint32_t)left : file->suite->limits.chunk_size;
 }
 
 int write_file_error(struct write_file *file, int code)
@@ -58,6 +122,41 @@ int write_file_error(struct write_file *file, int code)
 	return atomic_compare_exchange_strong(&file->code, &none, code) ? code : none;
 }
 
+/* ---- opening ---- */
+
+/* What is there goes on being written to: -ENOENT. With the lock held. */
+static int resume_locked(struct write_file *file, struct store_parent *near)
+{
+	struct stat st;
+	int code = store_partial_open_via(near, file->root, file->path, &file->fd, &st);
+
+	if (code < 0)
+		return code;
+	file->stale = true;
+	file->reach = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int open_locked(struct write_file *file, struct store_parent *near)
+{
+	if (file->over)
+		return -EALREADY;
+	if (file->reuse == WRITE_STANDS)
+		return -EROFS;
+	if (file->fd >= 0)
+		return 0;
+	int code = file->reuse == WRITE_RESUME || file->created ? resume_locked(file, near) : -ENOENT;
+	if (code != -ENOENT && code != -ENOTSUP)
+		return code;
+	code = store_partial_make_via(near, file->root, file->path, &file->fd);
+	if (code < 0)
+		return code;
+	file->created = true;
+	file->stale = false;
+	file->reach = 0;
+	return 0;
+}
+
 int write_file_open(struct write_file *file, struct store_parent *near, int *fd)
 {
 	int code = atomic_load(&file->code);
@@ -65,72 +164,136 @@ int write_file_open(struct write_file *file, struct store_parent *near, int *fd)
 	if (code < 0)
 		return code;
 	pthread_mutex_lock(&file->lock);
-	if (file->fd < 0) {
-		/* One that was published or abandoned is over. */
-		code = file->published ? -EALREADY : store_create_via(near, file->root, file->path, &file->fd);
-		if (code == 0)
-			file->created = true;
-	}
+	code = open_locked(file, near);
 	*fd = file->fd;
 	pthread_mutex_unlock(&file->lock);
 	return code < 0 ? write_file_error(file, code) : 0;
 }
 
-void write_file_reached(struct write_file *file, uint64_t end)
+/*
+ * Still the content that was looked at? (The change time moves also when a name of the file comes or goes: somebody who
+ * replaced it under its name did not change what we have open.)
+ */
+static bool old_same(const struct write_file *file, const struct stat *st)
+{
+	struct store_identity now;
+
+	store_identity_from(&now, st);
+	if (st->st_nlink != file->old_links)
+		now.ctime = file->old_identity.ctime;
+	return store_identity_equal(&now, &file->old_identity);
+}
+
+static int old_locked(struct write_file *file, struct store_parent *near)
+{
+	struct stat st;
+	int code = 0;
+
+	if (file->over)
+		return -EALREADY;
+	if (file->old == NULL)
+		return -EINVAL;
+	if (file->old_fd >= 0)
+		return fstat(file->old_fd, &st) < 0 ? -errno : old_same(file, &st) ? 0 : -ESTALE;
+	int fd;
+	code = store_open_file_via(near, file->root, file->old, &fd, &st);
+	if (code < 0)
+		return file->old_known && code == -ENOENT ? -ESTALE : code;
+	if (!file->old_known) {
+		store_identity_from(&file->old_identity, &st);
+		file->old_links = st.st_nlink;
+		file->old_known = true;
+	} else if (!old_same(file, &st)) {
+		close(fd);
+		return -ESTALE;
+	}
+	file->old_fd = fd;
+	return 0;
+}
+
+int write_file_old(struct write_file *file, struct store_parent *near, int *fd)
+{
+	pthread_mutex_lock(&file->lock);
+	int code = old_locked(file, near);
+	if (code == 0)
+		*fd = file->old_fd;
+	pthread_mutex_unlock(&file->lock);
+	return code;
+}
+
+int write_file_look(struct write_file *file, struct store_parent *near, int *fd)
+{
+	int code = atomic_load(&file->code);
+
+	if (code < 0)
+		return code;
+	if (file->old != NULL)
+		return write_file_old(file, near, fd);
+	pthread_mutex_lock(&file->lock);
+	if (file->over)
+		code = -EALREADY;
+	else if (file->fd < 0)
+		code = file->reuse == WRITE_RESUME || file->created ? resume_locked(file, near) : -ENOENT;
+	*fd = file->fd;
+	pthread_mutex_unlock(&file->lock);
+	return code == -ENOTSUP ? -ENOENT : code;
+}
+
+void write_file_looked(struct write_file *file)
+{
+	if (file->size > file->suite->limits.chunk_size)
+		return;
+	pthread_mutex_lock(&file->lock);
+	close_locked(file);
+	pthread_mutex_unlock(&file->lock);
+}
+
+/* ---- durability while it grows ---- */
+
+void write_file_wrote(struct write_file *file, uint64_t bytes, uint64_t end)
 {
 	pthread_mutex_lock(&file->lock);
 	if (end > file->reach)
 		file->reach = end;
-	pthread_mutex_unlock(&file->lock);
-}
-
-static int file_resize(int fd, uint64_t size)
-{
-	int result;
-
-	do
-		result = ftruncate(fd, (off_t)size);
-	while (result < 0 && errno == EINTR);
-	return result < 0 ? -errno : 0;
-}
-
-/* Everything that needs the descriptor; closes it. With the lock held. */
-static int finish_locked(struct write_file *file, struct job *job, const struct store_meta *meta)
-{
-	/* Holes at the end were never written. */
-	int code = file->reach == file->size ? 0 : file_resize(file->fd, file->size);
-
-	if (code == 0)
-		code = store_set_meta_fd(file->fd, meta);
-	if (code == 0 && file->sync) {
-		job_stage(job, XFER_STAGE_SYNC);
-		code = store_sync_fd(file->fd);
+	file->dirty += bytes;
+	if (file->sync_window > 0 && file->dirty >= file->sync_window && !file->syncing) {
+		file->dirty = 0;
+		file->syncing = true;
+		file->due = true;
 	}
-	/* Network file systems tell of a failed write here. */
-	if (close(file->fd) < 0 && code == 0 && errno != EINTR)
-		code = -errno;
-	file->fd = -1;
-	return code;
+	pthread_mutex_unlock(&file->lock);
 }
 
-int write_file_publish(struct write_file *file, struct store_parent *near, struct job *job,
-                       const struct store_meta *meta)
+int write_file_sync_due(struct write_file *file, struct job *job)
 {
-	int fd;
-	int code = write_file_open(file, near, &fd);
-
-	if (code < 0)
-		return code;
 	pthread_mutex_lock(&file->lock);
-	code = finish_locked(file, job, meta);
-	if (code == 0 && file->final != NULL)
-		code = store_rename_via(near, file->root, file->path, file->final, file->no_replace);
-	if (code == 0)
-		file->published = true;
+	bool due = file->due;
+	int fd = file->fd;
+	file->due = false;
 	pthread_mutex_unlock(&file->lock);
-	if (code == 0 && file->final != NULL && file->sync)
-		code = store_sync_parent(file->root, file->final);
+	if (!due)
+		return 0;
+	/* Nobody closes it: that comes when the piece behind this job is back. */
+	job_stage(job, XFER_STAGE_SYNC);
+	int code = fd >= 0 ? store_sync_data_fd(fd) : 0;
+	if (code == 0 && file->journal != NULL)
+		(void)journal_sync(file->journal);
+	job_stage(job, XFER_STAGE_WRITE);
+	pthread_mutex_lock(&file->lock);
+	file->syncing = false;
+	pthread_mutex_unlock(&file->lock);
 	return code < 0 ? write_file_error(file, code) : 0;
+}
+
+/* ---- ending ---- */
+
+void write_file_close(struct write_file *file)
+{
+	pthread_mutex_lock(&file->lock);
+	close_locked(file);
+	file->over = true;
+	pthread_mutex_unlock(&file->lock);
+	write_file_error(file, -ECANCELED);
 }
 
 int write_file_abandon(struct write_file *file, struct store_parent *near)
@@ -138,13 +301,13 @@ int write_file_abandon(struct write_file *file, struct store_parent *near)
 	int code = 0;
 
 	pthread_mutex_lock(&file->lock);
-	if (file->fd >= 0)
-		close(file->fd);
-	file->fd = -1;
-	if (file->created && !file->published)
-		code = store_remove_via(near, file->root, file->path);
+	/* What was resumed, but not by us: it is somebody else's. */
+	bool ours = file->created || (file->reuse == WRITE_RESUME && atomic_load(&file->code) != -EBUSY);
+	if (!file->over && ours)
+		code = remove_locked(file, near);
+	close_locked(file);
 	if (code == 0)
-		file->created = false;
+		file->over = true;
 	pthread_mutex_unlock(&file->lock);
 	write_file_error(file, -ECANCELED);
 	return code;

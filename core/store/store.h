@@ -126,6 +126,11 @@ int store_hidden_name(char out[STORE_HIDDEN_NAME_MAX]); /* random */
 int store_make_dir_via(struct store_parent *near, struct store_root *root, const char *path);
 /* Creates a regular file that must not exist (O_EXCL), mode 0600, open for reading and writing. */
 int store_create_via(struct store_parent *near, struct store_root *root, const char *path, int *fd);
+/*
+ * Opens a regular file that exists for reading and writing, as it is (but where its mode denies us that, it becomes
+ * 0600): -ENOTSUP for what is none, a link included.
+ */
+int store_reopen_via(struct store_parent *near, struct store_root *root, const char *path, int *fd, struct stat *st);
 int store_symlink_via(struct store_parent *near, struct store_root *root, const char *path, const char *target);
 /* lstat beneath root. */
 int store_stat_via(struct store_parent *near, struct store_root *root, const char *path, struct stat *st);
@@ -181,6 +186,26 @@ static inline int store_remove(struct store_root *root, const char *path)
 int store_sync_parent(struct store_root *root, const char *path); /* fsync of the folder that holds path */
 int store_sync_tree(struct store_root *root);                     /* syncfs of the root's file system */
 
+/* ---- partial.c: files that are not complete yet, each locked (flock(2)) as long as it is open ---- */
+
+/* As store_create_via(), but what stands there is removed first: -EBUSY when somebody has it open as a partial file. */
+int store_partial_make_via(struct store_parent *near, struct store_root *root, const char *path, int *fd);
+/* As store_reopen_via(); -EBUSY. */
+int store_partial_open_via(struct store_parent *near, struct store_root *root, const char *path, int *fd,
+                           struct stat *st);
+/* As store_remove_via(), but -EBUSY when somebody has it open as a partial file, we included. */
+int store_partial_remove_via(struct store_parent *near, struct store_root *root, const char *path);
+
+/* ---- copy.c: ranges of a file ---- */
+
+/*
+ * Makes bytes of `to` what they are at the same place of `from`, by sharing blocks where the file system can
+ * (copy_file_range(2) does that by itself), and leaves holes where `from` has them. -ENODATA when `from` ends before.
+ */
+int store_copy(int from, int to, uint64_t offset, uint64_t len);
+/* Makes sure that a range reads as zeroes; as a hole where that is possible. What is behind the end stays behind it. */
+int store_zero(int fd, uint64_t offset, uint64_t len);
+
 /* ---- write.c: the content of a file ---- */
 
 /* Writes all of it at offset, retrying EINTR and short writes; iov is consumed (changed). */
@@ -199,6 +224,11 @@ int store_write_sparse(int fd, const void *bytes, size_t len, uint64_t offset);
  */
 int store_reserve(int fd, uint64_t size);
 int store_set_meta_fd(int fd, const struct store_meta *meta);
-int store_sync_fd(int fd); /* fsync */
+int store_sync_fd(int fd);      /* fsync */
+int store_sync_data_fd(int fd); /* fdatasync */
+/* Starts writing what was written to the file, and waits for nothing. A hint: no error of it is told. */
+void store_writeback_fd(int fd);
+/* What close(2) tells of failed writes (network file systems), without letting go of the descriptor and its lock. */
+int store_close_check_fd(int fd);
 
 #endif

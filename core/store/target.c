@@ -51,6 +51,48 @@ int store_create_via(struct store_parent *near, struct store_root *root, const c
 	return code;
 }
 
+static int open_existing(int dir, const char *name, int flags, int *fd)
+{
+	do
+		*fd = openat(dir, name, flags);
+	while (*fd < 0 && errno == EINTR);
+	return *fd < 0 ? -errno : 0;
+}
+
+int store_reopen_via(struct store_parent *near, struct store_root *root, const char *path, int *fd, struct stat *st)
+{
+	/* O_NONBLOCK: a pipe is opened at once, and then found to be one. */
+	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
+	struct spot spot;
+	struct stat now;
+	int opened = -1;
+	int code;
+	do {
+		code = spot_find(&spot, near, root, path);
+		if (code < 0)
+			return code;
+		code = open_existing(spot.dir, spot.name, FLAGS, &opened);
+		/* A finished one of a tree that is not: it has its mode already. */
+		if (code == -EACCES && fchmodat(spot.dir, spot.name, 0600, AT_SYMLINK_NOFOLLOW) == 0)
+			code = open_existing(spot.dir, spot.name, FLAGS, &opened);
+	} while (spot_again(&spot, code));
+	if (code == -EISDIR || code == -ELOOP || code == -ENXIO || code == -ENODEV)
+		return -ENOTSUP;
+	if (code < 0)
+		return code;
+	if (fstat(opened, &now) < 0)
+		code = -errno;
+	else if (!S_ISREG(now.st_mode))
+		code = -ENOTSUP;
+	if (code < 0) {
+		close(opened);
+		return code;
+	}
+	*fd = opened;
+	*st = now;
+	return 0;
+}
+
 int store_symlink_via(struct store_parent *near, struct store_root *root, const char *path, const char *target)
 {
 	struct spot spot;

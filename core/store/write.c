@@ -104,3 +104,25 @@ int store_sync_fd(int fd)
 	while (result < 0 && errno == EINTR);
 	return result < 0 ? -errno : 0;
 }
+
+int store_sync_data_fd(int fd)
+{
+	int result;
+	do
+		result = fdatasync(fd);
+	while (result < 0 && errno == EINTR);
+	return result < 0 ? -errno : 0;
+}
+
+void store_writeback_fd(int fd)
+{
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+int store_close_check_fd(int fd)
+{
+	int other = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (other < 0)
+		return -errno;
+	return close(other) < 0 && errno != EINTR ? -errno : 0;
+}

@@ -4,6 +4,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 
@@ -352,17 +353,34 @@ static void an_existing_file_is_replaced_or_kept(void **state)
 	sink_end(&sink, rig);
 }
 
+/* What an earlier run left under the name of the partial file, unless that run is not over. */
+static void an_abandoned_partial_is_replaced(void **state)
+{
+	struct rig *rig = *state;
+	struct sink sink;
+	put_file(rig->scratch->fd, ".xfer-partial", "abandoned, and longer than nothing");
+	sink_begin(&sink, rig, false);
+	assert_int_equal(sink_run(&sink, rig, 0), 0);
+	rig_same(rig, "file", "copy");
+	sink_end(&sink, rig);
+}
+
 static void an_error_of_the_store_stays_with_the_file(void **state)
 {
 	struct rig *rig = *state;
 	struct sink sink;
+	char text[256];
 	sink_begin(&sink, rig, false);
 	put_file(rig->scratch->fd, ".xfer-partial", "somebody else's");
-	assert_int_equal(sink_run(&sink, rig, -EEXIST), -EEXIST);
-	assert_int_equal(sink_op(&sink, rig, WRITE_PUBLISH), -EEXIST);
+	int fd = openat(rig->scratch->fd, ".xfer-partial", O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(sink_run(&sink, rig, -EBUSY), -EBUSY);
+	assert_int_equal(sink_op(&sink, rig, WRITE_PUBLISH), -EBUSY);
 	assert_int_equal(sink_op(&sink, rig, WRITE_ABANDON), 0);
-	assert_true(exists(rig->scratch->fd, ".xfer-partial")); /* not ours to remove */
+	/* Not ours to remove. */
+	assert_string_equal(get_file(rig->scratch->fd, ".xfer-partial", text), "somebody else's");
 	assert_int_equal(unlinkat(rig->scratch->fd, ".xfer-partial", 0), 0);
+	close(fd);
 	sink_end(&sink, rig);
 }
 
@@ -439,6 +457,7 @@ int main(void)
 		RIG_TEST(a_wrong_file_digest_is_not_published),
 		RIG_TEST(a_file_that_is_given_up_leaves_nothing),
 		RIG_TEST(an_existing_file_is_replaced_or_kept),
+		RIG_TEST(an_abandoned_partial_is_replaced),
 		RIG_TEST(an_error_of_the_store_stays_with_the_file),
 		RIG_TEST(a_file_beyond_the_limit_fails),
 		RIG_TEST(a_full_disk_fails), /* last: it moves this process to a mount namespace of its own */

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The storage stage of write jobs: chunks that stand one behind the other in a file are written in one call; then the
+ * journal is written; then what is complete is published together.
+ */
+#include "pipeline/stage.h"
+#include "pipeline/write_file.h"
+
+#include <errno.h>
+
+enum { RUN_MAX = 64 }; /* chunks in one write */
+
+static uint64_t chunk_offset(const struct write_piece *piece)
+{
+	return piece->chunk.index * piece->file->suite->limits.chunk_size;
+}
+
+/* How many pieces from this one on can be written in one call. */
+static size_t run_length(const struct write_piece *pieces, size_t count)
+{
+	size_t run = 1;
+
+	while (run < count && run < RUN_MAX && pieces[run].op == WRITE_CHUNK && pieces[run].code == 0 &&
+	       pieces[run].file == pieces[0].file && (pieces[run].chunk.flags & FRAME_CHUNK_SPARSE) == 0 &&
+	       pieces[run].chunk.index == pieces[0].chunk.index + run)
+		run++;
+	return run;
+}
+
+/* Writes pieces that stand one behind the other in a file. */
+static int write_run(struct write_piece *pieces, size_t count, int fd, uint64_t *bytes)
+{
+	struct iovec iov[RUN_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		union {
+			const void *from;
+			void *base; /* only read */
+		} payload = { .from = pieces[i].chunk.payload };
+
+		iov[i] = (struct iovec){ .iov_base = payload.base, .iov_len = pieces[i].chunk.length };
+		*bytes += iov[i].iov_len;
+	}
+	return store_writev(fd, iov, (int)count, chunk_offset(&pieces[0]));
+}
+
+/* Writes a chunk with holes in it. What an earlier run may have left there goes first. */
+static int write_sparse(const struct write_piece *piece, int fd)
+{
+	uint64_t offset = chunk_offset(piece);
+	int code = piece->file->stale ? store_zero(fd, offset, piece->chunk.length) : 0;
+
+	return code < 0 ? code : store_write_sparse(fd, piece->chunk.payload, piece->chunk.length, offset);
+}
+
+/* Writes as many pieces as go together, at least one, and says how many. */
+static size_t write_chunks(struct write_piece *pieces, size_t count, struct store_parent *near, uint64_t *bytes)
+{
+	struct write_piece *first = &pieces[0];
+	struct write_file *file = first->file;
+	size_t run = 1;
+	uint64_t written = 0, end = 0;
+	int fd;
+	int code = write_file_open(file, near, &fd);
+
+	if (code == 0 && (first->chunk.flags & FRAME_CHUNK_SPARSE) != 0) {
+		written = first->chunk.length;
+		code = write_sparse(first, fd);
+		/* Zeroes at its end were not written: the file may end before them, so nothing was reached for sure. */
+	} else if (code == 0) {
+		run = run_length(pieces, count);
+		code = write_run(pieces, run, fd, &written);
+		end = chunk_offset(first) + written;
+	}
+	if (code < 0) {
+		code = write_file_error(file, code);
+	} else {
+		*bytes += written;
+		write_note_chunks(file, pieces, run);
+		write_file_wrote(file, written, end);
+	}
+	for (size_t i = 0; i < run; i++)
+		pieces[i].code = code;
+	return run;
+}
+
+/* Nothing to do where nothing was ever written. */
+static int write_hole(const struct write_piece *piece, struct store_parent *near)
+{
+	struct write_file *file = piece->file;
+	uint64_t chunk = file->suite->limits.chunk_size;
+	int fd;
+
+	if (file->reuse != WRITE_RESUME)
+		return file->reuse == WRITE_STANDS ? -EROFS : 0;
+	int code = write_file_open(file, near, &fd);
+	if (code == 0 && file->stale) {
+		code = store_zero(fd, piece->first * chunk, piece->count * chunk);
+		if (code < 0)
+			code = write_file_error(file, code);
+	}
+	return code;
+}
+
+static int write_copy(const struct write_piece *piece, struct store_parent *near, uint64_t *bytes)
+{
+	struct write_file *file = piece->file;
+	uint64_t chunk = file->suite->limits.chunk_size;
+	uint64_t offset = piece->first * chunk;
+	uint64_t len = piece->count * chunk;
+	int from, fd;
+
+	if (file->reuse != WRITE_OLD)
+		return -EINVAL;
+	if (piece->count == 0)
+		return 0;
+	if (len > file->size - offset)
+		len = file->size - offset;
+	int code = write_file_open(file, near, &fd);
+	if (code < 0)
+		return code;
+	code = write_file_old(file, near, &from);
+	if (code == 0)
+		code = store_copy(from, fd, offset, len);
+	if (code < 0)
+		return write_file_error(file, code == -ENODATA ? -ESTALE : code);
+	*bytes += len;
+	pthread_mutex_lock(&file->lock);
+	file->copied = true;
+	pthread_mutex_unlock(&file->lock);
+	write_note_copied(file, piece->first, piece->count);
+	write_file_wrote(file, len, 0);
+	return 0;
+}
+
+/* Somebody else does this transfer, and was quicker: what is there, or comes, is his. */
+static void job_refuse(struct write_job *job)
+{
+	for (size_t i = 0; i < job->count; i++) {
+		struct write_piece *piece = &job->pieces[i];
+
+		if (piece->code == 0 && piece->op != WRITE_CLOSE && piece->op != WRITE_ABANDON)
+			piece->code = write_file_error(piece->file, -EBUSY);
+	}
+}
+
+/* Files that are about to be created go into the journal before. */
+static void job_begin(struct write_job *job, struct journal **journal)
+{
+	bool flush = false;
+
+	for (size_t i = 0; i < job->count; i++) {
+		const struct write_piece *piece = &job->pieces[i];
+
+		if (piece->code < 0)
+			continue;
+		if (piece->file->journal != NULL)
+			*journal = piece->file->journal;
+		if (piece->op == WRITE_CHUNK || piece->op == WRITE_COPY || piece->op == WRITE_PUBLISH)
+			flush = write_note_begin(piece->file) || flush;
+	}
+	if (flush)
+		job->journal_code = journal_flush(*journal);
+	if (job->journal_code == -EBUSY)
+		job_refuse(job);
+}
+
+uint64_t write_stage_storage(struct write_job *job)
+{
+	struct journal *journal = NULL; /* that of all files: a job belongs to one transfer */
+	struct store_parent near;
+	uint64_t bytes = 0;
+	size_t step;
+
+	store_parent_init(&near);
+	job->journal_code = 0;
+	job_begin(job, &journal);
+	for (size_t i = 0; i < job->count; i += step) {
+		struct write_piece *piece = &job->pieces[i];
+
+		step = 1;
+		if (piece->code < 0)
+			continue;
+		switch (piece->op) {
+		case WRITE_CHUNK: step = write_chunks(piece, job->count - i, &near, &bytes); break;
+		case WRITE_HOLE: piece->code = write_hole(piece, &near); break;
+		case WRITE_COPY: piece->code = write_copy(piece, &near, &bytes); break;
+		case WRITE_PUBLISH: piece->code = write_ready(piece->file, &near, &piece->meta); break;
+		case WRITE_SETTLE: piece->code = write_settle(piece->file, &near, &job->job, &piece->meta); break;
+		case WRITE_CLOSE: write_file_close(piece->file); break;
+		case WRITE_ABANDON: piece->code = write_file_abandon(piece->file, &near); break;
+		}
+	}
+	write_publish(job, &near);
+	store_parent_drop(&near);
+	if (journal != NULL) {
+		int code = journal_flush(journal);
+		if (job->journal_code == 0)
+			job->journal_code = code;
+	}
+	return bytes;
+}
