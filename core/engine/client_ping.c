@@ -150,10 +150,13 @@ static void on_open(void *context)
 static void on_ended(void *context, const struct error *err)
 {
 	struct ping *ping = context;
+	const struct channel *channel = &ping->client->channel;
+	/* To the daemon a session that only pings is idle, and one day it has enough of it. */
+	bool in_order = err->fault == FAULT_INTERRUPTED || (channel->goaway && channel->going_away == STATUS_IDLE);
 
-	if (!ping->ended && err->fault != FAULT_INTERRUPTED)
+	if (!ping->ended && !in_order)
 		*ping->err = *err;
-	ping_end(ping, err->fault == FAULT_INTERRUPTED ? 0 : err->code < 0 ? err->code : -EIO);
+	ping_end(ping, in_order ? 0 : err->code < 0 ? err->code : -EIO);
 }
 
 static const struct client_verb ping_verb = {

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Thousands of clients in one process, none of them in a hurry: what a daemon has to bear beside its good clients.
+ *
+ *   many [-n COUNT] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-s] idle PORT
+ *   many [...] read PORT PATH SIZE
+ *
+ * Opens COUNT sessions with 127.0.0.1:PORT, -s: each from an address of its own. `idle` does nothing in them; `read` asks
+ * in each for all of a file of SIZE bytes and then reads one byte a second of what comes. With -p each sends a ping as
+ * often as that; the daemon has to have a long dead-after otherwise.
+ *
+ * Prints "open N in MS ms" when all have had their WELCOME or something else, at the end of its standard input "there N of COUNT", and a
+ * line "ended N: TEXT" for each way in which others ended. Its status is 0 when all are there.
+ */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "wire/message.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	CONNECTING_MAX = 256, /* sessions without a WELCOME at a time: more do not fit into a listener's queue */
+	TURNS = 100,          /* parts of a second: sessions do not all move at once */
+	CAUSES_MAX = 16,
+	WELCOME_MAX = FRAME_HEADER + FRAME_HELLO_MAX
+};
+
+enum mode { MODE_IDLE, MODE_READ };
+enum state { STATE_NONE, STATE_CONNECTING, STATE_WELCOME, STATE_OPEN, STATE_ENDED };
+
+struct session {
+	int fd;
+	enum state state;
+	uint64_t bytes; /* read */
+};
+
+struct cause {
+	char text[128];
+	unsigned count;
+};
+
+struct many {
+	enum mode mode;
+	unsigned count;
+	uint16_t port;
+	bool spread;      /* an address for each session */
+	unsigned ping;    /* seconds; 0 = never */
+	const char *path; /* of the file to read */
+	uint64_t size;    /* its bytes */
+	struct message_hello hello;
+	struct session *sessions;
+	struct cause causes[CAUSES_MAX];
+	unsigned begun, connecting, open;
+	bool told; /* "open" is said */
+	int epoll;
+	uint64_t began;
+	uint64_t turn; /* turns done */
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "many: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+/* Says once that nobody is on the way in any more. */
+static void maybe_told(struct many *many)
+{
+	if (many->told || many->begun < many->count || many->connecting > 0)
+		return;
+	many->told = true;
+	printf("open %u in %llu ms\n", many->open, (unsigned long long)((clock_monotonic() - many->began) / CLOCK_MS));
+	fflush(stdout);
+}
+
+static void session_end(struct many *many, struct session *session, const char *text)
+{
+	struct cause *cause = many->causes;
+
+	while (cause < many->causes + CAUSES_MAX - 1 && cause->count > 0 && strcmp(cause->text, text) != 0)
+		cause++;
+	snprintf(cause->text, sizeof(cause->text), "%s", text);
+	cause->count++;
+	if (session->state == STATE_OPEN)
+		many->open--;
+	else
+		many->connecting--;
+	close(session->fd);
+	session->fd = -1;
+	session->state = STATE_ENDED;
+	maybe_told(many);
+}
+
+/* Frames are small, and there is room for them in the socket. */
+static void session_send(struct many *many, struct session *session, struct buf *frames)
+{
+	ssize_t n = send(session->fd, frames->data, frames->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n != (ssize_t)frames->len)
+		session_end(many, session, n < 0 ? strerror(errno) : "a frame does not fit into the socket");
+	buf_free(frames);
+}
+
+static void session_begin(struct many *many, unsigned at)
+{
+	struct session *session = &many->sessions[at];
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(many->port) };
+	struct sockaddr_in from = { .sin_family = AF_INET };
+	struct epoll_event event = { .events = EPOLLOUT, .data.u32 = at };
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	from.sin_addr.s_addr = htonl(0x7f010000 + at); /* 127.1.0.0 and on */
+	session->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (session->fd < 0)
+		die("socket");
+	if (many->spread && bind(session->fd, (struct sockaddr *)&from, sizeof(from)) < 0)
+		die("bind");
+	if (connect(session->fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS)
+		die("connect");
+	if (epoll_ctl(many->epoll, EPOLL_CTL_ADD, session->fd, &event) < 0)
+		die("epoll");
+	session->state = STATE_CONNECTING;
+	many->connecting++;
+}
+
+static void session_hello(struct many *many, struct session *session, unsigned at)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = at };
+	struct buf frame = { 0 };
+	socklen_t len = sizeof(errno);
+	int code = 0;
+
+	getsockopt(session->fd, SOL_SOCKET, SO_ERROR, &code, &len);
+	if (code != 0) {
+		session_end(many, session, strerror(code));
+		return;
+	}
+	if (message_hello_write(&frame, &many->hello) < 0 ||
+	    epoll_ctl(many->epoll, EPOLL_CTL_MOD, session->fd, &event) < 0)
+		die("hello");
+	session->state = STATE_WELCOME;
+	session_send(many, session, &frame);
+}
+
+static void session_ask(struct many *many, struct session *session)
+{
+	const struct message_read item = {
+		.count = MESSAGE_ALL,
+		.size = many->size,
+		.path = many->path,
+		.path_len = strlen(many->path),
+	};
+	struct buf frames = { 0 };
+	size_t start;
+
+	if (message_credit_write(&frames, 0, many->size) < 0 || message_read_begin(&frames, &start) < 0 ||
+	    message_read_item_write(&frames, &item) < 0 || message_read_seal(&frames, start, 1, 1) < 0)
+		die("read");
+	session_send(many, session, &frames);
+}
+
+static void session_opened(struct many *many, struct session *session)
+{
+	session->state = STATE_OPEN;
+	many->connecting--;
+	many->open++;
+	if (many->mode == MODE_READ) {
+		/* From here on it is read when its turn has come, not when something is there. */
+		if (epoll_ctl(many->epoll, EPOLL_CTL_DEL, session->fd, NULL) < 0)
+			die("epoll");
+		session_ask(many, session);
+	}
+	maybe_told(many);
+}
+
+/* Something came: WELCOME, or the daemon's last words; pongs do not matter. */
+static void session_hear(struct many *many, struct session *session)
+{
+	const struct frame_limits limits = { .control_max = FRAME_CONTROL_MAX };
+	uint8_t bytes[WELCOME_MAX];
+	struct frame_header header;
+	struct message_notice notice;
+	char text[128] = "closed";
+	ssize_t n = recv(session->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n >= FRAME_HEADER && frame_header_read(bytes, &limits, &header, NULL) == 0 &&
+	    FRAME_HEADER + header.length <= (size_t)n) {
+		if (header.type == FRAME_WELCOME && session->state == STATE_WELCOME) {
+			session_opened(many, session);
+			return;
+		}
+		if (header.type == FRAME_PONG)
+			return;
+		if ((header.type == FRAME_ERROR || header.type == FRAME_GOAWAY) &&
+		    message_notice_read(bytes + FRAME_HEADER, header.length, &notice, NULL) == 0)
+			snprintf(text, sizeof(text), "%s: %.*s", status_name(notice.status), (int)notice.text_len,
+			         notice.text);
+	}
+	session_end(many, session, n < 0 ? strerror(errno) : text);
+}
+
+static void session_ping(struct many *many, struct session *session)
+{
+	const struct message_ping ping = { .sequence = many->turn, .sent = clock_monotonic() };
+	struct buf frame = { 0 };
+
+	if (message_ping_write(&frame, FRAME_PING, &ping) < 0)
+		die("ping");
+	session_send(many, session, &frame);
+}
+
+/* One byte of what was asked for. */
+static void session_move(struct many *many, struct session *session)
+{
+	uint8_t byte;
+	ssize_t n = recv(session->fd, &byte, 1, MSG_DONTWAIT);
+
+	if (n > 0)
+		session->bytes++;
+	else if (n == 0 || errno != EAGAIN)
+		session_end(many, session, n < 0 ? strerror(errno) : "closed");
+}
+
+/* A hundredth of the sessions has its turn. */
+static void turn(struct many *many)
+{
+	uint64_t second = many->turn / TURNS;
+
+	for (unsigned at = (unsigned)(many->turn % TURNS); at < many->count; at += TURNS) {
+		struct session *session = &many->sessions[at];
+
+		if (session->state == STATE_OPEN && many->ping > 0 && (second + at) % many->ping == 0)
+			session_ping(many, session);
+		if (session->state == STATE_OPEN && many->mode == MODE_READ)
+			session_move(many, session);
+	}
+	many->turn++;
+}
+
+static void on_event(struct many *many, unsigned at)
+{
+	struct session *session = &many->sessions[at];
+
+	if (session->state == STATE_CONNECTING)
+		session_hello(many, session, at);
+	else if (session->state != STATE_ENDED)
+		session_hear(many, session);
+}
+
+/* Until standard input ends. */
+static void run(struct many *many)
+{
+	struct epoll_event events[256];
+	bool over = false;
+
+	while (!over) {
+		uint64_t due = many->began + many->turn * (CLOCK_SECOND / TURNS), now;
+		int count;
+
+		while (many->begun < many->count && many->connecting < CONNECTING_MAX)
+			session_begin(many, many->begun++);
+		now = clock_monotonic();
+		count = epoll_wait(many->epoll, events, 256, due > now ? (int)((due - now) / CLOCK_MS) + 1 : 0);
+		for (int i = 0; i < count; i++) {
+			if (events[i].data.u32 == many->count)
+				over = true;
+			else
+				on_event(many, events[i].data.u32);
+		}
+		now = clock_monotonic();
+		while (many->began + many->turn * (CLOCK_SECOND / TURNS) <= now)
+			turn(many);
+	}
+}
+
+static void usage(void)
+{
+	fprintf(stderr, "usage: many [-n COUNT] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-s] idle PORT\n"
+	                "       many [...] read PORT PATH SIZE\n");
+	exit(2);
+}
+
+static void arguments(struct many *many, int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "n:c:l:p:s")) != -1) {
+		switch (option) {
+		case 'n': many->count = (unsigned)atoi(optarg); break;
+		case 'c': many->hello.chunk_size = (uint32_t)atoi(optarg); break;
+		case 'l': snprintf(many->hello.liveness, sizeof(many->hello.liveness), "%s", optarg); break;
+		case 'p': many->ping = (unsigned)atoi(optarg); break;
+		case 's': many->spread = true; break;
+		default: usage();
+		}
+	}
+	argv += optind;
+	argc -= optind;
+	if (argc == 2 && strcmp(argv[0], "idle") == 0) {
+		many->mode = MODE_IDLE;
+	} else if (argc == 4 && strcmp(argv[0], "read") == 0) {
+		many->mode = MODE_READ;
+		many->path = argv[2];
+		many->size = strtoull(argv[3], NULL, 10);
+	} else {
+		usage();
+	}
+	many->port = (uint16_t)atoi(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+	struct many many = {
+		.count = 300,
+		.hello = {
+			.version_min = MESSAGE_VERSION,
+			.version_max = MESSAGE_VERSION,
+			.chunk_size = 1024 * 1024,
+			.integrity_count = 1,
+			.integrity = { "sha256" },
+			.liveness = "none",
+		},
+	};
+	struct epoll_event input = { .events = EPOLLIN };
+	struct rlimit files;
+
+	arguments(&many, argc, argv);
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	many.sessions = calloc(many.count, sizeof(*many.sessions));
+	many.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (many.sessions == NULL || many.epoll < 0)
+		die("starting");
+	input.data.u32 = many.count;
+	if (epoll_ctl(many.epoll, EPOLL_CTL_ADD, STDIN_FILENO, &input) < 0)
+		die("standard input has to be a pipe");
+	many.began = clock_monotonic();
+	run(&many);
+	printf("there %u of %u\n", many.open, many.count);
+	for (const struct cause *cause = many.causes; cause < many.causes + CAUSES_MAX && cause->count > 0; cause++)
+		printf("ended %u: %s\n", cause->count, cause->text);
+	free(many.sessions);
+	return many.open == many.count ? 0 : 1;
+}
