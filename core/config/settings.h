@@ -49,8 +49,9 @@ struct settings {
 	char **integrity; /* in order of preference */
 	size_t integrity_count;
 	char *liveness;
-	uint32_t chunk_size; /* bytes */
-	uint64_t memory;     /* bytes of lent buffers, per process */
+	uint32_t chunk_size;  /* bytes */
+	uint64_t memory;      /* bytes of lent buffers, per process */
+	uint64_t sync_window; /* bytes written to a file after which it is synced, where anything is */
 	/* [daemon] */
 	struct settings_listen *listen;
 	size_t listen_count;

@@ -74,6 +74,7 @@ static void has_defaults(void **state)
 	assert_int_equal(strncmp(DEFAULT_INTEGRITY, settings->integrity[0], strlen(settings->integrity[0])), 0);
 	assert_int_equal(settings->chunk_size, 1048576);
 	assert_int_equal(settings->memory, 64 * 1048576);
+	assert_int_equal(settings->sync_window, 64 * 1048576);
 	assert_int_equal(settings->listen_count, 1);
 	assert_null(settings->listen[0].transport);
 	assert_string_equal(settings->listen[0].address, "127.0.0.1:15010");
@@ -102,6 +103,7 @@ static const char FULL[] = "[core]\n"
 			   "liveness = drum\n"
 			   "chunk-size = 1K\n"
 			   "memory = 8M\n"
+			   "sync-window = 1M\n"
 			   "[daemon]\n"
 			   "listen = [::1]:0, smoke://hill:7 , 0.0.0.0:15010\n"
 			   "workers = 64\n"
@@ -136,6 +138,7 @@ static void assert_full(const struct settings *settings)
 	assert_string_equal(settings->liveness, "drum");
 	assert_int_equal(settings->chunk_size, 1024);
 	assert_int_equal(settings->memory, 8 * 1048576);
+	assert_int_equal(settings->sync_window, 1048576);
 	assert_int_equal(settings->listen_count, 3);
 	assert_null(settings->listen[0].transport);
 	assert_string_equal(settings->listen[0].address, "[::1]:0");
@@ -178,7 +181,7 @@ static void reads_every_key(void **state)
 	(void)state;
 	struct settings *settings = load(FULL);
 	assert_full(settings);
-	assert_int_equal(settings_section(settings, "transport", "pigeon")->lines[0].line, 29);
+	assert_int_equal(settings_section(settings, "transport", "pigeon")->lines[0].line, 30);
 	settings_free(settings);
 }
 
@@ -234,6 +237,7 @@ static void refuses_bad_values(void **state)
 	assert_refused("[pipeline]\nchunk-size = 1025\n", 2, "a multiple of 1K");
 	assert_refused("[pipeline]\nchunk-size = big\n", 2, "not a size");
 	assert_refused("[pipeline]\nmemory = 7M\n", 2, "8M to 1T");
+	assert_refused("[pipeline]\nsync-window = 1023K\n", 2, "1M to 1T");
 	assert_refused("[daemon]\nworkers = 65\n", 2, "1 to 64");
 	assert_refused("[daemon]\nworkers = 0\n", 2, "1 to 64");
 	assert_refused("[daemon]\nworkers = two\n", 2, "not a whole number");
