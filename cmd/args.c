@@ -194,6 +194,11 @@ static int take_option(const struct parse *parse, enum option_id id, const char 
 		return 0;
 	case OPTION_JSON: args->json = true; return 0;
 	case OPTION_NO_PROGRESS: args->no_progress = true; return 0;
+	case OPTION_DURABILITY:
+		if (strcmp(value, "none") != 0 && strcmp(value, "full") != 0)
+			return refuse(parse, "durability", value, "it is full or none");
+		args->no_sync = strcmp(value, "none") == 0;
+		return 0;
 	case OPTION_LONG: args->details = true; return 0;
 	case OPTION_RECURSIVE: args->recursive = true; return 0;
 	case OPTION_COUNT: return take_count(parse, value);

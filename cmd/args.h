@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum verb { VERB_NONE, VERB_GET, VERB_LS, VERB_PING, VERB_DIGEST, VERB_PLUGINS, VERB_COUNT };
+enum verb { VERB_NONE, VERB_GET, VERB_PUT, VERB_LS, VERB_PING, VERB_DIGEST, VERB_PLUGINS, VERB_COUNT };
 
 enum args_action { ARGS_RUN, ARGS_HELP, ARGS_VERSION };
 
@@ -32,6 +32,8 @@ struct args {
 	bool verbose;
 	bool json;
 	bool no_progress;
+	/* get, put */
+	bool no_sync; /* --durability none */
 	/* ls */
 	bool details;
 	bool recursive;

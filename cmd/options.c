@@ -5,6 +5,8 @@
 const struct verb_row verb_rows[VERB_COUNT] = {
 	[VERB_GET] = { "get", "URL... DEST", "fetch files and trees, every chunk verified",
 	               "write where from and where to: xfer get xfer://HOST/EXPORT/PATH DEST", 2, SIZE_MAX },
+	[VERB_PUT] = { "put", "SRC... URL", "send files and trees, every chunk verified",
+	               "write what to send and where to: xfer put SRC xfer://HOST/EXPORT/PATH", 2, SIZE_MAX },
 	[VERB_LS] = { "ls", "URL", "list a folder, or the exports of a daemon",
 	              "write what to list: xfer ls xfer://HOST/EXPORT/PATH", 1, 1 },
 	[VERB_PING] = { "ping", "HOST[:PORT]", "round trips and loss by heartbeat", "write whom to ask: xfer ping HOST",
@@ -16,6 +18,8 @@ const struct verb_row verb_rows[VERB_COUNT] = {
 };
 
 const struct option_row option_rows[] = {
+	{ OPTION_DURABILITY, 0, "durability", "HOW", FOR(VERB_GET) | FOR(VERB_PUT),
+	  "none: done is said without waiting for the disk (default: full)" },
 	{ OPTION_LONG, 'l', "long", NULL, FOR(VERB_LS), "mode, size and time of each entry, too" },
 	{ OPTION_RECURSIVE, 'R', "recursive", NULL, FOR(VERB_LS), "everything below, too" },
 	{ OPTION_COUNT, 'c', "count", "N", FOR(VERB_PING), "ask N times, then end (default: until interrupted)" },
@@ -23,9 +27,9 @@ const struct option_row option_rows[] = {
 	  "time between two questions: 0.2, 200ms (default: the plug-in's)" },
 	{ OPTION_CHUNK_SIZE, 0, "chunk-size", "N", FOR(VERB_DIGEST),
 	  "size of a chunk, 1K to 16M (default: configured)" },
-	{ OPTION_RETRIES, 0, "retries", "N", FOR(VERB_GET) | FOR(VERB_LS),
+	{ OPTION_RETRIES, 0, "retries", "N", FOR(VERB_GET) | FOR(VERB_PUT) | FOR(VERB_LS),
 	  "reconnect at most N times in a row (default: no limit)" },
-	{ OPTION_RETRY_FOR, 0, "retry-for", "TIME", FOR(VERB_GET) | FOR(VERB_LS),
+	{ OPTION_RETRY_FOR, 0, "retry-for", "TIME", FOR(VERB_GET) | FOR(VERB_PUT) | FOR(VERB_LS),
 	  "reconnect for so long: 30s, 10m; 0: never (default: 2m)" },
 
 	{ OPTION_CONFIG, 'c', "config", "FILE", FOR_ALL, "read FILE, not the system's and the user's configuration" },

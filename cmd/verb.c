@@ -18,7 +18,8 @@ int verb_client_create(struct verb_context *context, const struct client_watch *
 			.first = args->retries_wanted,
 		},
 		/* A percentage costs a walk through the tree on the other side: only where somebody looks at it. */
-		.totals = args->verb == VERB_GET && style == PROGRESS_TERMINAL,
+		.totals = (args->verb == VERB_GET || args->verb == VERB_PUT) && style == PROGRESS_TERMINAL,
+		.no_sync = args->no_sync,
 	};
 	return client_create(out, context->settings, &context->options, watch, context->console->log, err);
 }

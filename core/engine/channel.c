@@ -149,6 +149,7 @@ static int hello_take(struct channel *channel, const uint8_t *body, size_t len, 
 	welcome.interval_ms = (uint32_t)(interval / CLOCK_MS);
 	welcome.dead_after_ms = (uint32_t)(dead_after / CLOCK_MS);
 	welcome.requests_max = channel->base->requests_max;
+	channel->requests_max = welcome.requests_max; /* in a put it holds for us */
 	welcome.slot = channel->base->slot(channel);
 	if (strcmp(welcome.liveness, "none") != 0 && channel->port != NULL)
 		welcome.heartbeat_port = channel->heartbeat_port_number;
@@ -190,12 +191,15 @@ static bool frame_allowed(const struct channel *channel, enum frame_type type)
 	case FRAME_LIST:
 	case FRAME_READ:
 	case FRAME_CREDIT:
-	case FRAME_CANCEL: return channel->server;
+	case FRAME_CANCEL: return channel->server || channel->put;
 	case FRAME_ENTRIES:
 	case FRAME_CHUNK:
 	case FRAME_HOLE:
 	case FRAME_DIGEST_RUN:
-	case FRAME_ENDS: return !channel->server;
+	case FRAME_ENDS: return !channel->server || channel->put;
+	case FRAME_PUT: return channel->server;
+	case FRAME_EVENT:
+	case FRAME_DONE: return !channel->server && channel->put;
 	default: return false;
 	}
 }

@@ -84,6 +84,7 @@ struct channel {
 	enum channel_state state;
 	bool server;
 	bool goaway;            /* said or heard */
+	bool put;               /* the daemon asks and the client has; the owner's to say */
 	bool refused;           /* the peer ended it with an ERROR */
 	enum status going_away; /* with goaway: why */
 	enum status said;       /* with refused: what the ERROR said */
@@ -93,7 +94,7 @@ struct channel {
 	struct heartbeat heartbeat;
 	struct deadline deadline;         /* of the hello, then of the pulse */
 	uint16_t heartbeat_port_number;   /* daemon: told in the WELCOME; client: as told */
-	uint32_t requests_max;            /* client: as told */
+	uint32_t requests_max;            /* as told in the WELCOME */
 	uint8_t boot_id[MESSAGE_BOOT_ID]; /* of the peer */
 	uint32_t peer_rtt_us;             /* in-band: what the asker told of it */
 	struct xfer_progress theirs;      /* in-band */

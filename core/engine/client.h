@@ -81,7 +81,8 @@ struct client_options {
 	const char *integrity; /* --integrity NAME[,NAME]; NULL = configured */
 	uint64_t limit_rate;   /* bytes a second; 0 = none */
 	struct retry_limits retry;
-	bool totals; /* ask for the sums first, so that progress has a percentage */
+	bool totals;  /* ask for the sums first, so that progress has a percentage */
+	bool no_sync; /* done is said without syncs */
 };
 
 /* Loads the plug-ins and starts the pools. settings, watch, options and log are borrowed. */
@@ -96,6 +97,9 @@ void client_interrupt(struct client *client);
  * that watch->message() told of everything. The summary is filled always.
  */
 int client_get(struct client *client, const struct url *urls, size_t count, const char *dest,
+               struct client_summary *summary, struct error *err);
+/* As client_get(): each source goes to the URL's path, or where that is a folder, into it under its own name. */
+int client_put(struct client *client, const char *const *paths, size_t count, const struct url *url,
                struct client_summary *summary, struct error *err);
 int client_list(struct client *client, const struct url *url, bool recursive, struct error *err);
 /* count 0: until interrupted. interval: ns, 0 = the liveness plug-in's. FAULT_MIXED (1) where nothing was answered. */

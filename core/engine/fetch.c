@@ -196,7 +196,7 @@ static void on_open(void *context)
 		.name_exists = exists,
 		.name_is_dir = exists && S_ISDIR(st.st_mode),
 		.remote = fetch->url->path,
-		.sync = true,
+		.sync = !client->options.no_sync,
 		.limit_rate = client->options.limit_rate,
 	};
 	struct error err = { 0 };

@@ -2,7 +2,7 @@
 #include "engine/limits.h"
 
 #include "base/text.h"
-#include "engine/serve.h"
+#include "engine/serve_put.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -203,6 +203,11 @@ static uint64_t stalled_for(struct serve *serve, struct error *err)
 	    stage_age > age) {
 		age = stage_age;
 		error_set(err, -ETIME, FAULT_PEER, "%s at the daemon did not end", stage_doing(ours.stage));
+	}
+	stage_age = serve_put_stalled(serve);
+	if (stage_age > age) {
+		age = stage_age;
+		error_set(err, -ETIME, FAULT_PEER, "%s did not send what it has to put", channel_peer(channel));
 	}
 	return age;
 }

@@ -8,7 +8,8 @@
 enum {
 	WINDOW = 16 * 1024 * 1024,   /* payload bytes granted ahead */
 	ORDER_PAYLOAD = 1024 * 1024, /* payload bytes of one order */
-	REQUESTS_MAX = 1024          /* READs unanswered */
+	REQUESTS_MAX = 1024,         /* READs unanswered */
+	CONTROL_AHEAD = 256 * 1024   /* bytes of control frames not yet sent */
 };
 
 /* An order under way. */
@@ -130,6 +131,9 @@ void receiving_pump(struct receiving *receiving)
 	struct channel *channel = receiving->channel;
 
 	if (receiving->sink == NULL)
+		return;
+	/* One who has much to tell and listens to nothing gets no further. */
+	if (!receiving->aborted && channel->state == CHANNEL_OPEN && link_control_queued(&channel->link) > CONTROL_AHEAD)
 		return;
 	jobs_begin(receiving);
 	if (channel->state == CHANNEL_OPEN) {

@@ -71,7 +71,7 @@ static int file_open(const struct sending *sending, struct source_request *reque
 	}
 	if (!request->cancelled)
 		sending->watch->place((struct sending *)sending, request->path, &place);
-	if (place.refuse == STATUS_OK && place.root == NULL)
+	if (place.refuse == STATUS_OK && (place.root == NULL || place.unread))
 		place.refuse = STATUS_SPECIAL; /* a list of names is no file */
 	*refuse = place.refuse;
 	if (request->handle != NULL)

@@ -16,8 +16,9 @@ struct sending;
 struct sending_place {
 	enum status refuse;      /* not STATUS_OK: it is refused with this, and the rest does not count */
 	struct store_root *root; /* borrowed */
-	const char *rest;        /* the path beneath root, within the path that was given */
+	const char *rest;        /* the path beneath root; lasts as long as the path that was given */
 	const char *name;        /* what the root itself is called in a listing; may be NULL when rest is not "" */
+	bool unread;             /* it may be listed, and not read */
 	/* A list of names instead of a place in the file system: root is NULL. */
 	const char *const *names;
 	size_t name_count;

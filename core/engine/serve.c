@@ -2,6 +2,7 @@
 #include "engine/serve.h"
 
 #include "config/allow.h"
+#include "engine/serve_put.h"
 #include "engine/transfer_log.h"
 
 #include <errno.h>
@@ -42,18 +43,38 @@ static bool export_permits(const struct serve_export *export, const struct chann
 	return from == NULL || (channel->remote != NULL && allow_permits(from, &channel->remote->address.any));
 }
 
+const struct serve_export *serve_export_find(const struct serve *serve, const char *path, const char **rest)
+{
+	const struct serve_export *export = export_find(serve->base, path, rest);
+
+	/* One that is not for this peer looks like one that is not there. */
+	if (export == NULL || export->root == NULL || !export_permits(export, &serve->channel))
+		return NULL;
+	return export;
+}
+
+bool serve_path_hidden(const char *path)
+{
+	for (const char *at = path; at != NULL; at = strchr(at, '/')) {
+		at += *at == '/';
+		if (strncmp(at, STORE_HIDDEN, sizeof(STORE_HIDDEN) - 1) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void on_place(struct sending *sending, const char *path, struct sending_place *out)
 {
-	const struct serve_base *base = of_sending(sending)->base;
+	const struct serve *serve = of_sending(sending);
+	const struct serve_base *base = serve->base;
 	const struct serve_export *export;
 
 	*out = (struct sending_place){ .names = base->names, .name_count = base->export_count };
 	if (path[0] == '\0')
 		return;
-	export = export_find(base, path, &out->rest);
-	/* One that is not for this peer looks like one that is not there. */
-	if (export == NULL || export->root == NULL || !export_permits(export, sending->channel) ||
-	    store_path_check(out->rest, strlen(out->rest), NULL) < 0) {
+	export = serve_export_find(serve, path, &out->rest);
+	if (export == NULL || store_path_check(out->rest, strlen(out->rest), NULL) < 0 ||
+	    serve_path_hidden(out->rest)) {
 		out->refuse = STATUS_REFUSED;
 		return;
 	}
@@ -84,15 +105,25 @@ static void session_free(struct serve *serve)
 	free(serve);
 }
 
-/* The channel is gone and so are the jobs. */
-static void on_sending_closed(struct sending *sending)
+void serve_half_closed(struct serve *serve)
 {
-	struct serve *serve = of_sending(sending);
 	struct serve_base *base = serve->base;
 
+	if (!serve->closed || serve_put_busy(serve))
+		return;
+	serve_put_free(serve);
 	transfer_free(serve);
 	session_free(serve);
 	base->gone(base);
+}
+
+/* The channel is gone and so are the jobs of this half. */
+static void on_sending_closed(struct sending *sending)
+{
+	struct serve *serve = of_sending(sending);
+
+	serve->closed = true;
+	serve_half_closed(serve);
 }
 
 static const struct sending_watch sending_events = {
@@ -115,18 +146,29 @@ static void on_open(struct channel *channel)
 static int on_frame(struct channel *channel, const struct frame_header *header, const uint8_t *bytes,
                     struct lent *buffer, struct error *err)
 {
-	(void)buffer;
-	return sending_frame(&of_channel(channel)->sending, header, bytes + FRAME_HEADER, err);
+	struct serve *serve = of_channel(channel);
+
+	switch (header->type) {
+	case FRAME_PUT: return serve_put_take(serve, header, bytes + FRAME_HEADER, err);
+	case FRAME_ENTRIES:
+	case FRAME_ENDS:
+	case FRAME_CHUNK:
+	case FRAME_HOLE:
+	case FRAME_DIGEST_RUN: return serve_put_frame(serve, header, bytes, buffer, err);
+	default: return sending_frame(&serve->sending, header, bytes + FRAME_HEADER, err);
+	}
 }
 
 static void on_work(struct channel *channel)
 {
 	sending_pump(&of_channel(channel)->sending);
+	serve_put_work(of_channel(channel));
 }
 
 static void on_progress(struct channel *channel, struct xfer_progress *ours)
 {
 	sending_progress(&of_channel(channel)->sending, ours);
+	serve_put_progress(of_channel(channel), ours);
 }
 
 static uint64_t on_look(struct channel *channel)
@@ -147,6 +189,7 @@ static void on_ended(struct channel *channel, const struct error *err)
 	struct log *log = serve->base->log;
 
 	transfer_end(serve, err);
+	serve_put_end(serve, err);
 	if (serve->entry.refused != LIMIT_NONE)
 		log_say(log, LOG_LEVEL_DEBUG, "session of %s refused: %s", channel_peer(channel), err->text);
 	else if (err->code == -ETIMEDOUT)
@@ -211,7 +254,7 @@ enum status serve_refuse(struct channel *channel, struct error *err)
 
 bool serve_idle(const struct serve *serve)
 {
-	return sending_idle(&serve->sending);
+	return sending_idle(&serve->sending) && !serve_put_busy(serve);
 }
 
 void serve_end(struct serve *serve, enum status status, const char *text)

@@ -30,6 +30,7 @@ struct serve_base {
 };
 
 struct serve_transfer; /* see transfer_log.h */
+struct serve_put;      /* see serve_put.c */
 
 struct serve {
 	struct channel channel;
@@ -38,6 +39,9 @@ struct serve {
 	struct limits_entry entry;
 	struct serve_base *base;
 	struct serve_transfer *transfer; /* owned; NULL until something is listed */
+	struct serve_put *put;           /* owned; NULL: nothing is put */
+	uint64_t consumed, granted;      /* credit of the puts so far, see sink_credit() */
+	bool closed;                     /* the channel is gone and the sending half has closed */
 };
 
 /* Takes over conn. The session frees itself when it ends. -EDQUOT: a limit; nothing needs to be said of it. */
@@ -47,6 +51,12 @@ int serve_open(struct serve_base *base, const struct plugin *transport, struct x
 enum status serve_refuse(struct channel *channel, struct error *err);
 /* Nothing is asked for and nothing is to be sent. */
 bool serve_idle(const struct serve *serve);
+/* Takes "export/rest" apart; *rest is "" for the export itself. NULL: there is none, or none for this peer. */
+const struct serve_export *serve_export_find(const struct serve *serve, const char *path, const char **rest);
+/* A component of it is a name of ours for what is unfinished. */
+bool serve_path_hidden(const char *path);
+/* One half of a session has come to its end: with the other one, the session goes. */
+void serve_half_closed(struct serve *serve);
 void serve_end(struct serve *serve, enum status status, const char *text);
 
 extern const struct channel_watch serve_watch;

@@ -10,15 +10,16 @@ static uint64_t loop_now(const struct serve *serve)
 	return serve->channel.base->loop->now;
 }
 
-static void line_write(const struct serve *serve, const char *result)
+void transfer_line(const struct serve *serve, const struct serve_transfer *transfer, const char *verb,
+                   const char *result)
 {
-	const struct serve_transfer *transfer = serve->transfer;
 	const struct suite *suite = &serve->channel.suite;
 	const char *name = suite->integrity->about.name;
 	char digest[MESSAGE_DIGEST_TEXT_MAX] = "-";
 	uint64_t loss;
 	const struct log_field fields[] = {
 		{ .key = "peer", .text = channel_peer(&serve->channel) },
+		{ .key = "verb", .text = verb },
 		{ .key = "file", .text = transfer->path },
 		{ .key = "files", .number = transfer->files },
 		{ .key = "bytes", .number = transfer->bytes },
@@ -45,7 +46,7 @@ static void transfer_finish(struct serve *serve, const char *result)
 	if (transfer == NULL)
 		return;
 	if (transfer->files + transfer->failed + transfer->reading > 0)
-		line_write(serve, result);
+		transfer_line(serve, transfer, "get", result);
 	transfer_free(serve);
 }
 

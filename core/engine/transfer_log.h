@@ -6,7 +6,7 @@
 #include "engine/serve.h"
 #include "pipeline/read.h"
 
-/* What was fetched under one LIST. */
+/* What was fetched under one LIST, or put. */
 struct serve_transfer {
 	char *path; /* owned */
 	uint64_t files;
@@ -25,6 +25,9 @@ void transfer_list(struct serve *serve, const struct message_list *list);
 void transfer_read(struct serve *serve);
 /* A piece of a READ came back. */
 void transfer_piece(struct serve *serve, const struct read_piece *piece, const struct source_request *request);
+/* Writes the line of a transfer; verb: "get", "put". */
+void transfer_line(const struct serve *serve, const struct serve_transfer *transfer, const char *verb,
+                   const char *result);
 /* The session ended; err->code 0: in order. */
 void transfer_end(struct serve *serve, const struct error *err);
 void transfer_free(struct serve *serve);

@@ -399,9 +399,11 @@ static bool fatal(int code)
 static void piece_report(struct sink *sink, const struct sink_dir_piece *piece)
 {
 	/* Named as at the source, as files are: nobody knows a hidden folder by its name. */
-	const char *below = piece->path + strlen(sink->staged ? sink->hidden : sink->name);
+	const char *base = sink->staged ? sink->partial : sink->name;
+	const char *below = piece->path + strlen(base);
 	char full[MESSAGE_PATH_MAX + 2], path[ERROR_TEXT_MAX / 2];
-	int n = snprintf(full, sizeof(full), "%s%s", sink->remote, below);
+	int n = snprintf(full, sizeof(full), "%s%s%s", sink->remote, base[0] == '\0' && below[0] != '\0' ? "/" : "",
+	                 below);
 
 	text_printable(path, sizeof(path), full, n < 0 ? 0 : (size_t)n < sizeof(full) ? (size_t)n : sizeof(full) - 1);
 	sink->count.failed++;

@@ -22,8 +22,11 @@ refused() {
 # ---- the command line ------------------------------------------------------------------------------------------------
 
 refused 'xfer --help'
-refused "no verb 'fetch'; verbs are get, ls, ping, digest, plugins" fetch
-refused "no verb 'put'" put file xfer://host/pub
+refused "no verb 'fetch'; verbs are get, put, ls, ping, digest, plugins" fetch
+refused "put: .*xfer put SRC xfer://HOST/EXPORT/PATH" put xfer://host/pub
+refused "put: the destination 'folder' is no URL" put file folder
+refused "put: the source 'xfer://host/a' is a URL" put xfer://host/a xfer://host/pub
+refused "names no export" put file xfer://host/
 refused 'a verb comes first' xfer://host/pub/file .
 refused 'there is no option --nonsense' --nonsense
 refused 'get: there is no option -x' get -x xfer://host/pub/file .

@@ -212,7 +212,10 @@ static void test_usage_errors(void **state)
 {
 	(void)state;
 	refused("xfer", "xfer --help");
-	refused("xfer put a xfer://h/b", "there is no verb 'put'; verbs are get, ls, ping, digest, plugins");
+	refused("xfer fetch a xfer://h/b", "there is no verb 'fetch'; verbs are get, put, ls, ping, digest, plugins");
+	refused("xfer put xfer://h/b", "xfer put SRC xfer://HOST/EXPORT/PATH");
+	refused("xfer put --durability some a xfer://h/b", "it is full or none");
+	refused("xfer ls --durability none xfer://h/b", "belongs to `xfer get`");
 	refused("xfer xfer://h/b .", "a verb comes first");
 	refused("xfer get", "get: write where from");
 	refused("xfer get url", "get: write where from");
@@ -268,8 +271,9 @@ static void test_value_errors(void **state)
 /* Each help names each of its options, and fits a terminal. */
 static void test_help_text(void **state)
 {
-	static const char *const words[VERB_COUNT] = { "usage: xfer VERB", "URL... DEST",    "--recursive",
-		                                       "--count N",        "--chunk-size N", "[NAME|PATH]" };
+	static const char *const words[VERB_COUNT] = { "usage: xfer VERB", "URL... DEST", "--durability HOW",
+		                                       "--recursive",      "--count N",   "--chunk-size N",
+		                                       "[NAME|PATH]" };
 
 	(void)state;
 	for (enum verb verb = VERB_NONE; verb < VERB_COUNT; verb++) {

@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/push.h"
+
+#include "base/text.h"
+#include "engine/count.h"
+#include "engine/stall.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { REQUEST = 1 };
+
+struct push {
+	struct push_session *session;
+	const struct url *url;
+	const struct push_source *source;
+	struct client_sum *sum;
+	uint16_t flags;
+	struct client_progress before; /* what earlier sources came to */
+	uint64_t reached;              /* see reconnect_job */
+	/* Of one attempt: */
+	bool asked;            /* the PUT is sent */
+	bool over;             /* nothing more comes from the session */
+	bool done;             /* the DONE came */
+	bool goaway;           /* which said that the daemon goes away */
+	struct error err;      /* why the session ended */
+	uint64_t taken;        /* bytes of frames that came, without liveness */
+	uint64_t files, bytes; /* sent */
+	struct count count;    /* of a tree, for the line of progress */
+	struct stall stall;
+	char waits[RECONNECT_TEXT_MAX];
+};
+
+static struct push_session *of_sending(struct sending *sending)
+{
+	return list_entry(sending, struct push_session, sending);
+}
+
+/* What the daemon's requests call the source. */
+static const char *source_name(const struct push_source *source)
+{
+	return source->name[0] != '\0' ? source->name : ".";
+}
+
+/* ---- the end ---- */
+
+static void push_give_up(struct push *push, const struct error *err)
+{
+	if (push->over || push->done)
+		return;
+	push->over = true;
+	push->err = *err;
+	client_stop(push->session->client);
+}
+
+/* We cannot go on with the session. */
+static void session_fail(struct push *push, enum status status, const struct error *err)
+{
+	struct client *client = push->session->client;
+	struct error said = *err;
+
+	if (client->channel_live) {
+		client->channel_live = false;
+		channel_fail(&client->channel, status, &said); /* comes back as ended() */
+	}
+	push_give_up(push, &said);
+}
+
+/* ---- what the daemon asks for ---- */
+
+/* Nothing but the source: a link in it leads to no place beside it. */
+static void on_place(struct sending *sending, const char *path, struct sending_place *out)
+{
+	const struct push *push = of_sending(sending)->push;
+	const struct push_source *source = push != NULL ? push->source : NULL;
+	const char *name = source != NULL ? source_name(source) : "";
+	size_t len = strlen(name);
+
+	*out = (struct sending_place){ .refuse = STATUS_REFUSED };
+	if (len == 0 || strncmp(path, name, len) != 0 || (path[len] != '\0' && path[len] != '/'))
+		return;
+	out->rest = path[len] == '/' ? path + len + 1 : path + len;
+	if (!source->is_dir && path[len] != '\0')
+		return;
+	if (!source->is_dir)
+		out->rest = source->rest;
+	if (store_path_check(out->rest, strlen(out->rest), NULL) < 0)
+		return;
+	out->refuse = STATUS_OK;
+	out->root = source->root;
+	out->name = "source"; /* a root needs a name in a listing; nobody looks at it */
+	out->unread = !source->is_dir && !source->is_file;
+}
+
+/* Payload bytes of a piece, holes counted. */
+static uint64_t piece_bytes(const struct suite *suite, const struct read_piece *piece,
+                            const struct source_request *request)
+{
+	uint64_t chunk = suite->limits.chunk_size;
+	uint64_t end = (piece->first + piece->chunks) * chunk;
+
+	if (piece->chunks == 0 || piece->first * chunk >= request->size)
+		return 0;
+	return (end < request->size ? end : request->size) - piece->first * chunk;
+}
+
+static void on_piece(struct sending *sending, const struct read_piece *piece, const struct source_request *request)
+{
+	struct push *push = of_sending(sending)->push;
+
+	if (push == NULL || request->part)
+		return; /* chunks asked for again were counted */
+	push->bytes += piece_bytes(&sending->channel->suite, piece, request);
+	if (piece->ended && piece->status == STATUS_OK)
+		push->files++;
+}
+
+static void on_sending_closed(struct sending *sending)
+{
+	struct push_session *session = of_sending(sending);
+
+	session->open = false;
+	if (session->waiting)
+		client_stop(session->client);
+}
+
+static const struct sending_watch sending_events = {
+	.place = on_place,
+	.piece = on_piece,
+	.closed = on_sending_closed,
+};
+
+/* ---- what the daemon says ---- */
+
+/* The daemon's words of what failed: where it says io, our side could not read; and its disk is not ours. */
+static enum fault fault_of(enum status status)
+{
+	return status == STATUS_IO ? FAULT_LOCAL : status_fault(status);
+}
+
+static const char *said_text(char *out, size_t size, enum status status, const char *text, size_t len)
+{
+	char shown[ERROR_TEXT_MAX - 32];
+
+	text_printable(shown, sizeof(shown), text, len);
+	snprintf(out, size, "%s%s", status == STATUS_STORE ? "at the daemon: " : "", shown);
+	return out;
+}
+
+static void file_tell(struct push *push, const struct message_event *event)
+{
+	struct client *client = push->session->client;
+	const struct suite *suite = &client->channel.suite;
+	char digest[MESSAGE_DIGEST_TEXT_MAX] = "", path[MESSAGE_PATH_MAX + 1];
+
+	if (client->watch.file == NULL)
+		return;
+	memcpy(path, event->text, event->text_len);
+	path[event->text_len] = '\0';
+	if (suite->limits.digest_size == 0 || event->digest != NULL)
+		message_digest_text(digest, suite->integrity->about.name, suite->limits.chunk_size, event->digest,
+		                    suite->limits.digest_size);
+	client->watch.file(client->watch.context, path[0] != '\0' ? path : push->source->name, event->size, digest);
+}
+
+static int event_take(struct push *push, const struct frame_header *header, const uint8_t *body, struct error *err)
+{
+	struct client *client = push->session->client;
+	struct message_event event;
+	char text[ERROR_TEXT_MAX];
+	int r = message_event_read(body, header->length, client->channel.suite.limits.digest_size, &event, err);
+
+	if (r < 0 || header->request != REQUEST)
+		return r;
+	if (event.kind == EVENT_FILE) {
+		file_tell(push, &event);
+		return 0;
+	}
+	said_text(text, sizeof(text), event.status, event.text, event.text_len);
+	client_say(client, event.kind == EVENT_SKIPPED ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, fault_of(event.status),
+	           text);
+	return 0;
+}
+
+static void sum_add(struct push *push, const struct message_done *done)
+{
+	struct client_summary *summary = push->sum->summary;
+	const struct suite *suite = &push->session->client->channel.suite;
+
+	summary->files += done->files;
+	summary->dirs += done->folders;
+	summary->links += done->links;
+	summary->skipped += done->skipped;
+	summary->failed += done->failed;
+	summary->bytes += done->bytes;
+	summary->received += done->received;
+	summary->chunks += done->chunks;
+	summary->repaired += done->repaired;
+	if (done->files > 0 && (done->digest != NULL || suite->limits.digest_size == 0))
+		message_digest_text(summary->digest, suite->integrity->about.name, suite->limits.chunk_size,
+		                    done->digest, suite->limits.digest_size);
+	/* What is done is what the daemon says, not what was sent. */
+	push->files = done->files;
+	push->bytes = done->bytes;
+}
+
+static int done_take(struct push *push, const struct frame_header *header, const uint8_t *body, struct error *err)
+{
+	struct client *client = push->session->client;
+	struct message_done done;
+	struct error cause = { 0 };
+	char text[ERROR_TEXT_MAX];
+	int r = message_done_read(body, header->length, client->channel.suite.limits.digest_size, &done, err);
+
+	if (r < 0 || header->request != REQUEST)
+		return r;
+	client->channel.put = false;
+	push->done = true;
+	client_stop(client);
+	push->goaway = done.status == STATUS_SHUTDOWN;
+	if (push->goaway)
+		return 0; /* another worker takes it */
+	sum_add(push, &done);
+	if (done.status != STATUS_OK) {
+		said_text(text, sizeof(text), done.status, done.text, done.text_len);
+		error_set(&cause, -EIO, fault_of(done.status), "%s", text);
+		client_sum_fault(push->sum, &cause);
+		if (done.text_len > 0)
+			client_say(client, LOG_LEVEL_ERROR, cause.fault, cause.text);
+	}
+	return 0;
+}
+
+/* ---- credit ---- */
+
+/* What the daemon granted, or what the limit of the rate has come to. */
+static int credit_pass(struct push_session *session, struct error *err)
+{
+	uint64_t rate = session->client->options.limit_rate;
+	uint64_t elapsed = session->client->loop->now - session->began;
+	uint64_t total = elapsed / CLOCK_SECOND * rate + elapsed % CLOCK_SECOND * rate / CLOCK_SECOND +
+	                 session->client->channel.suite.limits.chunk_size; /* less than one chunk would never move */
+
+	if (!session->open || session->sending.source == NULL)
+		return 0;
+	return source_credit(session->sending.source, 0, total < session->credit ? total : session->credit, err);
+}
+
+/* Under a limit of the rate the source gets no more credit than time has come for. */
+static int credit_take(struct push_session *session, const struct frame_header *header, const uint8_t *body,
+                       struct error *err)
+{
+	uint64_t total;
+	int r;
+
+	if (session->client->options.limit_rate == 0 || header->request != 0)
+		return sending_frame(&session->sending, header, body, err);
+	r = message_credit_read(body, header->length, &total, err);
+	if (r < 0)
+		return r;
+	if (total < session->credit)
+		return error_set(err, -EPROTO, FAULT_PEER, "credit went back");
+	session->credit = total;
+	return credit_pass(session, err);
+}
+
+/* ---- the verb ---- */
+
+static int on_frame(void *context, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
+                    struct error *err)
+{
+	struct push *push = context;
+	const uint8_t *body = bytes + FRAME_HEADER;
+
+	(void)buffer;
+	push->taken += FRAME_HEADER + header->length;
+	if (push->over || push->done)
+		return 0;
+	switch (header->type) {
+	case FRAME_EVENT: return event_take(push, header, body, err);
+	case FRAME_DONE: return done_take(push, header, body, err);
+	case FRAME_CREDIT: return credit_take(push->session, header, body, err);
+	default: return sending_frame(&push->session->sending, header, body, err);
+	}
+}
+
+static void on_work(void *context)
+{
+	struct push *push = context;
+
+	if (push->session->open)
+		sending_pump(&push->session->sending);
+}
+
+static void put_write(struct push *push, struct error *err)
+{
+	struct client *client = push->session->client;
+	const struct push_source *source = push->source;
+	struct message_put put = {
+		.flags = push->flags,
+		.name = source->name,
+		.name_len = strlen(source->name),
+		.path = push->url->path,
+		.path_len = strlen(push->url->path),
+	};
+	int r;
+
+	if (client->watch.file != NULL)
+		put.flags |= MESSAGE_PUT_TELL;
+	if (push->url->slash)
+		put.flags |= MESSAGE_PUT_INTO;
+	if (getrandom(put.id, sizeof(put.id), 0) != (ssize_t)sizeof(put.id)) {
+		error_set(err, -EIO, FAULT_LOCAL, "no random bytes for a transfer");
+		return;
+	}
+	r = message_put_write(channel_control(&client->channel), REQUEST, &put);
+	if (r == -EMSGSIZE || r == -EINVAL)
+		error_set(err, r, FAULT_USAGE, "no daemon can be told of such a path");
+	else if (r < 0)
+		error_set(err, r, FAULT_LOCAL, "out of memory for a request");
+}
+
+static void totals_begin(struct push *push)
+{
+	struct client *client = push->session->client;
+
+	if (push->source->is_file) {
+		push->count.files = 1;
+		push->count.bytes = push->source->size;
+		push->count.known = true;
+	} else if (push->source->is_dir && client->options.totals) {
+		count_begin(&push->count, client->loop, &client->channel.suite, push->source->root, push->source->rest);
+	}
+}
+
+static void on_open(void *context)
+{
+	struct push *push = context;
+	struct push_session *session = push->session;
+	struct client *client = session->client;
+	struct error err = { 0 };
+
+	snprintf(push->sum->summary->integrity, sizeof(push->sum->summary->integrity), "%s",
+	         client->channel.suite.integrity->about.name);
+	put_write(push, &err);
+	if (err.code < 0) {
+		push_give_up(push, &err);
+		return;
+	}
+	if (!session->open) {
+		sending_open(&session->sending, &client->channel, &sending_events, client->channel.requests_max);
+		session->open = true;
+		session->began = client->loop->now;
+		session->credit = 0;
+	}
+	client->channel.put = true;
+	push->asked = true;
+	stall_begin(&push->stall, client->loop->now);
+	totals_begin(push);
+	channel_flush(&client->channel);
+}
+
+static void on_ended(void *context, const struct error *err)
+{
+	push_give_up(context, err);
+}
+
+static void on_progress(void *context, struct xfer_progress *ours)
+{
+	struct push *push = context;
+
+	if (push->session->open)
+		sending_progress(&push->session->sending, ours);
+}
+
+/* Names what is waited for when nothing has moved for a while; ends a transfer that has stalled for too long. */
+static void stall_check(struct push *push)
+{
+	struct client *client = push->session->client;
+	const struct channel *channel = &client->channel;
+	struct xfer_progress ours = { .struct_size = sizeof(ours) };
+	const struct stall_look look = {
+		.channel = channel,
+		.moved = push->taken + channel->link.sent_bytes,
+		.waits = true,
+		.ours = &ours,
+	};
+	struct error err = { 0 };
+
+	sending_progress(&push->session->sending, &ours);
+	if (stall_look(&push->stall, &look, client->loop->now) < client->settings->stall_after)
+		return;
+	error_set(&err, -ETIME, FAULT_PEER, "%s stalled: %s", channel_peer(channel), push->stall.text);
+	session_fail(push, STATUS_DEAD, &err);
+}
+
+static void progress_fill(struct push *push)
+{
+	struct client *client = push->session->client;
+	struct client_progress *progress = &push->sum->progress;
+
+	progress->files = push->before.files + push->files;
+	progress->bytes = push->before.bytes + push->bytes;
+	if (push->count.known) {
+		progress->files_total = push->before.files_total + push->count.files;
+		progress->bytes_total = push->before.bytes_total + push->count.bytes;
+	}
+	progress->elapsed = client->loop->now - push->sum->began;
+	if (client->channel_live)
+		progress->rtt = channel_rtt(&client->channel, &progress->loss_ppm);
+	progress->stall = reconnect_waits(client, push->waits);
+	if (progress->stall == NULL && push->stall.text[0] != '\0')
+		progress->stall = push->stall.text;
+}
+
+static void progress_tell(void *context)
+{
+	struct push *push = context;
+	struct client *client = push->session->client;
+
+	progress_fill(push);
+	if (client->watch.progress != NULL)
+		client->watch.progress(client->watch.context, &push->sum->progress);
+}
+
+static void on_tick(void *context)
+{
+	struct push *push = context;
+	struct client *client = push->session->client;
+	struct error err = { 0 };
+
+	if (push->asked && client->channel_live && !push->over && !push->done)
+		stall_check(push);
+	progress_tell(push);
+	if (client->options.limit_rate > 0)
+		(void)credit_pass(push->session, &err); /* never less than before */
+	on_work(push);                                  /* what waits for memory, or for the limit of the rate */
+}
+
+static const struct client_verb push_verb = {
+	.open = on_open,
+	.frame = on_frame,
+	.work = on_work,
+	.progress = on_progress,
+	.tick = on_tick,
+	.ended = on_ended,
+};
+
+void push_session_close(struct push_session *session)
+{
+	if (!session->open)
+		return;
+	session->push = NULL;
+	sending_close(&session->sending);
+	session->waiting = true;
+	while (session->open)
+		loop_run(session->client->loop);
+	session->waiting = false;
+}
+
+/* ---- an attempt, and the next one ---- */
+
+static int attempt_result(struct push *push, struct error *err)
+{
+	struct client *client = push->session->client;
+
+	/* What the user or the peer ended has no second cause beside it. */
+	if (push->over) {
+		*err = push->err;
+		return push->err.code < 0 ? push->err.code : -EIO;
+	}
+	if (push->goaway) {
+		client->words.goaway = true;
+		return error_set(err, -ECONNRESET, FAULT_PEER, "%s shuts down or reloads",
+		                 channel_peer(&client->channel));
+	}
+	return 0;
+}
+
+static int attempt(void *context, struct error *err)
+{
+	struct push *push = context;
+	struct push_session *session = push->session;
+	struct client *client = session->client;
+	int r;
+
+	if (client->interrupted)
+		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
+	push->asked = push->over = push->done = push->goaway = false;
+	push->files = push->bytes = 0;
+	push->stall.text[0] = '\0';
+	/* One that was sent away has no session for another source. */
+	if (!client->channel_live || client->channel.goaway)
+		push_session_close(session);
+	session->push = push;
+	client->verb = &push_verb;
+	client->context = push;
+	r = client_connect(client, push->url, err);
+	if (r == 0) {
+		client_run(client, &push_verb, push);
+		progress_fill(push);
+		r = attempt_result(push, err);
+	}
+	client->verb = NULL;
+	session->push = NULL;
+	count_end(&push->count);
+	if (push->bytes + push->files > push->reached)
+		push->reached = push->bytes + push->files;
+	if (r < 0)
+		push_session_close(session);
+	return r;
+}
+
+static uint64_t reached(void *context)
+{
+	const struct push *push = context;
+
+	return push->reached;
+}
+
+int push_run(struct push_session *session, const struct url *url, const struct push_source *source, uint16_t flags,
+             struct client_sum *sum, struct error *err)
+{
+	struct push push = {
+		.session = session,
+		.url = url,
+		.source = source,
+		.sum = sum,
+		.flags = flags,
+		.before = sum->progress,
+	};
+	const struct reconnect_job job = {
+		.attempt = attempt, .reached = reached, .tick = progress_tell, .context = &push
+	};
+	int r = reconnect_run(session->client, url, &job, err);
+
+	sum->summary->rtt = sum->progress.rtt;
+	return r;
+}
