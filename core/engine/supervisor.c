@@ -463,6 +463,9 @@ static int open_signals(int *out, struct error *err)
 	sigaddset(&set, SIGCHLD);
 	/* Inherited as ignored, it would reap our children for us. */
 	signal(SIGCHLD, SIG_DFL);
+	/* A log that nobody reads any more, or that may not grow, costs its lines only. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) == 0) {
 		int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 		if (fd >= 0) {

@@ -123,6 +123,51 @@ else
 	skip "too large" "the size of files cannot be limited here"
 fi
 
+# ---- a log that takes no more ----
+
+# It costs lines, and nothing else: neither a log on a full disk nor one that nobody reads any more ends a daemon.
+real=$xferd
+xferd=$tmp/xferd
+if (ulimit -f 1 && env --default-signal=XFSZ true) 2>/dev/null; then
+	# shellcheck disable=SC2016 # the script's own
+	printf '#!/bin/sh\nulimit -f 2 && exec env --default-signal=XFSZ "%s" "$@"\n' "$real" >"$xferd"
+	chmod +x "$xferd"
+	stop_daemon
+	need_daemon -c "$tmp/xferd.ini"
+	for n in 1 2 3 4 5 6 7 8; do
+		run "$xfer" get -q "xfer://$daemon_address/pub/fits" "$small/got"
+		[ "$status" = 0 ] || break
+	done
+	is "$n, $status" "8, 0" "a log that may not grow: the daemon serves"
+	is "$(stat -c %s "$daemon_log")" 1024 "a log that may not grow: it did not"
+	rm -f "$small/got"
+	stop_daemon
+	is "$daemon_status" 0 "a log that may not grow: the daemon stops"
+else
+	skip "a log that may not grow" "the size of files cannot be limited here"
+	stop_daemon
+fi
+mkfifo "$tmp/reader"
+# shellcheck disable=SC2016 # the script's own
+printf '#!/bin/sh\nexec env --default-signal=PIPE "%s" "$@" 2>"%s"\n' "$real" "$tmp/reader" >"$xferd"
+chmod +x "$xferd"
+"$xferd" -c "$tmp/xferd.ini" &
+daemon_pid=$!
+remember $daemon_pid
+daemon_address=$(sed -n 's/.*listening on \([^ ]*\).*/\1/p;T;q' "$tmp/reader")
+for n in 1 2 3; do
+	run "$xfer" get -q "xfer://$daemon_address/pub/fits" "$small/got"
+	[ "$status" = 0 ] || break
+done
+is "$n, $status" "3, 0" "a log that nobody reads: the daemon serves"
+rm -f "$small/got"
+kill -HUP $daemon_pid
+stop_daemon
+is "$daemon_status" 0 "a log that nobody reads: the daemon reloads, and stops"
+xferd=$real
+need_daemon -c "$tmp/xferd.ini"
+url=xfer://$daemon_address/pub
+
 # ---- unwritable ----
 
 # On the way of a file, on the way of a tree, into a folder of a tree.
