@@ -12,7 +12,8 @@
  *   | type | 0xA1 | length      | number          | length bytes of body               | crc32c   |
  *   +------+------+-------------+-----------------+------------------------------------+----------+
  *
- *   1 HEAD   the transfer's id 16, then source string16 (at most 1023 bytes), partial string16 (beneath the root)
+ *   1 HEAD   the transfer's id 16, then source string16 (at most 1023 bytes), partial string16 and target string16 (both
+ *            beneath the root)
  *   2 SUITE  chunk size u32, digest size u32, integrity string8: `number` (0 to 15) means this suite, in all of the file
  *   3 FILE   size u64, mtime i64, mtime ns u32, path string16: `number` means this file. Numbers begin at 1 and grow by
  *            one with each FILE record, so a number that the bytes in front leave no room for is a forged one
@@ -53,6 +54,7 @@ struct journal_head {
 	uint8_t id[JOURNAL_ID];
 	const char *source;  /* for people: a URL, or who puts what; only the front is kept of a long one */
 	const char *partial; /* beneath the root: the partial file or the staging folder */
+	const char *target;  /* beneath the root: what it is to become; for `xfer clean`. NULL: not said */
 };
 
 /* A file as the source's listing told of it: its identity. */
@@ -95,11 +97,11 @@ int journal_peek(struct store_root *root, const char *path, struct journal_suite
 
 /* What a journal says of itself. */
 struct journal_about {
-	bool readable; /* it has a head: id, source and partial are set */
+	bool readable; /* it has a head: the id and these texts are set */
 	uint8_t id[JOURNAL_ID];
-	char *source, *partial;  /* owned; any bytes but NUL. NULL where !readable */
-	uint64_t size;           /* bytes */
-	struct timespec touched; /* when something was last written */
+	char *source, *partial, *target; /* owned; any bytes but NUL. NULL where !readable; target "": not said */
+	uint64_t size;                   /* bytes */
+	struct timespec touched;         /* when something was last written */
 };
 void journal_about_free(struct journal_about *about);
 /* Without locking it. *busy: a transfer that runs has it. -ENOENT; -EINVAL for what is no file. */

@@ -109,7 +109,7 @@ static int load(struct past *past, struct place *place, const uint8_t id[JOURNAL
 	struct scan scan;
 	struct record record;
 	uint8_t found[JOURNAL_ID];
-	struct record_text source, partial;
+	struct record_text source, partial, target;
 	uint32_t last = 0;
 	bool ours = false;
 	int code = index_new(&past->files, make_file, place);
@@ -122,7 +122,7 @@ static int load(struct past *past, struct place *place, const uint8_t id[JOURNAL
 	while (code >= 0 && (code = scan_next(&scan, &record)) == 1) {
 		switch (record.type) {
 		case RECORD_HEAD:
-			if (!record_get_head(&record, found, &source, &partial))
+			if (!record_get_head(&record, found, &source, &partial, &target))
 				break;
 			ours = memcmp(found, id, JOURNAL_ID) == 0;
 			if (!ours) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Inside the journal: what its writer (journal.c) and its reader (journal_past.c) share. */
+/* Inside the journal: what its parts share. */
 #ifndef XFER_STORE_JOURNAL_STATE_H
 #define XFER_STORE_JOURNAL_STATE_H
 
@@ -8,6 +8,24 @@
 #include "store/record.h"
 
 #include <pthread.h>
+
+enum { JOURNAL_SUITE_EVERY = 32 * 1024 /* bytes of records between two SUITE, at most */ };
+
+/* ---- journal_file.c ---- */
+
+/* Opens what is there, without the lock: -ENOENT; -EINVAL for what is no plain file. */
+int journal_file_there(struct store_root *root, const char *path, int flags, int *fd, struct stat *st);
+/* The same for reading and appending, and with the lock; -EBUSY. */
+int journal_file_open(struct store_root *root, const char *path, int *fd, struct stat *st);
+/* Makes the file, and JOURNAL_FOLDER where it is to lie in it. -EBUSY: somebody else just did. */
+int journal_file_make(struct store_root *root, const char *path, int *fd);
+int journal_file_remove(struct store_root *root, const char *path);
+/* Whether somebody has the lock; asks without taking it. */
+bool journal_file_busy(int fd);
+/* The folder of the path, if it comes and goes with its journals; else an empty text. Returns out. */
+char *journal_file_folder(char out[RECORD_PATH_MAX + 1], const char *path);
+
+/* ---- journal_past.c ---- */
 
 /* What was in the file when it was opened. Not changed afterwards: read without a lock. */
 struct past {
@@ -29,10 +47,15 @@ int past_load(struct past *past, int fd, struct store_root *root, const char *pa
               const struct journal_suite *suite);
 void past_free(struct past *past);
 
+/* ---- journal.c ---- */
+
+/* Without a file. */
+int journal_new(struct journal **out, struct store_root *root, const char *path, const struct journal_head *head);
+
 struct journal {
-	struct store_root *root; /* a reference */
-	char *path;              /* owned */
-	char *source, *partial;  /* owned, the head's */
+	struct store_root *root;         /* a reference */
+	char *path;                      /* owned */
+	char *source, *partial, *target; /* owned, the head's */
 	uint8_t id[JOURNAL_ID];
 	struct journal_suite suite;
 	struct past past;

@@ -57,10 +57,12 @@ static void end(struct buf *out, size_t body)
 
 int record_put_head(struct buf *out, const struct journal_head *head)
 {
+	const char *target_text = head->target ? head->target : "";
 	size_t source = strnlen(head->source, RECORD_SOURCE_MAX); /* for people: the front will do */
 	size_t partial = strlen(head->partial);
-	size_t body = JOURNAL_ID + 2 + source + 2 + partial;
-	if (partial > RECORD_PATH_MAX)
+	size_t target = strlen(target_text);
+	size_t body = JOURNAL_ID + 2 + source + 2 + partial + 2 + target;
+	if (partial > RECORD_PATH_MAX || target > RECORD_PATH_MAX)
 		return -EINVAL;
 	int code = begin(out, RECORD_HEAD, 0, body);
 	if (code < 0)
@@ -70,6 +72,8 @@ int record_put_head(struct buf *out, const struct journal_head *head)
 	append_bytes(out, head->source, source);
 	append(out, partial, 2);
 	append_bytes(out, head->partial, partial);
+	append(out, target, 2);
+	append_bytes(out, target_text, target);
 	end(out, body);
 	return 0;
 }
@@ -125,22 +129,28 @@ int record_put_chunk(struct buf *out, uint32_t number, uint32_t suite, const str
 
 /* ---- taking apart ---- */
 
+/* A text of at most `max` bytes with its length in front; *at and *left go behind it. */
+static bool get_text(const uint8_t **at, uint32_t *left, uint32_t max, struct record_text *out)
+{
+	uint32_t len = *left >= 2 ? (uint32_t)load(*at, 2) : 0;
+	if (*left < 2 || len > max || len > *left - 2)
+		return false;
+	*out = (struct record_text){ (const char *)*at + 2, len };
+	*at += 2 + len;
+	*left -= 2 + len;
+	return true;
+}
+
 bool record_get_head(const struct record *record, uint8_t id[JOURNAL_ID], struct record_text *source,
-                     struct record_text *partial)
+                     struct record_text *partial, struct record_text *target)
 {
 	const uint8_t *at = record->body + JOURNAL_ID;
-	if (record->len < JOURNAL_ID + 2 + 2)
+	if (record->len < JOURNAL_ID)
 		return false;
-	uint32_t left = record->len - (JOURNAL_ID + 2 + 2);
-	uint32_t len = (uint32_t)load(at, 2);
-	if (len > RECORD_SOURCE_MAX || len > left)
+	uint32_t left = record->len - JOURNAL_ID;
+	if (!get_text(&at, &left, RECORD_SOURCE_MAX, source) || !get_text(&at, &left, RECORD_PATH_MAX, partial) ||
+	    !get_text(&at, &left, RECORD_PATH_MAX, target) || left > 0)
 		return false;
-	*source = (struct record_text){ (const char *)at + 2, len };
-	at += 2 + len;
-	left -= len;
-	if (load(at, 2) != left || left > RECORD_PATH_MAX)
-		return false;
-	*partial = (struct record_text){ (const char *)at + 2, left };
 	memcpy(id, record->body, JOURNAL_ID);
 	return true;
 }

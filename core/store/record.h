@@ -17,7 +17,7 @@ enum {
 	RECORD_EXTRA = 12,   /* bytes of a record beside its body */
 	RECORD_SOURCE_MAX = 1023,
 	RECORD_PATH_MAX = 4095,
-	RECORD_BODY_MAX = JOURNAL_ID + 2 + RECORD_SOURCE_MAX + 2 + RECORD_PATH_MAX,
+	RECORD_BODY_MAX = JOURNAL_ID + 2 + RECORD_SOURCE_MAX + 2 + RECORD_PATH_MAX + 2 + RECORD_PATH_MAX,
 	RECORD_FILE_MIN = RECORD_EXTRA + 8 + 8 + 4 + 2,
 	RECORD_SUITES = 16 /* in one journal, numbered from 0 */
 };
@@ -45,7 +45,7 @@ struct record_text {
 	uint32_t len;
 };
 bool record_get_head(const struct record *record, uint8_t id[JOURNAL_ID], struct record_text *source,
-                     struct record_text *partial);
+                     struct record_text *partial, struct record_text *target);
 bool record_get_suite(const struct record *record, struct journal_suite *out);
 bool record_get_file(const struct record *record, struct journal_file *out, struct record_text *path);
 /* out->digest is lent; *digest_size is what there is of it. */

@@ -20,7 +20,7 @@
 const char fuzz_name[] = "journal";
 
 static const char path[] = STORE_HIDDEN "fuzz.j";
-static const struct journal_head head = { "sixteen bytes id", "xfer://host/a", STORE_HIDDEN "fuzz" };
+static const struct journal_head head = { "sixteen bytes id", "xfer://host/a", STORE_HIDDEN "fuzz", "a" };
 static const struct journal_suite suites[] = {
 	{ 1024, 4, "crc32" }, { 4096, 32, "sha256" }, { 3000, 0, "none" }, { 1 << 20, 64, "sha512" }
 };

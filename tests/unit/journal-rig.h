@@ -14,7 +14,7 @@ static const struct journal_suite rig_1m MAYBE = { RIG_1M, 32, "sha256" };
 static const struct journal_suite rig_64k MAYBE = { RIG_64K, 32, "sha256" };
 static const struct journal_suite rig_crc MAYBE = { RIG_1M, 4, "crc32" };
 static const struct journal_suite rig_none MAYBE = { RIG_1M, 0, "none" };
-static const struct journal_head rig_head = { "sixteen bytes id", "xfer://host/pub/a", STORE_HIDDEN "00112233" };
+static const struct journal_head rig_head = { "sixteen bytes id", "xfer://host/pub/a", STORE_HIDDEN "00112233", "a" };
 
 static MAYBE struct journal *rig_open_as(struct scratch *s, const struct journal_head *head,
                                          const struct journal_suite *suite, bool resumed)

@@ -241,6 +241,7 @@ static void a_journal_says_what_it_is_for(void **state)
 	assert_memory_equal(about.id, rig_head.id, JOURNAL_ID);
 	assert_string_equal(about.source, rig_head.source);
 	assert_string_equal(about.partial, rig_head.partial);
+	assert_string_equal(about.target, rig_head.target);
 	journal_about_free(&about);
 
 	assert_int_equal(journal_take(&taken, s->root, RIG_PATH, &about), 0);
