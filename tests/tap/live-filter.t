@@ -47,7 +47,7 @@ drop_udp
 
 # The second chunk waits until 300 KiB a second allow it: silence for three times dead-after.
 # shellcheck disable=SC2086
-run "$xfer" $soon --limit-rate 300K --no-progress get "xfer://$daemon_address/pub/slow" "$tmp/slow"
+run timeout "$patience" "$xfer" $soon --limit-rate 300K --no-progress get "xfer://$daemon_address/pub/slow" "$tmp/slow"
 cp "$err" "$tmp/slow.err"
 is "$status" 0 "slow: lives on"
 like_file "$out" ' in [3-9][0-9]*\.' "slow: it was slow"
@@ -58,7 +58,7 @@ like "$(wait_line "$daemon_log" 'file=pub/slow' "$daemon_pid")" 'rtt_us=[1-9].* 
 
 # An idle session: of a ping no heartbeat is answered, and still nobody is cut off.
 # shellcheck disable=SC2086
-run "$xfer" ping $soon -i 200ms -c 15 "$daemon_address"
+run timeout "$patience" "$xfer" ping $soon -i 200ms -c 15 "$daemon_address"
 cp "$err" "$tmp/idle.err"
 is "$status" 1 "idle: no heartbeat was answered"
 like_file "$out" '^15 sent, 0 received, 100% loss, time [3-9][0-9]{3}ms' "idle: for three times dead-after, and lived on"

@@ -26,10 +26,12 @@ end_get() {
 	is "$(find "$tmp/$1" -mindepth 1 | wc -l)" 0 "$1: nothing is left"
 }
 
-# end_client NAME PID STATUS SECONDS [ERE]: the same of any client, of which the messages are in $tmp/NAME.err.
+# end_client NAME PID STATUS SECONDS [ERE]: the same of any client, of which the messages are in $tmp/NAME.err. One that
+# never ends is killed.
 end_client() {
 	began=$(date +%s%N)
 	got=0
+	timeout "$patience" tail -s 0.02 -f /dev/null --pid="$2" || kill -KILL "$2"
 	wait "$2" || got=$?
 	took=$((($(date +%s%N) - began) / 1000000))
 	is "$got" "$3" "$1: status"
