@@ -99,7 +99,7 @@ static void order_dir(struct receiving *receiving, struct receiving_job *work)
 			.path = piece->path,
 			.target = piece->target,
 			.meta = { .mode = piece->mode, .mtime = { piece->mtime, piece->mtime_ns } },
-			.no_replace = piece->op == SINK_DIR_RENAME,
+			.no_replace = piece->op == SINK_DIR_RENAME && !receiving->replace,
 		};
 	}
 	work->job.kind = JOB_DIR;
@@ -133,7 +133,8 @@ void receiving_pump(struct receiving *receiving)
 	if (receiving->sink == NULL)
 		return;
 	/* One who has much to tell and listens to nothing gets no further. */
-	if (!receiving->aborted && channel->state == CHANNEL_OPEN && link_control_queued(&channel->link) > CONTROL_AHEAD)
+	if (!receiving->aborted && channel->state == CHANNEL_OPEN &&
+	    link_control_queued(&channel->link) > CONTROL_AHEAD)
 		return;
 	jobs_begin(receiving);
 	if (channel->state == CHANNEL_OPEN) {
@@ -300,6 +301,7 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		.watch = watch,
 		.root = place->root,
 		.sync = place->sync,
+		.replace = place->replace,
 		.checks = {
 			.loop = channel->base->loop,
 			.suite = suite,

@@ -31,6 +31,7 @@ struct receiving_place {
 	bool name_is_dir;
 	const char *remote; /* what it is called at the source */
 	bool sync;
+	bool replace;        /* what was made under that name meanwhile */
 	uint64_t limit_rate; /* payload bytes a second; 0 = none */
 };
 
@@ -45,6 +46,7 @@ struct receiving {
 	unsigned job_count;
 	struct receiving_job *spare; /* owned; for the next order, may be NULL */
 	bool sync;
+	bool replace; /* see receiving_place */
 	bool aborted; /* nothing more is taken */
 	bool told;    /* that it is finished */
 };

@@ -303,6 +303,7 @@ static int put_begin(struct serve_put *put, struct error *err)
 		.name_is_dir = put->place.is_dir,
 		.remote = put->name[0] != '\0' ? put->name : ".",
 		.sync = (put->flags & MESSAGE_PUT_NO_SYNC) == 0,
+		.replace = true,
 	};
 	int r = receiving_open(&put->receiving, channel, &place, serve->consumed, serve->granted, &receiving_events,
 	                       err);

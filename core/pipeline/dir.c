@@ -40,6 +40,25 @@ static int symlink_replace(const struct dir_piece *piece, struct store_parent *n
 	return code;
 }
 
+/* In one step, so that the name is never missing; then what was there has the name that `path` had. */
+static int tree_replace(const struct dir_piece *piece, struct store_parent *near)
+{
+	int code = store_exchange_via(near, piece->root, piece->path, piece->target);
+
+	if (code == -ENOENT) /* what was there is gone again */
+		return store_rename_via(near, piece->root, piece->path, piece->target, true);
+	if (code == 0)
+		(void)store_remove_via(near, piece->root, piece->path);
+	return code;
+}
+
+static int dir_rename(const struct dir_piece *piece, struct store_parent *near)
+{
+	int code = store_rename_via(near, piece->root, piece->path, piece->target, true);
+
+	return code == -EEXIST && !piece->no_replace ? tree_replace(piece, near) : code;
+}
+
 static int dir_symlink(const struct dir_piece *piece, struct store_parent *near)
 {
 	int code = store_symlink_via(near, piece->root, piece->path, piece->target);
@@ -69,7 +88,7 @@ static int dir_piece(const struct dir_piece *piece, struct store_parent *near, s
 			return 0;
 		return store_set_meta_via(near, piece->root, piece->path, false, &piece->meta);
 	case DIR_SYMLINK: return dir_symlink(piece, near);
-	case DIR_RENAME: return store_rename_via(near, piece->root, piece->path, piece->target, piece->no_replace);
+	case DIR_RENAME: return dir_rename(piece, near);
 	case DIR_REMOVE: return store_remove_via(near, piece->root, piece->path);
 	case DIR_SYNC: return dir_sync(piece, job);
 	}

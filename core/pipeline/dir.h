@@ -10,9 +10,9 @@ enum dir_op {
 	DIR_MAKE,    /* mkdir, existing is fine */
 	DIR_META,    /* mode and times of a finished directory */
 	DIR_SYMLINK, /* path -> target with meta's times; replaces an existing non-directory (unless no_replace) */
-	DIR_RENAME,  /* path -> target (no_replace) */
-	DIR_REMOVE,  /* a whole tree */
-	DIR_SYNC     /* syncfs of the root's file system, fsync of the parent of path (which may be NULL) */
+	DIR_RENAME, /* path -> target (no_replace); otherwise in place of what is there, file or tree, which is removed */
+	DIR_REMOVE, /* a whole tree */
+	DIR_SYNC    /* syncfs of the root's file system, fsync of the parent of path (which may be NULL) */
 };
 struct dir_piece {
 	enum dir_op op;

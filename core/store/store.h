@@ -140,6 +140,11 @@ int store_stat_via(struct store_parent *near, struct store_root *root, const cha
  */
 int store_rename_via(struct store_parent *near, struct store_root *root, const char *from, const char *to,
                      bool no_replace);
+/*
+ * Two things of one folder change their names, in one step (RENAME_EXCHANGE). -EEXIST where the file system cannot;
+ * -ENOENT when one of them is gone.
+ */
+int store_exchange_via(struct store_parent *near, struct store_root *root, const char *a, const char *b);
 
 struct store_meta {
 	uint16_t mode; /* permission bits; setuid, setgid and sticky are dropped */

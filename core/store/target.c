@@ -217,6 +217,29 @@ int store_rename_via(struct store_parent *near, struct store_root *root, const c
 	return code;
 }
 
+int store_exchange_via(struct store_parent *near, struct store_root *root, const char *a, const char *b)
+{
+	struct spot spot;
+	int code;
+	bool again;
+	if (parent_len(a) != parent_len(b) || memcmp(a, b, parent_len(a)) != 0 ||
+	    store_path_check(a, strlen(a), NULL) < 0 || *a == '\0')
+		return -EINVAL;
+	do {
+		code = spot_find(&spot, near, root, b);
+		if (code < 0)
+			return code;
+		const char *other = a + (spot.name - b);
+		code = renameat2(spot.dir, other, spot.dir, spot.name, RENAME_EXCHANGE) < 0 ? -errno : 0;
+		if (code == -EINVAL || code == -ENOSYS)
+			code = -EEXIST;
+		again = spot_again(&spot, code);
+	} while (again);
+	parent_forget(near, a);
+	parent_forget(near, b);
+	return code;
+}
+
 /* ---- metadata ---- */
 
 enum { PROC_NAME_MAX = 32 };

@@ -333,6 +333,34 @@ static void a_failure_does_not_stop_the_next(void **state)
 	assert_true(exists(rig->scratch->fd, "fine"));
 }
 
+static void a_tree_takes_the_place_of_another(void **state)
+{
+	struct rig *rig = *state;
+	struct dir_job job = { 0 };
+	char text[256];
+	const char *made[] = { ".xfer-1", ".xfer-2", ".xfer-3", "tree", "new/tree" };
+	assert_int_equal(mkdirat(rig->scratch->fd, "new", 0755), 0);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(mkdirat(rig->scratch->fd, made[i], 0755), 0);
+	put_file(rig->scratch->fd, ".xfer-1/new", "1");
+	put_file(rig->scratch->fd, "tree/old", "0");
+	put_file(rig->scratch->fd, "file", "old");
+	dir_add(&job, rig, DIR_RENAME, ".xfer-1", "tree");
+	job.pieces[0].no_replace = true;
+	dir_add(&job, rig, DIR_RENAME, ".xfer-1", "tree");
+	dir_add(&job, rig, DIR_RENAME, ".xfer-2", "file");
+	dir_add(&job, rig, DIR_RENAME, ".xfer-3", "fresh");
+	rig_run(rig, &job.job, JOB_DIR);
+	assert_int_equal(job.pieces[0].code, -EEXIST);
+	for (size_t i = 1; i < 4; i++)
+		assert_int_equal(job.pieces[i].code, 0);
+	assert_string_equal(get_file(rig->scratch->fd, "tree/new", text), "1");
+	assert_false(exists(rig->scratch->fd, "tree/old"));
+	assert_true(exists(rig->scratch->fd, "fresh"));
+	for (size_t i = 0; i < 3; i++)
+		assert_false(exists(rig->scratch->fd, made[i]));
+}
+
 static void the_root_keeps_its_mode(void **state)
 {
 	struct rig *rig = *state;
@@ -415,6 +443,7 @@ int main(void)
 		RIG_TEST(a_run_is_checked),
 		RIG_TEST(a_tree_is_made_and_published),
 		RIG_TEST(a_failure_does_not_stop_the_next),
+		RIG_TEST(a_tree_takes_the_place_of_another),
 		RIG_TEST(the_root_keeps_its_mode),
 		RIG_TEST(something_goes_where_cp_would_have_it),
 	};

@@ -257,6 +257,30 @@ static void names_are_moved(void **state)
 	assert_string_equal(get_file(s->fd, "y", text), "x");
 }
 
+static void names_are_exchanged(void **state)
+{
+	struct scratch *s = *state;
+	struct store_parent near;
+	char text[256];
+	assert_int_equal(mkdirat(s->fd, "dir", 0755), 0);
+	assert_int_equal(mkdirat(s->fd, "dir/tree", 0755), 0);
+	put_file(s->fd, "dir/tree/in", "in a tree");
+	put_file(s->fd, "dir/file", "a file");
+	store_parent_init(&near);
+	assert_int_equal(store_exchange_via(&near, s->root, "dir/tree", "dir/file"), 0);
+	assert_string_equal(get_file(s->fd, "dir/tree", text), "a file");
+	assert_string_equal(get_file(s->fd, "dir/file/in", text), "in a tree");
+	assert_int_equal(store_exchange_via(NULL, s->root, "dir/tree", "dir/file"), 0);
+	assert_string_equal(get_file(s->fd, "dir/file", text), "a file");
+	assert_int_equal(store_exchange_via(&near, s->root, "dir/none", "dir/file"), -ENOENT);
+	assert_int_equal(store_exchange_via(&near, s->root, "dir/tree", "dir/none"), -ENOENT);
+	assert_int_equal(store_exchange_via(&near, s->root, "dir/tree", "file"), -EINVAL);
+	assert_int_equal(store_exchange_via(&near, s->root, "dir/..", "dir/file"), -EINVAL);
+	assert_int_equal(store_exchange_via(&near, s->root, "dir/tree", "dir/.."), -EINVAL);
+	assert_int_equal(store_exchange_via(&near, s->root, "", ""), -EINVAL);
+	store_parent_drop(&near);
+}
+
 static void names_are_moved_without_the_flag(void **state)
 {
 	struct scratch *s = *state;
@@ -347,6 +371,7 @@ int main(void)
 		SCRATCH_BOTH(metadata_comes_back),
 		SCRATCH_ONE(closed_directories_get_metadata),
 		SCRATCH_BOTH(names_are_moved),
+		SCRATCH_BOTH(names_are_exchanged),
 		SCRATCH_ONE(names_are_moved_without_the_flag),
 		SCRATCH_BOTH(syncs_work),
 		SCRATCH_ONE(a_full_disk_is_said),
