@@ -153,6 +153,16 @@ static int take_retry_for(const struct parse *parse, const char *value)
 	return 0;
 }
 
+static int take_older(const struct parse *parse, const char *value)
+{
+	uint64_t ns;
+
+	if (text_parse_duration(value, &ns) < 0)
+		return refuse(parse, "older", value, "it takes a time with its unit, as in 12h or 7d");
+	parse->args->older = (int64_t)(ns / CLOCK_SECOND);
+	return 0;
+}
+
 static int take_set(const struct parse *parse, const char *value)
 {
 	struct args *args = parse->args;
@@ -211,6 +221,8 @@ static int take_option(const struct parse *parse, enum option_id id, const char 
 		return 0;
 	case OPTION_RETRIES: return take_retries(parse, value);
 	case OPTION_RETRY_FOR: return take_retry_for(parse, value);
+	case OPTION_REMOVE: args->remove = true; return 0;
+	case OPTION_OLDER: return take_older(parse, value);
 	case OPTION_HELP: args->action = ARGS_HELP; return 0;
 	case OPTION_VERSION:
 		if (args->action == ARGS_RUN)
@@ -369,7 +381,9 @@ static int parse_all(struct args *args, int argc, char **argv, struct error *err
 
 int args_parse(struct args *out, int argc, char **argv, struct error *err)
 {
-	struct args args = { .verb = VERB_NONE, .retries = RETRY_TRIES_ANY, .retry_for = RETRY_FOR_DEFAULT };
+	struct args args = {
+		.verb = VERB_NONE, .older = -1, .retries = RETRY_TRIES_ANY, .retry_for = RETRY_FOR_DEFAULT
+	};
 	int code = parse_all(&args, argc, argv, err);
 
 	if (code < 0)

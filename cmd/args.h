@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum verb { VERB_NONE, VERB_GET, VERB_PUT, VERB_LS, VERB_PING, VERB_DIGEST, VERB_PLUGINS, VERB_COUNT };
+enum verb { VERB_NONE, VERB_GET, VERB_PUT, VERB_LS, VERB_PING, VERB_DIGEST, VERB_PLUGINS, VERB_CLEAN, VERB_COUNT };
 
 enum args_action { ARGS_RUN, ARGS_HELP, ARGS_VERSION };
 
@@ -44,6 +44,9 @@ struct args {
 	uint64_t retries;    /* RETRY_TRIES_ANY = as often as there is time */
 	uint64_t retry_for;  /* ns; 0 = never */
 	bool retries_wanted; /* one of both was given: the first connection counts, too */
+	/* clean */
+	bool remove;
+	int64_t older; /* seconds; negative = not given */
 	/* digest */
 	uint32_t chunk_size; /* bytes; 0 = configured */
 };

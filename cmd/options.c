@@ -15,6 +15,8 @@ const struct verb_row verb_rows[VERB_COUNT] = {
 	                  "write which files: xfer digest PATH...", 1, SIZE_MAX },
 	[VERB_PLUGINS] = { "plugins", "[NAME|PATH]", "what is installed, where, with options and defaults", NULL, 0,
 	                   1 },
+	[VERB_CLEAN] = { "clean", "PATH...", "list and remove what abandoned transfers left",
+	                 "write where to look: xfer clean . for this folder", 1, SIZE_MAX },
 };
 
 const struct option_row option_rows[] = {
@@ -31,6 +33,8 @@ const struct option_row option_rows[] = {
 	  "reconnect at most N times in a row (default: no limit)" },
 	{ OPTION_RETRY_FOR, 0, "retry-for", "TIME", FOR(VERB_GET) | FOR(VERB_PUT) | FOR(VERB_LS),
 	  "reconnect for so long: 30s, 10m; 0: never (default: 2m)" },
+	{ OPTION_REMOVE, 0, "remove", NULL, FOR(VERB_CLEAN), "remove it, do not only list it" },
+	{ OPTION_OLDER, 0, "older", "TIME", FOR(VERB_CLEAN), "only what has not changed for so long: 12h, 7d" },
 
 	{ OPTION_CONFIG, 'c', "config", "FILE", FOR_ALL, "read FILE, not the system's and the user's configuration" },
 	{ OPTION_SET, 0, "set", "S.K=V", FOR_ALL, "set one key: --set pipeline.chunk-size=4M" },

@@ -19,7 +19,7 @@ xferd=$top_builddir/xferd
 export top_srcdir top_builddir
 
 # No user's file of this machine changes a test.
-unset XDG_CONFIG_HOME
+unset XDG_CONFIG_HOME XDG_STATE_HOME
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/xfer-test.XXXXXX") || exit 99
 HOME=$tmp/home
 export HOME

@@ -212,7 +212,8 @@ static void test_usage_errors(void **state)
 {
 	(void)state;
 	refused("xfer", "xfer --help");
-	refused("xfer fetch a xfer://h/b", "there is no verb 'fetch'; verbs are get, put, ls, ping, digest, plugins");
+	refused("xfer fetch a xfer://h/b",
+	        "there is no verb 'fetch'; verbs are get, put, ls, ping, digest, plugins, clean");
 	refused("xfer put xfer://h/b", "xfer put SRC xfer://HOST/EXPORT/PATH");
 	refused("xfer put --durability some a xfer://h/b", "it is full or none");
 	refused("xfer ls --durability none xfer://h/b", "belongs to `xfer get`");
@@ -268,12 +269,31 @@ static void test_value_errors(void **state)
 	refused("xfer digest --chunk-size x f", "from 1K to 16M");
 }
 
+static void test_clean(void **state)
+{
+	(void)state;
+	GOOD(args, "xfer clean a b");
+	assert_false(args.remove);
+	assert_int_equal(args.older, -1);
+	assert_int_equal(args.operand_count, 2);
+	args_free(&args);
+	GOOD(all, "xfer clean --remove --older 7d .");
+	assert_true(all.remove);
+	assert_int_equal(all.older, 7 * 86400);
+	args_free(&all);
+	GOOD(any, "xfer clean --older 0 .");
+	assert_int_equal(any.older, 0);
+	args_free(&any);
+	refused("xfer clean", "clean: write where to look");
+	refused("xfer clean --older 7 .", "a time with its unit");
+}
+
 /* Each help names each of its options, and fits a terminal. */
 static void test_help_text(void **state)
 {
 	static const char *const words[VERB_COUNT] = { "usage: xfer VERB", "URL... DEST", "--durability HOW",
 		                                       "--recursive",      "--count N",   "--chunk-size N",
-		                                       "[NAME|PATH]" };
+		                                       "[NAME|PATH]",      "--older TIME" };
 
 	(void)state;
 	for (enum verb verb = VERB_NONE; verb < VERB_COUNT; verb++) {
@@ -308,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_usage_errors),
 		cmocka_unit_test(test_option_errors),
 		cmocka_unit_test(test_value_errors),
+		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_help_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
