@@ -79,15 +79,15 @@ static void on_place(struct sending *sending, const char *path, struct sending_p
 	size_t len = strlen(name);
 
 	*out = (struct sending_place){ .refuse = STATUS_REFUSED };
-	if (len == 0 || strncmp(path, name, len) != 0 || (path[len] != '\0' && path[len] != '/'))
+	if (len == 0 || strncmp(path, name, len) != 0)
 		return;
-	out->rest = path[len] == '/' ? path + len + 1 : path + len;
-	if (!source->is_dir && path[len] != '\0')
-		return;
-	if (!source->is_dir)
-		out->rest = source->rest;
-	if (store_path_check(out->rest, strlen(out->rest), NULL) < 0)
-		return;
+	out->rest = source->rest;
+	if (path[len] != '\0') {
+		out->rest = path + len + 1;
+		if (path[len] != '/' || !source->is_dir || out->rest[0] == '\0' ||
+		    store_path_check(out->rest, strlen(out->rest), NULL) < 0)
+			return;
+	}
 	out->refuse = STATUS_OK;
 	out->root = source->root;
 	out->name = "source"; /* a root needs a name in a listing; nobody looks at it */

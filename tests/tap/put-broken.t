@@ -62,6 +62,7 @@ for workers in 1 3; do
 	done
 	stop_daemon
 	is "$daemon_status" 0 "workers=$workers: stops"
+	unlike "$(cat "$daemon_log")" 'did not drain' "workers=$workers: and at once, no session was left over"
 done
 
 workers=1

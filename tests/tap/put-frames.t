@@ -1,0 +1,246 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Frames of a put that are wrong: a daemon that asks for more than is put is served nothing of it, a client that sends what
+# nobody asked for is ended, and neither side takes harm.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+command -v perl >/dev/null || skip_all "there is no perl"
+
+peer=$top_srcdir/tests/tap/peer.pl
+pub=$tmp/pub
+mkdir -p "$pub" "$tmp/home/put/sub"
+echo content >"$tmp/home/put/file"
+echo content >"$tmp/home/put/sub/file"
+echo secret >"$tmp/home/secret"
+ln -s ../secret "$tmp/home/put/link"
+ln -s .. "$tmp/home/put/up"
+ln -s secret "$tmp/home/link"
+write_config "$tmp/xferd.ini" "$pub" read-write
+cat >>"$tmp/xferd.ini" <<-END
+	[pipeline]
+	integrity = none
+	liveness = none
+	[export.ro]
+	path = $pub
+END
+# Without digests a test can make every frame by itself.
+plain="--set pipeline.integrity=none --set pipeline.liveness=none --set liveness.none.dead-after=2s --retry-for 0"
+need_daemon -c "$tmp/xferd.ini"
+worker=$(worker_pid 0)
+
+hex() {
+	printf %s "$1" | od -An -v -tx1 | tr -d ' \n'
+}
+number() {
+	printf "%0$(($1 * 2))x" "$2"
+}
+# string8 TEXT; string16 TEXT
+string8() {
+	number 1 ${#1}
+	hex "$1"
+}
+string16() {
+	number 2 ${#1}
+	hex "$1"
+}
+credit="frame=7,0,0,$(number 8 1000000)"
+# list ID PATH; read_of ID PATH SIZE
+list() {
+	printf 'frame=16,0,%s,%s%s%s%s' "$1" "$(number 2 0)" ffff "$(number 8 65536)" "$(string16 "$2")"
+}
+read_of() {
+	printf 'frame=18,0,%s,%s%sffffffffffffffff%s00%s' "$1" "$(number 2 1)" "$(number 8 0)" "$(number 8 "$3")" \
+		"$(string16 "$2")"
+}
+
+# ---- what an honest client and daemon say first ----
+
+perl "$peer" listen "$tmp/port" "take=$tmp/hello" end >"$tmp/heard" 2>&1 &
+listener=$!
+remember $listener
+await test -s "$tmp/port"
+# shellcheck disable=SC2086
+run "$xfer" put $plain "$tmp/home/put/file" "xfer://127.0.0.1:$(cat "$tmp/port")/pub"
+wait $listener
+perl "$peer" connect "$daemon_port" "file=$tmp/hello" "take=$tmp/welcome" end >"$tmp/heard" 2>&1
+check "the daemon's WELCOME is known" test -s "$tmp/welcome"
+hello="file=$tmp/hello"
+welcome="file=$tmp/welcome"
+
+# ---- a daemon that asks for more than is put ----
+
+# asks SOURCE WORD...: what the client answers goes to $tmp/heard.
+asks() {
+	source=$1
+	shift
+	rm -f "$tmp/port"
+	perl "$peer" listen "$tmp/port" take= "$welcome" "take=$tmp/put" "$credit" "$@" show end >"$tmp/heard" 2>&1 &
+	listener=$!
+	remember $listener
+	await test -s "$tmp/port"
+	# shellcheck disable=SC2086
+	run timeout "$patience" "$xfer" put $plain "$tmp/home/$source" "xfer://127.0.0.1:$(cat "$tmp/port")/pub/name"
+	wait $listener
+}
+
+asks put "$(read_of 9 put/file 8)"
+like_file "$tmp/heard" '^19 .*content' "a file of the source is served"
+check "the PUT says name and path" grep -aq 'put.*pub/name' "$tmp/put"
+asks put "$(list 9 put)"
+like_file "$tmp/heard" '^17 .*file' "the source is listed"
+
+# refused SOURCE PATH...: neither listed nor read. 21 is ENDS, 17 ENTRIES, 19 CHUNK.
+refused() {
+	source=$1
+	shift
+	for where in "$@"; do
+		for word in "$(read_of 9 "$where" 7)" "$(list 9 "$where")"; do
+			asks "$source" "$word"
+			if grep -q '^21 ' "$tmp/heard" && ! grep -Eq '^(17|19|3) ' "$tmp/heard"; then
+				ok "put of $source: ${word%%,*} of '$where' is refused"
+			else
+				not_ok "put of $source: ${word%%,*} of '$where' is refused"
+				diag_file "$tmp/heard"
+			fi
+		done
+	done
+}
+refused put secret ../secret put/../secret put/../../secret putt . / "$tmp/home/secret" /put/file put//file put/./file put/ \
+	put/up/secret
+refused put/file put/file secret file/secret file/../secret
+refused put/ . ../secret
+# A link at the top may be listed and not read, one within leads nowhere outside.
+asks link "$(read_of 9 link 7)"
+unlike "$(cat "$tmp/heard")" '^19 ' "a link that is put is not followed"
+asks put "$(read_of 9 put/link 7)"
+unlike "$(cat "$tmp/heard")" '^19 ' "a link in what is put is not followed out of it"
+asks put "$(read_of 9 put/up/secret 7)"
+unlike "$(cat "$tmp/heard")" '^19 ' "nor is a link to the folder above"
+
+# ends_client NAME WORD...: the client ends with 6 and says why.
+ends_client() {
+	name=$1
+	shift
+	asks put "$@"
+	if [ "$status" = 6 ] && grep -q '^3 ' "$tmp/heard"; then
+		ok "client: $name"
+	else
+		not_ok "client: $name" "status $status"
+		diag_file "$err"
+		diag_file "$tmp/heard"
+	fi
+}
+done_body=$(number 2 0)00$(number 80 0)$(number 2 0)
+ends_client "ENTRIES" "frame=17,0,1,$(number 32 0)"
+ends_client "CHUNK" "frame=19,0,1,$(number 60 1)"
+ends_client "ENDS" "frame=21,0,0,$(number 64 1)"
+ends_client "PUT" "frame=32,0,1,$(number 16 0)$(number 2 0)$(string8 put)$(string16 pub)"
+ends_client "DONE cut short" "frame=33,0,1,$(number 2 0)"
+ends_client "DONE with something behind" "frame=33,0,1,${done_body}00"
+ends_client "EVENT of an unknown kind" "frame=34,0,1,04$(number 11 0)$(number 2 0)"
+ends_client "credit that goes back" "frame=7,0,0,$(number 8 1)"
+ends_client "more requests than are allowed" "frame=18,0,1,$(number 2 257)"
+asks put "frame=33,0,1,$done_body"
+is "$status" 0 "client: a DONE is believed"
+asks put "frame=33,0,1,$(number 2 99)00$(number 80 0)$(string16 'no idea')"
+is "$status" 1 "client: a DONE with a status that nobody knows: status"
+like_file "$err" '^xfer: no idea$' "client: and its text"
+asks put "frame=34,0,1,0100$(number 2 15)$(number 8 0)$(string16 "$(printf 'red\033[31m')")" \
+	"frame=33,0,1,$(number 2 15)00$(number 80 0)$(number 2 0)"
+is "$status" 7 "client: a failure of the daemon's disk: status"
+like_file "$err" '^xfer: at the daemon: red.x1[bB]' "client: and its text, with nothing that acts on a terminal"
+
+# ---- a client that sends what nobody asked for ----
+
+# put_of ID FLAGS NAME PATH
+put_of() {
+	printf 'frame=32,0,%s,%s%s%s%s' "$1" "$(number 16 1)" "$(number 2 "$2")" "$(string8 "$3")" "$(string16 "$4")"
+}
+# entry KIND SIZE NAME: of an ENTRIES frame
+entry() {
+	printf '%s00%s%s%s%s' "$(number 1 "$1")" "$(number 2 493)" "$(number 8 "$2")" "$(number 12 0)" "$(string8 "$3")"
+}
+# The daemon's request 1 is the LIST, its READs are 2 and so on. It says CREDIT and LIST, in one order or the other.
+offers() {
+	perl "$peer" connect "$daemon_port" "$hello" take= "$(put_of 5 0 src pub/new)" take= take= "$@" >"$tmp/heard" 2>&1
+}
+
+# ends_put NAME WORD...: the session ends with an ERROR, and nothing is left of it.
+ends_put() {
+	name=$1
+	shift
+	offers "$@"
+	if grep -q '^3 ' "$tmp/heard" && [ "$(tail -n 1 "$tmp/heard")" = closed ] &&
+		await sh -c "[ -z \"\$(ls -A '$pub')\" ]"; then
+		ok "daemon: $name"
+	else
+		not_ok "daemon: $name" "$(ls -A "$pub")"
+		diag_file "$tmp/heard"
+	fi
+}
+folder=$(entry 2 0 x)
+ends_put "an entry with a name of the daemon's own" "frame=17,0,1,$folder$(entry 1 5 .xfer-0000000000000000)"
+ends_put "an entry with a slash" "frame=17,0,1,$folder$(entry 1 5 a/b)"
+ends_put "an entry .." "frame=17,0,1,$folder$(entry 2 0 ..)"
+ends_put "a listing that leaves what it never entered" "frame=17,0,1,$(entry 3 0 '')"
+ends_put "a listing that goes on behind its end" "frame=17,0,1,$(entry 1 5 x)$(entry 1 5 y)"
+ends_put "a hole that is not within its file" "frame=17,0,1,$(entry 1 5000000 x)" take= \
+	"frame=20,0,2,$(number 8 100)$(number 8 100)"
+ends_put "CHUNK of more than a chunk" "head=19,0,2,1048589"
+ends_put "a second PUT with the same id" "$(put_of 5 0 src pub/other)"
+ends_put "DONE" "frame=33,0,5,$done_body"
+ends_put "EVENT" "frame=34,0,5,01$(number 11 0)$(number 2 0)"
+ends_put "WELCOME" "$welcome"
+offers "frame=17,0,1,$folder" "$(put_of 6 0 src pub/other)" show end
+like_file "$tmp/heard" '^33 .*another put' "daemon: a second PUT is refused"
+# What comes for a request that is not known is dropped.
+offers "frame=20,0,77,$(number 8 0)$(number 8 1)" "frame=17,0,1,$(entry 6 0 x)$(number 2 0)" \
+	"frame=21,0,0,$(number 4 1)$(number 2 0)$(number 2 0)00$(number 8 0)$(number 8 0)$(number 12 0)$(number 2 0)" show show end
+like_file "$tmp/heard" '^33 ' "daemon: what comes for a request that nobody knows is dropped"
+await sh -c "[ -z \"\$(ls -A '$pub')\" ]"
+
+# to_daemon NAME WORD...: without a put, ends the session.
+to_daemon() {
+	name=$1
+	shift
+	perl "$peer" connect "$daemon_port" "$hello" take= "$@" >"$tmp/heard" 2>&1
+	if [ "$(tail -n 1 "$tmp/heard")" = closed ] && grep -q '^3 ' "$tmp/heard"; then
+		ok "daemon: $name"
+	else
+		not_ok "daemon: $name"
+		diag_file "$tmp/heard"
+	fi
+}
+to_daemon "ENTRIES without a PUT" "frame=17,0,1,$(entry 1 5 x)"
+to_daemon "CHUNK without a PUT" "frame=19,0,1,$(number 8 0)$(number 4 1)00"
+to_daemon "HOLE without a PUT" "frame=20,0,1,$(number 8 0)$(number 8 1)"
+to_daemon "ENTRIES behind a PUT that was refused" "$(put_of 5 0 src ro/new)" take= "frame=17,0,1,$(entry 1 5 x)"
+to_daemon "PUT without a request" "$(put_of 0 0 src pub/new)"
+to_daemon "PUT with unknown flags" "$(put_of 5 64 src pub/new)"
+to_daemon "PUT with a name that has a slash" "$(put_of 5 0 a/b pub/new)"
+to_daemon "PUT with a name of two dots" "$(put_of 5 0 .. pub/new)"
+to_daemon "PUT without a path" "$(put_of 5 0 src '')"
+to_daemon "PUT cut short" "frame=32,0,5,$(number 16 1)"
+to_daemon "PUT with something behind" "$(put_of 5 0 src pub/new)00"
+# Paths that no client of ours would send: refused, by themselves. 33 is DONE, 16 LIST.
+for where in pub/../outside pub/.. ../pub pub//x pub/./x /pub pub/.xfer-1 pub/a/.xfer-1/b nothing/x ro/x; do
+	perl "$peer" connect "$daemon_port" "$hello" take= "$(put_of 5 0 src "$where")" show end >"$tmp/heard" 2>&1
+	if grep -q '^33 ' "$tmp/heard" && ! grep -Eq '^(16|3) ' "$tmp/heard"; then
+		ok "daemon: PUT to $where is refused"
+	else
+		not_ok "daemon: PUT to $where is refused"
+		diag_file "$tmp/heard"
+	fi
+done
+perl "$peer" connect "$daemon_port" "$hello" take= "$(put_of 5 0 .xfer-x pub)" show end >"$tmp/heard" 2>&1
+like_file "$tmp/heard" '^33 .*unfinished' "daemon: PUT of a name of its own is refused"
+
+is "$(ls -A "$pub")" "" "nothing was made by all this"
+check "the daemon is the same process" kill -0 "$worker"
+# shellcheck disable=SC2086
+run "$xfer" put -q $plain "$tmp/home/put" "xfer://$daemon_address/pub"
+is "$status" 0 "and serves on"
+stop_daemon
+is "$daemon_status" 0 "stops"
+unlike "$(cat "$daemon_log")" 'worker died|did not drain' "nothing died, nothing was left over"
+
+done_testing
