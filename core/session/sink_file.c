@@ -25,7 +25,7 @@ uint64_t sink_file_chunks(const struct sink *sink, uint64_t size)
 }
 
 /* The name of a file as messages show it. */
-static const char *file_text(const struct sink *sink, const struct sink_file *file, char *out, size_t size)
+const char *sink_file_text(const struct sink *sink, const struct sink_file *file, char *out, size_t size)
 {
 	char full[MESSAGE_PATH_MAX + 2];
 	int n = snprintf(full, sizeof(full), "%s%s%s", sink->remote, file->name[0] != '\0' ? "/" : "", file->name);
@@ -117,7 +117,7 @@ void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault,
 		vsnprintf(text, sizeof(text), format, args);
 		va_end(args);
 		sink->count.failed++;
-		sink_report(sink, fault, "%s: %s", file_text(sink, file, path, sizeof(path)), text);
+		sink_report(sink, fault, "%s: %s", sink_file_text(sink, file, path, sizeof(path)), text);
 	}
 	if (!file->failed) {
 		file->failed = true;
@@ -269,16 +269,22 @@ static uint32_t request_next(struct sink *sink, uint32_t count)
 	return sink->next_request;
 }
 
-static int request_add(struct sink *sink, struct buf *body, uint32_t id, struct sink_file *file, uint64_t first,
-                       uint64_t count, bool part)
+/* Something to ask for. */
+struct asking {
+	struct sink_file *file;
+	struct sink_ask *ask; /* part of the file; NULL: all of it */
+};
+
+static int request_add(struct sink *sink, struct buf *body, uint32_t id, const struct asking *asking)
 {
+	struct sink_file *file = asking->file;
 	char path[MESSAGE_PATH_MAX + 2];
 	int n = snprintf(path, sizeof(path), "%s%s%s", sink->remote, file->name[0] != '\0' ? "/" : "", file->name);
 	const struct message_read item = {
-		.first = first,
-		.count = count,
+		.first = asking->ask != NULL ? asking->ask->first : 0,
+		.count = asking->ask != NULL ? asking->ask->count : MESSAGE_ALL,
 		.size = file->size,
-		.flags = part ? MESSAGE_READ_PART : 0,
+		.flags = asking->ask != NULL ? MESSAGE_READ_PART : 0,
 		.path = path,
 		.path_len = (size_t)n,
 	};
@@ -292,23 +298,26 @@ static int request_add(struct sink *sink, struct buf *body, uint32_t id, struct 
 		return r;
 	}
 	file->requests++;
+	if (asking->ask != NULL) {
+		list_remove(&asking->ask->link);
+		free(asking->ask);
+	} else {
+		file->request = id;
+		list_remove(&file->link);
+		list_append(&sink->files, &file->link);
+	}
 	return 0;
 }
 
-/* The next thing to ask for; false when there is none. */
-static bool ask_next(struct sink *sink, struct sink_file **file, uint64_t *first, uint64_t *count, bool *part)
+/* The next thing to ask for; false when there is none. It stays where it is until it is asked for. */
+static bool ask_next(struct sink *sink, struct asking *out)
 {
 	struct list *node = list_first(&sink->asks);
 
+	*out = (struct asking){ 0 };
 	if (node != NULL) {
-		struct sink_ask *ask = list_entry(node, struct sink_ask, link);
-
-		*file = ask->file;
-		*first = ask->first;
-		*count = ask->count;
-		*part = true;
-		list_remove(node);
-		free(ask);
+		out->ask = list_entry(node, struct sink_ask, link);
+		out->file = out->ask->file;
 		return true;
 	}
 	while ((node = list_first(&sink->fresh)) != NULL) {
@@ -316,50 +325,51 @@ static bool ask_next(struct sink *sink, struct sink_file **file, uint64_t *first
 
 		if (next->dir != NULL && !next->dir->made)
 			return false;
-		list_remove(node);
 		if (next->dir != NULL && next->dir->failed) {
 			sink_file_fail(sink, next, FAULT_LOCAL, "its directory could not be made");
-			continue;
+		} else if (next->size == 0 && next->dir != NULL) {
+			/* Nothing to fetch: the entry, checked, has said all. */
+			list_remove(node);
+			list_append(&sink->ready, node);
+		} else {
+			out->file = next;
+			return true;
 		}
-		/* An empty one too: it may have grown, and the source counts what it gave. */
-		list_append(&sink->files, node);
-		*file = next;
-		*first = 0;
-		*count = MESSAGE_ALL;
-		*part = false;
-		return true;
 	}
 	return false;
 }
 
+/* Makes a frame of `asking` and of what comes behind it, as much as goes into one. */
+static int read_make(struct sink *sink, struct buf *out, struct asking *asking)
+{
+	uint32_t base = request_next(sink, MESSAGE_READ_MAX);
+	size_t start, count = 0;
+	int sealed, r = message_read_begin(out, &start);
+
+	if (r < 0)
+		return r;
+	do {
+		r = request_add(sink, out, base + (uint32_t)count, asking);
+		count += r == 0;
+	} while (r == 0 && count < MESSAGE_READ_MAX && sink->requests.count < sink->params.requests_max &&
+	         out->len - start < FRAME_CONTROL_MAX - MESSAGE_PATH_MAX - MESSAGE_READ_ITEM_HEAD &&
+	         ask_next(sink, asking));
+	if (count == 0) {
+		out->len = start;
+		return r;
+	}
+	/* What is in the frame was asked for, whatever happened behind it. */
+	sink->next_request = base + (uint32_t)count;
+	sealed = message_read_seal(out, start, base, (uint16_t)count);
+	return r < 0 ? r : sealed;
+}
+
 int sink_file_requests(struct sink *sink, struct buf *out)
 {
-	while (sink->requests.count < sink->params.requests_max) {
-		uint32_t base = request_next(sink, MESSAGE_READ_MAX);
-		size_t start, count = 0;
-		int r = message_read_begin(out, &start);
+	struct asking asking;
+	int r = 0;
 
-		while (r == 0 && count < MESSAGE_READ_MAX && sink->requests.count < sink->params.requests_max &&
-		       out->len - start < FRAME_CONTROL_MAX - MESSAGE_PATH_MAX - MESSAGE_READ_ITEM_HEAD) {
-			struct sink_file *file;
-			uint64_t first, n;
-			bool part;
-
-			if (!ask_next(sink, &file, &first, &n, &part))
-				break;
-			if (!part)
-				file->request = base + (uint32_t)count;
-			r = request_add(sink, out, base + (uint32_t)count, file, first, n, part);
-			count += r == 0;
-		}
-		if (r < 0 || count == 0) {
-			out->len = start;
-			return r;
-		}
-		r = message_read_seal(out, start, base, (uint16_t)count);
-		if (r < 0)
-			return r;
-		sink->next_request = base + (uint32_t)count;
-	}
-	return 0;
+	while (r == 0 && sink->requests.count < sink->params.requests_max && ask_next(sink, &asking))
+		r = read_make(sink, out, &asking);
+	return r;
 }

@@ -105,6 +105,8 @@ void sink_tree_done(struct sink *sink, struct sink_order *order);
 int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *entry, struct error *err);
 void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The name of a file as messages show it. */
+const char *sink_file_text(const struct sink *sink, const struct sink_file *file, char *out, size_t size);
 void sink_file_abort(struct sink *sink);  /* all of them */
 void sink_file_forget(struct sink *sink); /* the same, and no end is awaited */
 void sink_file_drop(struct sink *sink);   /* frees all of them */
