@@ -248,7 +248,7 @@ int sink_entries(struct sink *sink, const uint8_t *run, size_t len, struct error
 		return error_set(err, -EPROTO, FAULT_PEER, "more entries than there was credit for");
 	if (sink->aborted)
 		return 0;
-	while (at < len) {
+	while (at < len && !sink->aborted) {
 		int r = message_entry_read(run, len, &at, &entry, &cause);
 
 		if (r == 0)
