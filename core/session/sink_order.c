@@ -134,14 +134,28 @@ static void published(struct sink *sink, struct sink_file *file)
 	sink_file_free(sink, file);
 }
 
+static void abandoned(struct sink *sink, const struct sink_piece *piece)
+{
+	bool left = piece->code < 0 && sink->staged && !sink->aborted;
+	char path[ERROR_TEXT_MAX / 2];
+
+	if (left)
+		sink_report(sink, FAULT_LOCAL, "%s: what there is of it cannot be removed: %s",
+		            sink_file_text(sink, piece->file, path, sizeof(path)), strerror(-piece->code));
+	piece->file->handle = NULL;
+	sink_file_bury(sink, piece->file);
+	/* It stands under the name that it would have when complete: nobody may see this tree. */
+	if (left)
+		sink_cancel(sink);
+}
+
 /* A piece of a file is back, and nothing of the file is out any more. */
 static void file_done(struct sink *sink, const struct sink_piece *piece)
 {
 	struct sink_file *file = piece->file;
 
 	if (piece->op == SINK_ABANDON) {
-		file->handle = NULL;
-		sink_file_bury(sink, file);
+		abandoned(sink, piece);
 	} else if (file->failed) {
 		sink_file_bury(sink, file);
 	} else if (piece->op != SINK_PUBLISH) {
