@@ -260,6 +260,7 @@ static void read_done(struct sending_job *work)
 		piece->bytes = read->pieces[i].bytes;
 		piece->total = read->pieces[i].total;
 		piece->ended = read->pieces[i].ended;
+		piece->failed = read->pieces[i].status != STATUS_OK;
 		if (read->digests)
 			read->pieces[i].bytes = 0; /* of what was read, nothing was sent */
 		if (sending->watch->piece != NULL)

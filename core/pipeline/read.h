@@ -21,15 +21,16 @@ void read_file_destroy(struct read_file *file);
 
 /*
  * Pieces of one file may be under way in several jobs at a time, in any order, each for other chunks. The one with
- * `end` comes when all others are back: the file digest is made in it.
+ * `end` comes when all others are back: the file digest is made in it. So it does when one of them failed: what ends a
+ * request stands behind all of its chunks.
  */
 struct read_piece {
 	struct read_file *file;
 	uint32_t request;
-	uint64_t first;         /* chunk */
-	uint64_t count;         /* at most so many chunks; fewer where the payload, the buffer or the file ends */
-	bool end;               /* when this piece reached the end of what was asked, end the request in this job */
-	bool part;              /* no file digest is wanted: not the whole file was asked for */
+	uint64_t first; /* chunk */
+	uint64_t count; /* at most so many chunks; fewer where the payload, the buffer or the file ends */
+	bool end;       /* when this piece reaches the end of what was asked, or fails, end the request in this job */
+	bool part;      /* no file digest is wanted: not the whole file was asked for */
 	enum status refuse;     /* not STATUS_OK: read nothing, end the request with it; the file needs no root then */
 	uint64_t chunks_before; /* sent by earlier pieces of this request, for the ENDS item */
 	/* Results. */
@@ -38,11 +39,8 @@ struct read_piece {
 	uint64_t total;                   /* chunks of the whole file, known after its first piece */
 	uint8_t digest[FRAME_DIGEST_MAX]; /* the file's, when has_digest */
 	bool has_digest;
-	bool ended; /* an ENDS item stands in the buffer: end was reached, or the file failed */
-	/*
-	 * STATUS_OK, or why the file failed. A piece of a file that failed in another one is empty: it has the status of
-	 * that, and ended is false, since the ENDS item stands in the other's buffer.
-	 */
+	bool ended; /* an ENDS item stands in the buffer */
+	/* STATUS_OK, or why the file failed. A piece of a file that failed in another one is empty and has its status. */
 	enum status status;
 	int code;           /* 0, or the -errno behind the status */
 	const char *change; /* what happened to a file with STATUS_CHANGED, static; NULL = not known */

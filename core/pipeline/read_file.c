@@ -46,7 +46,7 @@ void read_file_destroy(struct read_file *file)
 /* With the lock held. */
 static void fail_locked(struct read_file *file, struct read_piece *piece, enum status status, int code)
 {
-	piece->ended = file->status == STATUS_OK;
+	piece->ended = piece->end;
 	if (file->status == STATUS_OK) {
 		file->status = status;
 		file->code = code;

@@ -45,7 +45,7 @@ bool read_file_enter(struct read_file *file, struct store_parent *near, struct r
 void read_file_leave(struct read_file *file, bool last);
 /* The file is still what it was when it was opened; else it failed in this piece, and says how it changed. */
 bool read_file_same(struct read_file *file, struct read_piece *piece, int fd);
-/* The file failed in this piece: its request ends here, unless the file failed in another piece before. */
+/* The file failed in this piece, or in another one before: its request ends here when this is the last piece. */
 void read_file_fail(struct read_file *file, struct read_piece *piece, enum status status, int code);
 /* The tally of a whole file, made when first asked for. */
 int read_file_tally(struct read_file *file, struct tally **out);

@@ -192,7 +192,7 @@ static uint64_t room_for(const struct source *source, const struct source_reques
 static bool order_range(struct source *source, struct source_order *order, struct source_request *request,
                         uint64_t room)
 {
-	uint64_t left = request->cancelled ? 0 : request->stop - request->next;
+	uint64_t left = request->cancelled || request->failed ? 0 : request->stop - request->next;
 	uint64_t chunk = source->limits.chunk_size;
 	uint64_t bytes;
 
@@ -341,6 +341,7 @@ void source_done(struct source *source, const struct source_order *order,
 		source->reserved -= piece->reserved;
 		source->sent += request->digests ? 0 : piece->bytes;
 		request->sent += piece->chunks;
+		request->failed = request->failed || piece->failed;
 		request->ended = request->ended || piece->ended;
 		if (request->ended && request->in_flight == 0)
 			request_forget(source, request, release, context);

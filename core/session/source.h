@@ -34,6 +34,7 @@ struct source_request {
 	bool large;     /* more than one order carries */
 	bool sparse;    /* holes were met: orders follow one another, each as far as its payload goes */
 	bool opened;    /* the first piece came back */
+	bool failed;    /* a piece failed */
 	bool ended;     /* the end was sent; waits for orders under way */
 	uint16_t flags; /* MESSAGE_LIST_* */
 	uint16_t depth;
@@ -59,6 +60,7 @@ struct source_piece {
 	uint64_t chunks;
 	uint64_t bytes; /* of payload read */
 	uint64_t total; /* chunks of the whole file */
+	bool failed; /* the file did: no more chunks of it are ordered, only the end, when nothing else is under way */
 	bool ended;
 };
 
