@@ -29,6 +29,13 @@ static void ping_send(struct channel *channel, enum frame_type type, uint64_t se
 	link_flush(&channel->link);
 }
 
+/* One who asks and does not listen gets no more answers than fit. */
+static void pong_send(struct channel *channel, uint64_t sequence, uint64_t sent)
+{
+	if (link_control_queued(&channel->link) < PONGS_AHEAD)
+		ping_send(channel, FRAME_PONG, sequence, sent);
+}
+
 void channel_pulse_look(struct channel *channel)
 {
 	enum pulse_datagrams datagrams = heartbeat_state(&channel->heartbeat, channel_now(channel));
@@ -37,8 +44,8 @@ void channel_pulse_look(struct channel *channel)
 	uint64_t when;
 	unsigned todo;
 
-	if (channel->link.received_at > channel->pulse.heard)
-		pulse_heard(&channel->pulse, channel->link.received_at);
+	if (channel->link.received_at > channel->pulse.came)
+		pulse_bytes(&channel->pulse, channel->link.received_at);
 	todo = pulse_check(&channel->pulse, datagrams, channel_now(channel));
 	if (todo & PULSE_DEAD) {
 		error_set(&err, -ETIMEDOUT, FAULT_PEER, "%s is dead: no heartbeat, no byte and no ping for %s",
@@ -54,6 +61,8 @@ void channel_pulse_look(struct channel *channel)
 		if (channel->base->watch->asked != NULL)
 			channel->base->watch->asked(channel, true, channel->pulse.sequence);
 	}
+	if (todo & PULSE_PONG)
+		pong_send(channel, 0, 0);
 	when = pulse_deadline(&channel->pulse, datagrams, channel_now(channel));
 	if (channel->state == CHANNEL_OPEN && channel->base->watch->look != NULL) {
 		uint64_t look = channel->base->watch->look(channel);
@@ -171,16 +180,16 @@ int channel_ping_take(struct channel *channel, enum frame_type type, const uint8
 	};
 	if (type == FRAME_PONG) {
 		pulse_pong(&channel->pulse, ping.sent, channel_now(channel));
-		if (channel->base->watch->answer != NULL && ping.sent <= channel_now(channel))
+		/* Sequences count from 1: 0 answers no question of ours. */
+		if (channel->base->watch->answer != NULL && ping.sequence > 0 && ping.sent <= channel_now(channel))
 			channel->base->watch->answer(channel, true, ping.sequence, channel_now(channel) - ping.sent);
 		return 0;
 	}
 	/* Only the side that connected asks, so a PING at the client is nobody's question. */
 	if (!channel->server)
 		return error_set(err, -EPROTO, FAULT_PEER, "a ping from the daemon");
-	/* One who asks and does not listen gets no more answers than fit. */
-	if (link_control_queued(&channel->link) < PONGS_AHEAD)
-		ping_send(channel, FRAME_PONG, ping.sequence, ping.sent);
+	pulse_asked(&channel->pulse, channel_now(channel));
+	pong_send(channel, ping.sequence, ping.sent);
 	return 0;
 }
 

@@ -33,6 +33,18 @@ void pulse_heard(struct pulse *pulse, uint64_t now)
 	pulse->heard = now;
 }
 
+void pulse_bytes(struct pulse *pulse, uint64_t now)
+{
+	pulse->came = now;
+	if (now > pulse->heard)
+		pulse->heard = now;
+}
+
+void pulse_asked(struct pulse *pulse, uint64_t now)
+{
+	pulse->asked = now;
+}
+
 void pulse_pong(struct pulse *pulse, uint64_t sent, uint64_t now)
 {
 	uint64_t sample;
@@ -66,6 +78,19 @@ static bool asks_in_band(const struct pulse *pulse, enum pulse_datagrams datagra
 	return false;
 }
 
+/* Who is not asked in-band for so long, and hears bytes, answers unasked. */
+static uint64_t reticence(const struct pulse *pulse)
+{
+	uint64_t most = pulse->dead_after / 4;
+
+	return patience(pulse) < most ? patience(pulse) : most;
+}
+
+static bool asked_in_vain(const struct pulse *pulse, uint64_t now)
+{
+	return !pulse->asker && pulse->came > pulse->asked && now - pulse->asked >= reticence(pulse);
+}
+
 unsigned pulse_check(struct pulse *pulse, enum pulse_datagrams datagrams, uint64_t now)
 {
 	unsigned todo = 0;
@@ -77,6 +102,10 @@ unsigned pulse_check(struct pulse *pulse, enum pulse_datagrams datagrams, uint64
 		pulse->sequence++;
 		pulse->pings++;
 		todo |= PULSE_PING;
+	}
+	if (asked_in_vain(pulse, now)) {
+		pulse->asked = now;
+		todo |= PULSE_PONG;
 	}
 	if (datagrams == PULSE_HEARD)
 		pulse->silent = 0;
@@ -97,8 +126,8 @@ uint64_t pulse_deadline(const struct pulse *pulse, enum pulse_datagrams datagram
 	uint64_t ask;
 
 	if (!pulse->asker)
-		return death;
-	if (asks_in_band(pulse, datagrams, now))
+		ask = now + reticence(pulse);
+	else if (asks_in_band(pulse, datagrams, now))
 		ask = pulse->asked + pulse->interval;
 	else if (datagrams == PULSE_UNHEARD)
 		ask = pulse->started + patience(pulse);

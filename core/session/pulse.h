@@ -21,7 +21,12 @@ enum pulse_datagrams { PULSE_NO_DATAGRAMS, PULSE_UNHEARD, PULSE_HEARD, PULSE_LAT
 enum {
 	PULSE_PING = 1, /* send an in-band PING */
 	PULSE_WARN = 2, /* say once that datagrams are not heard and the session lives on in-band pings */
-	PULSE_DEAD = 4  /* the peer is gone */
+	PULSE_DEAD = 4, /* the peer is gone */
+	/*
+	 * Send a PONG that nobody asked for. The asker's questions wait behind what it sends: on a slow line a batch takes
+	 * longer than its patience, and a sink has little else to say.
+	 */
+	PULSE_PONG = 8
 };
 
 struct pulse {
@@ -30,7 +35,8 @@ struct pulse {
 	uint64_t heard;      /* when anything came last */
 	uint64_t started;
 	uint64_t silent;   /* since when no datagram is heard; 0 = they are heard */
-	uint64_t asked;    /* when the last PING was due; 0 = never */
+	uint64_t asked;    /* when the last PING was due, or was answered; the last PONG that nobody asked for */
+	uint64_t came;     /* when bytes came last, in-band */
 	uint64_t sequence; /* of the last PING */
 	uint64_t rtt;      /* ns, smoothed over in-band pongs; 0 = none yet */
 	uint32_t pings;    /* in-band, sent */
@@ -53,8 +59,12 @@ struct pulse_params {
  * asks once a minute is not dead in between.
  */
 void pulse_start(struct pulse *pulse, const struct pulse_params *params, uint64_t now);
-/* Bytes or an accepted datagram came. */
+/* An accepted datagram came. */
 void pulse_heard(struct pulse *pulse, uint64_t now);
+/* Bytes came; `now` may lie a little back. */
+void pulse_bytes(struct pulse *pulse, uint64_t now);
+/* A PING came, and is being answered. */
+void pulse_asked(struct pulse *pulse, uint64_t now);
 /* A PONG came back; `sent` is the time that its PING carried. */
 void pulse_pong(struct pulse *pulse, uint64_t sent, uint64_t now);
 /* Returns PULSE_* bits. */
