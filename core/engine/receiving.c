@@ -240,9 +240,11 @@ int receiving_frame(struct receiving *receiving, const struct frame_header *head
 	case FRAME_ENDS: return checks_add(&receiving->checks, header, body, buffer, err);
 	case FRAME_CHUNK:
 		r = frame_chunk_read(bytes, &receiving->channel->suite.limits, &chunk, err);
-		if (r == 0 && sink_chunk(receiving->sink, &chunk, buffer) == 1)
+		if (r == 0)
+			r = sink_chunk(receiving->sink, &chunk, buffer, err);
+		if (r == 1)
 			lent_ref(buffer);
-		return r;
+		return r < 0 ? r : 0;
 	case FRAME_HOLE:
 		r = message_hole_read(body, header->length, &first, &count, err);
 		return r < 0 ? r : sink_hole(receiving->sink, header->request, first, count, err);

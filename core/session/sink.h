@@ -144,9 +144,9 @@ void sink_destroy(struct sink *sink);
 int sink_entries(struct sink *sink, const uint8_t *run, size_t len, struct error *err);
 /*
  * A chunk frame whose payload is in the buffer `token` (not NULL): 1 = kept, the token comes back in an order or by
- * release(); 0 = not wanted (unknown, repeated, misplaced).
+ * release(); 0 = not wanted (unknown, repeated, misplaced). An error (beyond what was granted) ends the session.
  */
-int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token);
+int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token, struct error *err);
 int sink_hole(struct sink *sink, uint32_t request, uint64_t first, uint64_t count, struct error *err);
 /* An item of an ENDS frame, its digest checked: of a READ or of the LIST. */
 int sink_end(struct sink *sink, const struct end *end, struct error *err);

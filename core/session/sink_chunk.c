@@ -26,12 +26,15 @@ static bool chunk_wanted(const struct sink *sink, const struct sink_file *file, 
 	return !ranges_has(&file->seen, chunk->index);
 }
 
-int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token)
+int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token, struct error *err)
 {
 	struct sink_file *file = table_get(&sink->requests, chunk->request);
 	const struct sink_piece piece = { .op = SINK_CHUNK, .file = file, .chunk = *chunk, .token = token };
 
 	sink->count.received += chunk->length;
+	/* Everything that came before this sink was consumed. */
+	if (sink->params.consumed + sink->count.received > sink->granted)
+		return error_set(err, -EPROTO, FAULT_PEER, "more chunks than there was credit for");
 	if (!chunk_wanted(sink, file, chunk)) {
 		sink->consumed += chunk->length;
 		return 0;
