@@ -136,6 +136,39 @@ static void a_rare_asker_is_not_dead_in_between(void **state)
 	}
 }
 
+static void an_answer_unasked_while_questions_are_stuck(void **state)
+{
+	const struct pulse_params daemon = { false, CLOCK_SECOND / 2, 4 * CLOCK_SECOND, 0 };
+	struct pulse pulse;
+	uint64_t now = CLOCK_SECOND, last = now;
+
+	(void)state;
+	pulse_start(&pulse, &daemon, now);
+	for (int i = 0; i < 100; i++) {
+		now += CLOCK_SECOND / 10;
+		pulse_bytes(&pulse, now);
+		if (pulse_check(&pulse, PULSE_NO_DATAGRAMS, now) & PULSE_PONG) {
+			assert_in_range(now - last, CLOCK_SECOND, CLOCK_SECOND + CLOCK_SECOND / 10);
+			last = now;
+		}
+		assert_true(pulse_deadline(&pulse, PULSE_NO_DATAGRAMS, now) <= now + CLOCK_SECOND);
+	}
+	assert_true(now - last <= CLOCK_SECOND);
+	/* Who is asked has answered; and where nothing comes nobody waits for an answer. */
+	for (int i = 0; i < 100; i++) {
+		now += CLOCK_SECOND / 10;
+		pulse_bytes(&pulse, now);
+		pulse_asked(&pulse, now);
+		assert_int_equal(pulse_check(&pulse, PULSE_NO_DATAGRAMS, now), 0);
+	}
+	for (int i = 0; i < 39; i++)
+		assert_int_equal(pulse_check(&pulse, PULSE_NO_DATAGRAMS, now += CLOCK_SECOND / 10), 0);
+	/* A datagram that came later than the bytes counts. */
+	pulse_heard(&pulse, now);
+	pulse_bytes(&pulse, now - CLOCK_SECOND);
+	assert_int_equal(pulse.heard, now);
+}
+
 static void nothing_in_common_names_both_lists(void **state)
 {
 	const char *const ours[] = { "alpha", "beta" };
@@ -328,7 +361,7 @@ static void place_is(const char *name, bool is_dir, const char *made, const char
 	assert_string_equal(order.dirs[0].path, made);
 	sink_done(sink, &order);
 	assert_int_equal(sink_frames(sink, &frames, 1), 0);
-	assert_int_equal(sink_chunk(sink, &chunk, &frames), 1);
+	assert_int_equal(sink_chunk(sink, &chunk, &frames, NULL), 1);
 	assert_int_equal(sink_end(sink, &end, NULL), 0);
 	assert_true(sink_next(sink, &order));
 	assert_false(order.is_dir);
@@ -389,6 +422,7 @@ int main(void)
 		cmocka_unit_test(silence_of_everything_is_death),
 		cmocka_unit_test(blocked_datagrams_warn_once_and_ping),
 		cmocka_unit_test(a_rare_asker_is_not_dead_in_between),
+		cmocka_unit_test(an_answer_unasked_while_questions_are_stuck),
 		cmocka_unit_test(nothing_in_common_names_both_lists),
 		cmocka_unit_test(the_clients_first_choice_and_the_smaller_chunk),
 		cmocka_unit_test(a_source_sends_no_more_than_it_may),
