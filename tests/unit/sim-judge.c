@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "sim-judge.h"
+
+#include <string.h>
+
+struct judge {
+	struct sim *sim;
+	const struct sim_disk *disk;
+	const struct sim_transfer *transfer;
+	bool strict; /* nothing changed: the copy is of how things are now */
+	struct sink_count want;
+	uint64_t unreadable;
+};
+
+static void meta_compare(const struct judge *judge, const struct sim_version *version, const struct sim_name *name)
+{
+	sim_check(judge->sim,
+	          name->mode == version->mode && name->mtime == version->mtime && name->mtime_ns == version->mtime_ns,
+	          "%s: '%s' has another mode or time", judge->transfer->name, name->name);
+}
+
+static void file_compare(struct judge *judge, struct sim_node *node, const struct sim_name *name)
+{
+	bool same = false;
+
+	if (name == NULL && !judge->strict && node->gone)
+		return;
+	sim_check(judge->sim, name != NULL && name->kind == SIM_FILE, "%s: '%s' is not there", judge->transfer->name,
+	          node->name);
+	sim_check(judge->sim, name->whole, "%s: '%s' is incomplete", judge->transfer->name, node->name);
+	if (judge->transfer->blind && sim_struck(judge->sim) > 0)
+		return;
+	if (name->content == NULL) /* it stood there before: only where this one failed */
+		return;
+	for (struct sim_version *v = node->now; v != NULL && !same; v = judge->strict ? NULL : v->older) {
+		same = sim_content_is(judge->sim, name->content, v);
+		if (same && judge->strict)
+			meta_compare(judge, v, name);
+	}
+	sim_check(judge->sim, same, "%s: '%s' is another file", judge->transfer->name, node->name);
+}
+
+static void node_compare(struct judge *judge, struct sim_node *node, const struct sim_name *name)
+{
+	switch (node->kind) {
+	case SIM_FILE: file_compare(judge, node, name); break;
+	case SIM_DIR:
+		sim_check(judge->sim, name != NULL && name->kind == SIM_DIR, "%s: directory '%s' is not there",
+		          judge->transfer->name, node->name);
+		meta_compare(judge, node->now, name);
+		for (struct sim_node *in = node->first; in != NULL; in = in->next)
+			node_compare(judge, in, sim_disk_child(judge->disk, name, in->name, in->name_len));
+		break;
+	case SIM_LINK:
+		sim_check(judge->sim, name != NULL && name->kind == SIM_LINK && strcmp(name->target, node->target) == 0,
+		          "%s: link '%s' is not there", judge->transfer->name, node->name);
+		meta_compare(judge, node->now, name);
+		break;
+	case SIM_SPECIAL:
+	case SIM_UNREADABLE: break;
+	}
+}
+
+static void want_add(struct judge *judge, const struct sim_node *node, uint32_t chunk_size)
+{
+	judge->want.files += node->kind == SIM_FILE;
+	judge->want.dirs += node->kind == SIM_DIR;
+	judge->want.links += node->kind == SIM_LINK;
+	judge->want.skipped += node->kind == SIM_SPECIAL;
+	judge->unreadable += node->kind == SIM_UNREADABLE;
+	if (node->kind == SIM_FILE) {
+		judge->want.bytes += node->now->size;
+		judge->want.chunks += sim_version_chunks(node->now, chunk_size);
+	}
+	for (const struct sim_node *in = node->first; in != NULL; in = in->next)
+		want_add(judge, in, chunk_size);
+}
+
+/* How a transfer ends when nothing goes wrong; what stood in its place may have been in the way. */
+static void result_judge(struct judge *judge, const struct sim_node *node)
+{
+	const struct sim_transfer *transfer = judge->transfer;
+	const struct sim_plan *plan = &judge->sim->plan;
+	const struct sink_count *got = &transfer->count;
+	uint32_t chunk = plan->chunk_client < plan->chunk_daemon ? plan->chunk_client : plan->chunk_daemon;
+	enum fault fault = FAULT_NONE;
+
+	want_add(judge, node, chunk);
+	if (judge->want.skipped > 0)
+		fault = FAULT_MIXED;
+	if (judge->unreadable > 0)
+		fault = FAULT_REFUSED;
+	if (transfer->stood && transfer->fault != fault)
+		return;
+	sim_check(judge->sim, transfer->fault == fault, "%s: the transfer ended with %d (%s), not %d", transfer->name,
+	          transfer->fault, transfer->err.text, fault);
+	sim_check(judge->sim,
+	          got->files == judge->want.files && got->dirs == judge->want.dirs && got->links == judge->want.links &&
+	                  got->skipped == judge->want.skipped && got->failed == judge->unreadable &&
+	                  got->bytes == judge->want.bytes && got->chunks == judge->want.chunks,
+	          "%s: files %llu of %llu, directories %llu of %llu, links %llu of %llu, chunks %llu of %llu",
+	          transfer->name, (unsigned long long)got->files, (unsigned long long)judge->want.files,
+	          (unsigned long long)got->dirs, (unsigned long long)judge->want.dirs, (unsigned long long)got->links,
+	          (unsigned long long)judge->want.links, (unsigned long long)got->chunks,
+	          (unsigned long long)judge->want.chunks);
+	sim_check(judge->sim, !transfer->clean || got->repaired == 0, "%s: %llu chunks were asked for again",
+	          transfer->name, (unsigned long long)got->repaired);
+}
+
+/* All that went wrong is what a sink repairs: the result is as if nothing had. */
+static bool repairable(const struct sim *sim)
+{
+	unsigned good = sim->odds[STRIKE_DAMAGE].hits + sim->odds[STRIKE_LOSE].hits + sim->odds[STRIKE_REPEAT].hits;
+
+	return good == sim_struck(sim) && good <= 3;
+}
+
+static bool changed(const struct sim *sim)
+{
+	return sim->odds[STRIKE_CHANGE].hits + sim->odds[STRIKE_VANISH].hits > 0;
+}
+
+/* A later transfer to the same place has the last word. */
+static bool overwritten(const struct sim_transfer *transfers, unsigned count, unsigned at)
+{
+	for (unsigned i = at + 1; i < count; i++) {
+		if (strcmp(transfers[i].name, transfers[at].name) == 0 || transfers[i].name[0] == '\0')
+			return true;
+	}
+	return false;
+}
+
+/* Whatever happened: what stands under a final name is whole, and nothing hidden is left without a cause. */
+static void names_judge(struct sim *sim, const struct sim_name *dir, bool orphans)
+{
+	for (const struct list *node = dir->children.next; node != &dir->children; node = node->next) {
+		const struct sim_name *name = list_entry(node, struct sim_name, link);
+
+		if (strncmp(name->name, ".xfer-", 6) == 0) {
+			sim_check(sim, orphans, "'%s' is left lying about", name->name);
+			continue;
+		}
+		sim_check(sim, name->kind != SIM_FILE || name->whole, "'%s' is an incomplete file", name->name);
+		names_judge(sim, name, orphans);
+	}
+}
+
+void sim_judge(struct sim *sim, const struct sim_tree *tree, const struct sim_disk *disk,
+               const struct sim_transfer *transfers, unsigned count, bool killed)
+{
+	bool orphans = killed || sim->odds[STRIKE_WRITE].hits + sim->odds[STRIKE_FULL].hits > 0;
+
+	names_judge(sim, disk->root, orphans);
+	for (unsigned i = 0; i < count; i++) {
+		struct judge judge = { .sim = sim, .disk = disk, .transfer = &transfers[i], .strict = !changed(sim) };
+		struct sim_node *node = sim_tree_find(tree, transfers[i].remote);
+
+		if (!changed(sim) && (transfers[i].clean || repairable(sim)))
+			result_judge(&judge, node);
+		if (transfers[i].fault == FAULT_NONE && !overwritten(transfers, count, i) &&
+		    sim->odds[STRIKE_STRAY].hits + sim->odds[STRIKE_LIE].hits == 0)
+			node_compare(&judge, node, sim_disk_look(disk, transfers[i].name));
+	}
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "sim-receiver.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TOTALS_REQUEST = 0x7ffffff0 /* and one less for each transfer: beyond what a sink uses */ };
+
+/* A frame whose digest is being looked at. */
+struct check {
+	struct list link;
+	struct sim_event event;
+	struct sim_receiver *receiver;
+	enum frame_type type;
+	size_t len; /* of the run, without its digest */
+	bool done, right;
+	uint8_t bytes[];
+};
+
+static struct sim_receiver *of_end(struct sim_end *end)
+{
+	return list_entry(end, struct sim_receiver, end);
+}
+
+static void on_release(void *context, void *token)
+{
+	sim_token_drop(context, token);
+}
+
+/* ---- transfers ---- */
+
+static void on_event(void *context, const struct sink_event *event)
+{
+	const struct sim_receiver *receiver = context;
+
+	sim_check(receiver->end.sim, event->kind == SINK_FILE_DONE || event->text[0] != '\0',
+	          "a failure without words");
+	sim_say(receiver->end.sim, "sink: %s", event->kind == SINK_FILE_DONE ? "a file is done" : event->text);
+}
+
+static void fail(struct sim_receiver *receiver, int code, const char *text)
+{
+	struct error err = { 0 };
+
+	error_set(&err, code, FAULT_LOCAL, "%s", text);
+	sim_end_fail(&receiver->end, &err);
+}
+
+/* The sums of a tree, beside its listing: as the program asks for its progress. */
+static void totals_ask(struct sim_receiver *receiver, const struct sim_transfer *transfer)
+{
+	const struct message_list list = {
+		.flags = MESSAGE_LIST_TOTALS,
+		.depth = MESSAGE_DEPTH_ALL,
+		.path = transfer->remote,
+		.path_len = strlen(transfer->remote),
+	};
+
+	if (message_list_write(sim_end_control(&receiver->end), TOTALS_REQUEST - receiver->at, &list) < 0)
+		abort();
+}
+
+/* Begins the next transfer that is not finished; or all is done. */
+static void begin(struct sim_receiver *receiver)
+{
+	struct sim *sim = receiver->end.sim;
+	const struct sink_watch watch = { .context = receiver, .event = on_event, .release = on_release };
+	uint64_t two = 2 * (uint64_t)receiver->end.limits.chunk_size;
+	char hidden[SINK_HIDDEN_MAX];
+	struct sim_transfer *transfer;
+	struct sink_params params;
+	struct sim_name *there;
+	int r;
+
+	while (receiver->at < receiver->count && receiver->transfers[receiver->at].over)
+		receiver->at++;
+	if (receiver->at == receiver->count) {
+		receiver->over = true;
+		sim_end_close(&receiver->end);
+		return;
+	}
+	transfer = &receiver->transfers[receiver->at];
+	there = sim_disk_look(receiver->disk, transfer->name);
+	transfer->stood = there != NULL;
+	transfer->blind = receiver->end.limits.digest_size == 0;
+	snprintf(hidden, sizeof(hidden), ".xfer-%016llx", (unsigned long long)sim_number(sim));
+	receiver->disk->transfer = ++sim->closes;
+	params = (struct sink_params){
+		.remote = transfer->remote,
+		.name = transfer->name,
+		.name_exists = there != NULL,
+		.name_is_dir = there != NULL && there->kind == SIM_DIR,
+		.hidden = hidden,
+		.reserved = ".xfer-",
+		.chunk_size = receiver->end.limits.chunk_size,
+		.digest_size = receiver->end.limits.digest_size,
+		.integrity = receiver->end.integrity,
+		.requests_max = sim->plan.requests_max,
+		.window = sim->plan.window > two ? sim->plan.window : two,
+		.order_payload = sim->plan.order_payload,
+		.consumed = receiver->consumed,
+		.granted = receiver->granted,
+		.limit_rate = sim->plan.limit_rate,
+		.sync = sim->plan.sync,
+	};
+	sim_say(sim, "sink: begins with transfer %u, to %s", receiver->at, transfer->name);
+	if (sim->plan.totals)
+		totals_ask(receiver, transfer);
+	sim_enter(sim);
+	r = sink_create(&receiver->sink, &params, &watch);
+	sim_leave(sim);
+	if (r < 0) {
+		receiver->over = true;
+		fail(receiver, r, "out of memory for a sink");
+	}
+}
+
+static void finish(struct sim_receiver *receiver)
+{
+	struct sim *sim = receiver->end.sim;
+	struct sim_transfer *transfer = &receiver->transfers[receiver->at];
+
+	sim_check(sim, list_empty(&receiver->writers), "a file is left open");
+	sim_check(sim, receiver->held == 0, "%llu bytes of payload are not given back",
+	          (unsigned long long)receiver->held);
+	transfer->clean = sim->calm || sim_struck(sim) == 0;
+	transfer->fault = sink_result(receiver->sink, &transfer->err);
+	sink_counts(receiver->sink, &transfer->count);
+	sink_credit(receiver->sink, &receiver->consumed, &receiver->granted);
+	sim_check(sim, receiver->aborted || receiver->consumed == receiver->received,
+	          "%llu bytes were received, %llu consumed", (unsigned long long)receiver->received,
+	          (unsigned long long)receiver->consumed);
+	sink_destroy(receiver->sink);
+	receiver->sink = NULL;
+	sim_say(sim, "sink: transfer %u is finished, %d: %s", receiver->at, transfer->fault,
+	        transfer->fault != FAULT_NONE ? transfer->err.text : "all is well");
+	if (receiver->aborted) {
+		receiver->over = true;
+		return;
+	}
+	transfer->over = true;
+	begin(receiver);
+}
+
+/* What the frames that the sink made just now grant. */
+static void grants_check(struct sim_receiver *receiver, const uint8_t *bytes, size_t len)
+{
+	struct sim *sim = receiver->end.sim;
+	uint64_t consumed, granted, total, window = sim->plan.window;
+	struct frame_header header;
+
+	if (window < 2 * (uint64_t)receiver->end.limits.chunk_size)
+		window = 2 * (uint64_t)receiver->end.limits.chunk_size;
+	sink_credit(receiver->sink, &consumed, &granted);
+	for (size_t at = 0; at < len; at += FRAME_HEADER + header.length) {
+		sim_check(sim, frame_header_read(bytes + at, &receiver->end.limits, &header, NULL) == 0,
+		          "the sink makes frames that cannot be read");
+		if (header.type != FRAME_CREDIT || header.request != 0)
+			continue;
+		sim_check(sim,
+		          message_credit_read(bytes + at + FRAME_HEADER, header.length, &total, NULL) == 0 &&
+		                  total > receiver->granted_out,
+		          "a credit that grants nothing");
+		receiver->granted_out = total;
+		sim_check(sim, total <= consumed + window, "more is granted than the window");
+	}
+	sim_check(sim, granted == receiver->granted_out, "the sink grants %llu and says %llu",
+	          (unsigned long long)granted, (unsigned long long)receiver->granted_out);
+	sim_check(sim,
+	          receiver->held <=
+	                  receiver->received - (consumed < receiver->received ? consumed : receiver->received),
+	          "more payload is held than is accounted for");
+}
+
+static void frames_send(struct sim_receiver *receiver)
+{
+	struct sim_end *end = &receiver->end;
+	struct buf *out = sim_end_control(end);
+	size_t before = out->len;
+
+	sim_enter(end->sim);
+	/* Without memory for a frame the next event tries again. */
+	(void)sink_frames(receiver->sink, out, end->sim->now);
+	sim_leave(end->sim);
+	grants_check(receiver, out->data + before, out->len - before);
+}
+
+static void idle_over(struct sim *sim, struct sim_event *event)
+{
+	(void)sim;
+	sim_receiver_pump(list_entry(event, struct sim_receiver, idle));
+}
+
+static void killed_over(struct sim_receiver *receiver)
+{
+	if (receiver->jobs > 0 || !list_empty(&receiver->checks))
+		return;
+	sink_destroy(receiver->sink);
+	receiver->sink = NULL;
+	receiver->over = true;
+	sim_check(receiver->end.sim, receiver->held == 0, "%llu bytes of payload are not given back",
+	          (unsigned long long)receiver->held);
+	list_init(&receiver->writers);
+}
+
+void sim_receiver_pump(struct sim_receiver *receiver)
+{
+	struct sim_end *end = &receiver->end;
+	uint64_t deadline;
+
+	if (receiver->sink == NULL)
+		return;
+	if (receiver->killed) {
+		killed_over(receiver);
+		return;
+	}
+	sim_orders_begin(receiver);
+	if (end->state == SIM_OPEN) {
+		frames_send(receiver);
+		sim_end_flush(end);
+	}
+	if (receiver->sink == NULL) /* flushing ended it */
+		return;
+	deadline = sink_deadline(receiver->sink, end->sim->now);
+	if (deadline != CLOCK_NEVER && end->state == SIM_OPEN && receiver->idle.node.at == 0)
+		sim_after(end->sim, &receiver->idle, deadline - end->sim->now, idle_over);
+	if (receiver->jobs == 0 && list_empty(&receiver->checks) && sink_finished(receiver->sink)) {
+		finish(receiver);
+		sim_receiver_pump(receiver);
+	}
+}
+
+/* ---- frames ---- */
+
+static int ends_take(struct sim_receiver *receiver, const uint8_t *run, size_t len, struct error *err)
+{
+	struct end end;
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && at < len) {
+		r = message_end_read(run, len, &at, receiver->end.limits.digest_size, &end, err);
+		if (r < 0)
+			break;
+		if (end.request > TOTALS_REQUEST - receiver->count || sim_verify_end(&receiver->verify, &end))
+			continue;
+		sim_enter(receiver->end.sim);
+		r = sink_end(receiver->sink, &end, err);
+		sim_leave(receiver->end.sim);
+	}
+	return r;
+}
+
+/* Hands what was checked to the sink, as far as it follows one another. */
+static void checks_take(struct sim_receiver *receiver)
+{
+	struct list *node;
+
+	while ((node = list_first(&receiver->checks)) != NULL) {
+		struct check *check = list_entry(node, struct check, link);
+		struct error err = { 0 };
+		int r = 0;
+
+		if (!check->done)
+			return;
+		list_remove(node);
+		if (receiver->aborted || receiver->sink == NULL)
+			continue;
+		sim_check(receiver->end.sim, check->right, "the digest of a run is wrong");
+		if (check->type == FRAME_ENDS) {
+			r = ends_take(receiver, check->bytes, check->len, &err);
+		} else {
+			sim_enter(receiver->end.sim);
+			r = sink_entries(receiver->sink, check->bytes, check->len, &err);
+			sim_leave(receiver->end.sim);
+		}
+		if (r < 0)
+			sim_end_fail(&receiver->end, &err);
+	}
+}
+
+static void check_back(struct sim *sim, struct sim_event *event)
+{
+	struct check *check = list_entry(event, struct check, event);
+	struct sim_receiver *receiver = check->receiver;
+
+	sim->moved = sim->now;
+	check->done = true;
+	checks_take(receiver);
+	sim_receiver_pump(receiver);
+}
+
+static int check_add(struct sim_receiver *receiver, const struct frame_header *header, const uint8_t *body,
+                     struct error *err)
+{
+	struct sim *sim = receiver->end.sim;
+	uint32_t size = receiver->end.limits.digest_size;
+	uint8_t digest[FRAME_DIGEST_MAX];
+	struct check *check;
+	size_t run;
+	int r = message_run_read(header->length, size, &run, err);
+
+	if (r < 0)
+		return r;
+	check = sim_take(sim, sizeof(*check) + run);
+	check->receiver = receiver;
+	check->type = header->type;
+	check->len = run;
+	memcpy(check->bytes, body, run);
+	sim_digest(digest, size, sim_hash(body, run));
+	check->right = memcmp(digest, body + run, size) == 0;
+	check->done = size == 0;
+	list_append(&receiver->checks, &check->link);
+	if (check->done)
+		checks_take(receiver);
+	else
+		sim_after(sim, &check->event, sim_around(sim, sim->plan.hash_delay), check_back);
+	return 0;
+}
+
+static int chunk_take(struct sim_receiver *receiver, const struct frame_header *header, const uint8_t *bytes,
+                      struct error *err)
+{
+	struct sim *sim = receiver->end.sim;
+	size_t len = FRAME_HEADER + header->length;
+	struct sim_token *token = sim_take_raw(sim, sizeof(*token) + len);
+	struct frame_chunk chunk;
+	int r;
+
+	memcpy(token->bytes, bytes, len);
+	r = frame_chunk_read(token->bytes, &receiver->end.limits, &chunk, err);
+	if (r < 0)
+		return r;
+	token->refs = 1;
+	token->len = chunk.length;
+	receiver->received += chunk.length;
+	receiver->held += chunk.length;
+	sim_enter(sim);
+	r = sink_chunk(receiver->sink, &chunk, token, err);
+	sim_leave(sim);
+	if (r != 1)
+		sim_token_drop(receiver, token);
+	return r < 0 ? r : 0;
+}
+
+static int on_frame(struct sim_end *end, const struct frame_header *header, const uint8_t *bytes, struct error *err)
+{
+	struct sim_receiver *receiver = of_end(end);
+	uint64_t first, count;
+	int r;
+
+	if (receiver->aborted || receiver->sink == NULL)
+		return 0;
+	switch (header->type) {
+	case FRAME_DIGEST_RUN: return sim_verify_run(&receiver->verify, header, bytes + FRAME_HEADER, err);
+	case FRAME_ENTRIES:
+	case FRAME_ENDS: return check_add(receiver, header, bytes + FRAME_HEADER, err);
+	case FRAME_CHUNK: return chunk_take(receiver, header, bytes, err);
+	case FRAME_HOLE:
+		r = message_hole_read(bytes + FRAME_HEADER, header->length, &first, &count, err);
+		sim_enter(end->sim);
+		r = r < 0 ? r : sink_hole(receiver->sink, header->request, first, count, err);
+		sim_leave(end->sim);
+		return r;
+	default: return error_set(err, -EPROTO, FAULT_PEER, "an unexpected frame");
+	}
+}
+
+static void on_open(struct sim_end *end)
+{
+	struct sim_receiver *receiver = of_end(end);
+
+	sim_verify_ask(&receiver->verify, end, receiver->tree);
+	begin(receiver);
+}
+
+static void on_work(struct sim_end *end)
+{
+	sim_receiver_pump(of_end(end));
+}
+
+static void abort_all(struct sim_receiver *receiver)
+{
+	if (receiver->aborted)
+		return;
+	receiver->aborted = true;
+	if (receiver->sink == NULL) {
+		receiver->over = true;
+		return;
+	}
+	sim_enter(receiver->end.sim);
+	sink_abort(receiver->sink);
+	sim_leave(receiver->end.sim);
+	sim_receiver_pump(receiver);
+}
+
+static void on_ended(struct sim_end *end, const struct error *err)
+{
+	struct sim_receiver *receiver = of_end(end);
+
+	(void)err;
+	sim_never(end->sim, &receiver->idle);
+	abort_all(receiver);
+}
+
+const struct sim_end_watch sim_receiver_watch = {
+	.open = on_open,
+	.frame = on_frame,
+	.work = on_work,
+	.ended = on_ended,
+};
+
+void sim_receiver_make(struct sim_receiver *receiver, struct sim_disk *disk, struct sim_tree *tree,
+                       struct sim_transfer *transfers, unsigned count)
+{
+	receiver->disk = disk;
+	receiver->tree = tree;
+	receiver->transfers = transfers;
+	receiver->count = count;
+	list_init(&receiver->spare);
+	list_init(&receiver->checks);
+	list_init(&receiver->writers);
+}
+
+void sim_receiver_cancel(struct sim_receiver *receiver)
+{
+	struct error err = { 0 };
+
+	sim_say(receiver->end.sim, "sink: the user gives up");
+	error_set(&err, -EINTR, FAULT_INTERRUPTED, "interrupted");
+	sim_end_fail(&receiver->end, &err);
+}
+
+void sim_receiver_kill(struct sim_receiver *receiver)
+{
+	sim_say(receiver->end.sim, "sink: is killed");
+	receiver->killed = receiver->aborted = true;
+	sim_never(receiver->end.sim, &receiver->idle);
+	sim_end_kill(&receiver->end);
+	if (receiver->sink == NULL)
+		receiver->over = true;
+	sim_receiver_pump(receiver);
+}
+
+bool sim_receiver_over(const struct sim_receiver *receiver)
+{
+	return receiver->over && receiver->sink == NULL && list_empty(&receiver->checks);
+}
