@@ -219,6 +219,13 @@ static int take_option(const struct parse *parse, enum option_id id, const char 
 			return refuse(parse, "chunk-size", value, "it takes a size from 1K to 16M, a multiple of 1K");
 		args->chunk_size = (uint32_t)size;
 		return 0;
+	case OPTION_NO_RESUME: args->no_resume = true; return 0;
+	case OPTION_UPDATE: args->update = true; return 0;
+	case OPTION_CHECKSUM: args->checksum = true; return 0;
+	case OPTION_REPAIR:
+		args->update = true;
+		args->checksum = true;
+		return 0;
 	case OPTION_RETRIES: return take_retries(parse, value);
 	case OPTION_RETRY_FOR: return take_retry_for(parse, value);
 	case OPTION_REMOVE: args->remove = true; return 0;

@@ -12,7 +12,18 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum verb { VERB_NONE, VERB_GET, VERB_PUT, VERB_LS, VERB_PING, VERB_DIGEST, VERB_PLUGINS, VERB_CLEAN, VERB_COUNT };
+enum verb {
+	VERB_NONE,
+	VERB_GET,
+	VERB_PUT,
+	VERB_VERIFY,
+	VERB_LS,
+	VERB_PING,
+	VERB_DIGEST,
+	VERB_PLUGINS,
+	VERB_CLEAN,
+	VERB_COUNT
+};
 
 enum args_action { ARGS_RUN, ARGS_HELP, ARGS_VERSION };
 
@@ -34,6 +45,9 @@ struct args {
 	bool no_progress;
 	/* get, put */
 	bool no_sync; /* --durability none */
+	bool no_resume;
+	bool update;
+	bool checksum; /* --repair is both */
 	/* ls */
 	bool details;
 	bool recursive;

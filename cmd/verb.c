@@ -12,6 +12,9 @@ int verb_client_create(struct verb_context *context, const struct client_watch *
 		.transport = args->transport,
 		.integrity = args->integrity,
 		.limit_rate = args->limit_rate,
+		.no_resume = args->no_resume,
+		.update = args->update || args->checksum,
+		.compare = args->checksum,
 		.retry = {
 			.tries = args->retries,
 			.span = args->retry_for,

@@ -22,6 +22,7 @@ struct verb_context {
  */
 int verb_get(struct verb_context *context, struct error *err);
 int verb_put(struct verb_context *context, struct error *err);
+int verb_verify(struct verb_context *context, struct error *err);
 int verb_ls(struct verb_context *context, struct error *err);
 int verb_ping(struct verb_context *context, struct error *err);
 int verb_digest(struct verb_context *context, struct error *err);

@@ -40,6 +40,9 @@ struct client_summary {
 	uint64_t received; /* payload bytes that travelled */
 	uint64_t chunks;
 	uint64_t repaired; /* chunks asked for again */
+	uint64_t kept;     /* bytes that were there already and did not travel */
+	uint64_t same;     /* files that were left alone: they are the same */
+	uint64_t differ;   /* files that are not, when they were only compared */
 	uint64_t elapsed;  /* ns */
 	uint64_t rtt;      /* ns, smoothed */
 	char integrity[MESSAGE_NAME_MAX + 1];
@@ -81,8 +84,11 @@ struct client_options {
 	const char *integrity; /* --integrity NAME[,NAME]; NULL = configured */
 	uint64_t limit_rate;   /* bytes a second; 0 = none */
 	struct retry_limits retry;
-	bool totals;  /* ask for the sums first, so that progress has a percentage */
-	bool no_sync; /* done is said without syncs */
+	bool totals;    /* ask for the sums first, so that progress has a percentage */
+	bool no_resume; /* begin anew, and leave nothing for another run */
+	bool no_sync;   /* --durability none: names may be given before the content is on disk */
+	bool update;    /* files of the same size and mtime are left alone, of others what differs is moved */
+	bool compare;   /* with update: digests tell what is the same */
 };
 
 /* Loads the plug-ins and starts the pools. settings, watch, options and log are borrowed. */
@@ -101,6 +107,9 @@ int client_get(struct client *client, const struct url *urls, size_t count, cons
 /* As client_get(): each source goes to the URL's path, or where that is a folder, into it under its own name. */
 int client_put(struct client *client, const char *const *paths, size_t count, const struct url *url,
                struct client_summary *summary, struct error *err);
+/* Compares what is at `path` with what the URL names, by digests; what differs is told by watch->message(). */
+int client_verify(struct client *client, const struct url *url, const char *path, struct client_summary *summary,
+                  struct error *err);
 int client_list(struct client *client, const struct url *url, bool recursive, struct error *err);
 /* count 0: until interrupted. interval: ns, 0 = the liveness plug-in's. FAULT_MIXED (1) where nothing was answered. */
 int client_ping(struct client *client, const struct url *url, uint64_t count, uint64_t interval,

@@ -70,11 +70,14 @@ static int dest_open(const char *dest, bool several, struct store_root **root, c
 	return r;
 }
 
+/* A job of one or more URLs. */
 struct get {
 	struct client *client;
 	const struct url *urls;
 	struct store_root *root; /* owned */
 	char *name;              /* owned; NULL: each source keeps its own */
+	unsigned flags;          /* SINK_FLAG_* */
+	bool resume;
 };
 
 static int get_one(void *context, size_t index, struct client_sum *sum, struct error *err)
@@ -84,6 +87,9 @@ static int get_one(void *context, size_t index, struct client_sum *sum, struct e
 	const struct fetch_place place = {
 		.root = get->root,
 		.name = get->name != NULL ? get->name : last_component(url->path),
+		.flags = get->flags,
+		.resume = get->resume,
+		.sync = !get->client->options.no_sync,
 	};
 
 	if (url->path[0] == '\0')
@@ -96,12 +102,53 @@ static int get_one(void *context, size_t index, struct client_sum *sum, struct e
 int client_get(struct client *client, const struct url *urls, size_t count, const char *dest,
                struct client_summary *summary, struct error *err)
 {
-	struct get get = { .client = client, .urls = urls };
+	const struct client_options *options = &client->options;
+	struct get get = { .client = client, .urls = urls, .resume = !options->no_resume };
 	const struct client_sources sources = { .count = count, .one = get_one, .context = &get };
 	int r;
 
+	if (options->update)
+		get.flags = SINK_FLAG_UPDATE | (options->compare ? SINK_FLAG_COMPARE : 0);
 	*summary = (struct client_summary){ 0 };
 	r = dest_open(dest, count > 1, &get.root, &get.name, err);
+	if (r < 0)
+		return r;
+	r = client_sum_run(client, &sources, summary, err);
+	store_root_unref(get.root);
+	free(get.name);
+	return r;
+}
+
+/* The copy itself, in the folder that holds it: "." and ".." are folders with names, too. */
+static int copy_open(const char *path, struct store_root **root, char **name, struct error *err)
+{
+	char *real = realpath(path, NULL);
+	char *folder = NULL;
+	int r;
+
+	if (real == NULL)
+		return error_system(err, -errno, FAULT_LOCAL, "%s", path);
+	r = strcmp(real, "/") == 0
+	            ? error_set(err, -EINVAL, FAULT_USAGE, "the root of all files is no copy of anything")
+	            : dest_split(real, &folder, name, err);
+	if (r == 0) {
+		r = store_root_open(root, folder, err);
+		if (r < 0)
+			free(*name);
+	}
+	free(folder);
+	free(real);
+	return r;
+}
+
+int client_verify(struct client *client, const struct url *url, const char *path, struct client_summary *summary,
+                  struct error *err)
+{
+	struct get get = { .client = client, .urls = url, .flags = SINK_FLAG_VERIFY };
+	const struct client_sources sources = { .count = 1, .one = get_one, .context = &get };
+	int r = copy_open(path, &get.root, &get.name, err);
+
+	*summary = (struct client_summary){ 0 };
 	if (r < 0)
 		return r;
 	r = client_sum_run(client, &sources, summary, err);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/fetch.h"
 
+#include "base/text.h"
+#include "engine/resume.h"
 #include "engine/stall.h"
 
 #include <errno.h>
@@ -23,12 +25,13 @@ struct fetch {
 	uint64_t reached;                    /* see reconnect_job */
 	uint64_t received, repaired;         /* of all attempts */
 	struct sink_count count;             /* of the last attempt that began */
+	struct resume resume;
 	/* Of one attempt: */
 	struct receiving receiving;
 	bool begun;       /* receiving is open */
 	bool alone;       /* the session is gone, but all has come: what is left is ours to do */
 	bool over;        /* nothing more comes from the session */
-	bool done;        /* all is published or removed */
+	bool done;        /* all is published, removed or left for another run */
 	uint64_t leave;   /* steady ns: when a goaway is followed at the latest; 0 = none was heard */
 	struct error err; /* why the session ended */
 	uint64_t taken;   /* bytes of frames that came, without liveness */
@@ -99,6 +102,33 @@ static bool on_end(struct receiving *receiving, const struct end *end)
 	return true;
 }
 
+/* Which chunks of a file are not what they are at the source; a long list is cut. */
+static void differs_say(struct fetch *fetch, const struct sink_event *event)
+{
+	char name[ERROR_TEXT_MAX / 2], text[ERROR_TEXT_MAX];
+	const char *path = event->path[0] != '\0' ? event->path : fetch->place->name;
+	size_t len;
+
+	text_printable(name, sizeof(name), path, strlen(path));
+	len = (size_t)snprintf(text, sizeof(text), "%s: differs", name);
+	for (size_t i = 0; i < event->chunks->count && len < sizeof(text); i++) {
+		const struct range *range = &event->chunks->all[i];
+		const char *lead = i == 0 ? " in chunks " : ", ";
+
+		if (len + 64 > sizeof(text)) {
+			(void)snprintf(text + len, sizeof(text) - len, ", ...");
+			break;
+		}
+		if (range->end - range->first > 1)
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%llu-%llu", lead,
+			                        (unsigned long long)range->first, (unsigned long long)range->end - 1);
+		else
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%llu", lead,
+			                        (unsigned long long)range->first);
+	}
+	client_say(fetch->client, LOG_LEVEL_ERROR, FAULT_INTEGRITY, text);
+}
+
 static void on_event(struct receiving *receiving, const struct sink_event *event)
 {
 	struct fetch *fetch = of_receiving(receiving);
@@ -107,7 +137,12 @@ static void on_event(struct receiving *receiving, const struct sink_event *event
 	const struct suite *suite = &client->channel.suite;
 	bool known = suite->limits.digest_size == 0 || event->digest != NULL;
 
-	if (event->kind != SINK_FILE_DONE) {
+	switch (event->kind) {
+	case SINK_FILE_DONE: break;
+	case SINK_UNCHANGED: return;
+	case SINK_DIFFERS: differs_say(fetch, event); return;
+	case SINK_SKIPPED:
+	case SINK_FAILED:
 		client_say(client, event->kind == SINK_SKIPPED ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, event->fault,
 		           event->text);
 		return;
@@ -184,26 +219,51 @@ static void totals_ask(struct fetch *fetch)
 		(void)message_list_write(channel_control(&fetch->client->channel), TOTALS_REQUEST, &list);
 }
 
+/* What counts of what is at the destination, for this session; opens the journal. */
+static int reuse_open(struct fetch *fetch, unsigned *flags, struct journal **journal, struct error *err)
+{
+	const struct suite *suite = &fetch->client->channel.suite;
+	bool resumed;
+	int r;
+
+	*journal = NULL;
+	*flags = fetch->place->flags;
+	if (*flags != 0 && suite->integrity->integrity.strength < XFER_STRENGTH_CRYPTOGRAPHIC)
+		return error_set(
+			err, -EINVAL, FAULT_USAGE,
+			"a digest of %s does not tell what is the same: to compare files, name an integrity of "
+			"cryptographic strength in [pipeline] integrity (or with --integrity)",
+			suite->integrity->about.name);
+	if (!fetch->place->resume)
+		return 0;
+	r = resume_open(&fetch->resume, suite, journal, &resumed, err);
+	if (r == 0)
+		*flags |= SINK_FLAG_LEAVE | (resumed ? SINK_FLAG_RESUME : 0);
+	return r;
+}
+
 static void on_open(void *context)
 {
 	struct fetch *fetch = context;
 	struct client *client = fetch->client;
 	struct stat st;
 	bool exists = store_stat(fetch->place->root, fetch->place->name, &st) == 0;
-	const struct receiving_place place = {
+	struct receiving_place place = {
 		.root = fetch->place->root,
 		.name = fetch->place->name,
 		.name_exists = exists,
 		.name_is_dir = exists && S_ISDIR(st.st_mode),
 		.remote = fetch->url->path,
-		.sync = !client->options.no_sync,
+		.hidden = fetch->place->resume ? fetch->resume.hidden : NULL,
+		.sync = fetch->place->sync,
 		.limit_rate = client->options.limit_rate,
 	};
 	struct error err = { 0 };
 
 	snprintf(fetch->sum->summary->integrity, sizeof(fetch->sum->summary->integrity), "%s",
 	         client->channel.suite.integrity->about.name);
-	if (receiving_open(&fetch->receiving, &client->channel, &place, client->consumed, client->granted,
+	if (reuse_open(fetch, &place.flags, &place.journal, &err) < 0 ||
+	    receiving_open(&fetch->receiving, &client->channel, &place, client->consumed, client->granted,
 	                   &receiving_events, &err) < 0) {
 		fetch_give_up(fetch, &err);
 		return;
@@ -386,6 +446,9 @@ static void sum_add(const struct fetch *fetch)
 	summary->failed += count->failed;
 	summary->bytes += count->bytes;
 	summary->chunks += count->chunks;
+	summary->kept += count->kept;
+	summary->same += count->same;
+	summary->differ += count->differ;
 	summary->received += fetch->received;
 	summary->repaired += fetch->repaired;
 	summary->rtt = fetch->sum->progress.rtt;
@@ -410,8 +473,17 @@ int fetch_run(struct client *client, const struct url *url, const struct fetch_p
 		.tick = progress_tell,
 		.context = &fetch,
 	};
-	int r = reconnect_run(client, url, &job, err);
+	int r = 0;
 
+	if (place->resume || !(place->flags & SINK_FLAG_VERIFY))
+		r = resume_begin(&fetch.resume, place->root, place->name, url, err);
+	if (r < 0)
+		return r;
+	if (place->resume)
+		resume_offer(&fetch.resume, &client->base.offer);
+	else if (!(place->flags & SINK_FLAG_VERIFY))
+		resume_discard(&fetch.resume);
+	r = reconnect_run(client, url, &job, err);
 	sum->progress.stall = NULL;
 	sum_add(&fetch);
 	return r;

@@ -10,6 +10,9 @@
 struct fetch_place {
 	struct store_root *root; /* borrowed; the folder that gets it */
 	const char *name;        /* what it is called there */
+	unsigned flags;          /* SINK_FLAG_UPDATE and the like */
+	bool resume;             /* goes on where an earlier run broke off, and leaves what another may go on with */
+	bool sync;
 };
 
 /*

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/receiving.h"
 
+#include "engine/receiving_order.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,121 +11,53 @@ enum {
 	WINDOW = 16 * 1024 * 1024,   /* payload bytes granted ahead */
 	ORDER_PAYLOAD = 1024 * 1024, /* payload bytes of one order */
 	REQUESTS_MAX = 1024,         /* READs unanswered */
+	KEEPS_MAX = 4,               /* jobs that look at what is there, beside the others */
 	CONTROL_AHEAD = 256 * 1024   /* bytes of control frames not yet sent */
 };
 
-/* An order under way. */
-struct receiving_job {
-	union {
-		struct job job;
-		struct write_job write;
-		struct dir_job dir;
-	};
-	struct sink_order order;
-};
-
-static int file_handle(struct receiving *receiving, struct sink_file *file)
+static void job_submit(struct receiving *receiving, struct job *job)
 {
-	const struct write_place place = {
-		.root = receiving->root,
-		.path = file->path,
-		.final = file->final,
-		.sync = receiving->sync && file->final != NULL,
-	};
-	struct write_file *handle;
-	int r;
-
-	if (file->handle != NULL)
-		return 0;
-	r = write_file_create(&handle, &place, &receiving->channel->suite, file->size);
-	if (r == 0)
-		file->handle = handle;
-	return r;
-}
-
-static void piece_fill(struct write_piece *to, const struct sink_piece *from)
-{
-	struct sink_file *file = from->file;
-
-	*to = (struct write_piece){ .file = file->handle };
-	switch (from->op) {
-	case SINK_CHUNK:
-		to->op = WRITE_CHUNK;
-		to->chunk = from->chunk;
-		break;
-	case SINK_HOLE:
-		to->op = WRITE_HOLE;
-		to->first = from->first;
-		to->count = from->count;
-		break;
-	case SINK_PUBLISH:
-		to->op = WRITE_PUBLISH;
-		to->size = file->size;
-		to->chunks = file->chunks;
-		to->meta = (struct store_meta){ .mode = file->mode, .mtime = { file->mtime, file->mtime_ns } };
-		to->digest = file->has_digest ? file->digest : NULL;
-		break;
-	case SINK_ABANDON: to->op = WRITE_ABANDON; break;
-	}
-}
-
-static void order_write(struct receiving *receiving, struct receiving_job *work)
-{
-	work->write = (struct write_job){ .count = work->order.count };
-	for (size_t i = 0; i < work->order.count; i++) {
-		struct sink_piece *piece = &work->order.pieces[i];
-
-		piece->code = file_handle(receiving, piece->file);
-		if (piece->code < 0)
-			work->write.count = 0; /* out of memory: none of it is done */
-		else if (work->write.count > 0)
-			piece_fill(&work->write.pieces[i], piece);
-	}
-	work->job.kind = JOB_WRITE;
-}
-
-static void order_dir(struct receiving *receiving, struct receiving_job *work)
-{
-	static const enum dir_op ops[] = {
-		[SINK_DIR_MAKE] = DIR_MAKE, [SINK_DIR_META] = DIR_META,     [SINK_DIR_LINK] = DIR_SYMLINK,
-		[SINK_DIR_SYNC] = DIR_SYNC, [SINK_DIR_RENAME] = DIR_RENAME, [SINK_DIR_REMOVE] = DIR_REMOVE,
-	};
-
-	work->dir = (struct dir_job){ .count = work->order.count };
-	for (size_t i = 0; i < work->order.count; i++) {
-		const struct sink_dir_piece *piece = &work->order.dirs[i];
-
-		work->dir.pieces[i] = (struct dir_piece){
-			.op = ops[piece->op],
-			.root = receiving->root,
-			.path = piece->path,
-			.target = piece->target,
-			.meta = { .mode = piece->mode, .mtime = { piece->mtime, piece->mtime_ns } },
-			.no_replace = piece->op == SINK_DIR_RENAME && !receiving->replace,
-		};
-	}
-	work->job.kind = JOB_DIR;
+	job->suite = &receiving->channel->suite;
+	job->owner = &receiving->owner;
+	list_append(&receiving->jobs, &job->link);
+	receiving->job_count++;
+	loop_submit(receiving->channel->base->loop, job);
 }
 
 static void jobs_begin(struct receiving *receiving)
 {
 	for (;;) {
-		struct receiving_job *work = receiving->spare != NULL ? receiving->spare : malloc(sizeof(*work));
+		struct receiving_job *work = receiving->waiting;
 
-		receiving->spare = work;
-		if (work == NULL || !sink_next(receiving->sink, &work->order))
-			return; /* without memory the next event tries again */
-		receiving->spare = NULL;
-		if (work->order.is_dir)
-			order_dir(receiving, work);
-		else
-			order_write(receiving, work);
-		work->job.suite = &receiving->channel->suite;
-		work->job.owner = &receiving->owner;
-		list_append(&receiving->jobs, &work->job.link);
-		receiving->job_count++;
-		loop_submit(receiving->channel->base->loop, &work->job);
+		if (work == NULL) {
+			work = receiving->spare != NULL ? receiving->spare : malloc(sizeof(*work));
+			receiving->spare = work;
+			if (work == NULL || !sink_next(receiving->sink, &work->order))
+				return; /* without memory the next event tries again */
+			receiving->spare = NULL;
+		}
+		receiving->waiting = receiving_order_begin(receiving, work) == -ENOBUFS ? work : NULL;
+		if (receiving->waiting != NULL)
+			return;
+		job_submit(receiving, &work->job);
 	}
+}
+
+/* The journal is of no use any more: nothing is left that it tells of. */
+static bool journal_end(struct receiving *receiving)
+{
+	if (receiving->journal == NULL)
+		return false;
+	if (receiving->aborted && (receiving->flags & SINK_FLAG_LEAVE)) {
+		journal_close(receiving->journal);
+		receiving->journal = NULL;
+		return false;
+	}
+	receiving->last = (struct dir_job){ .job.kind = JOB_DIR, .count = 1 };
+	receiving->last.pieces[0] = (struct dir_piece){ .op = DIR_FORGET, .journal = receiving->journal };
+	receiving->journal = NULL;
+	job_submit(receiving, &receiving->last.job);
+	return true;
 }
 
 void receiving_pump(struct receiving *receiving)
@@ -143,38 +77,16 @@ void receiving_pump(struct receiving *receiving)
 		channel_flush(channel);
 	}
 	if (receiving->job_count + receiving->checks.jobs == 0 && sink_finished(receiving->sink) && !receiving->told) {
+		if (journal_end(receiving))
+			return;
 		receiving->told = true;
 		receiving->watch->finished(receiving);
 	}
 }
 
-static void write_done(struct receiving_job *work)
-{
-	for (size_t i = 0; i < work->order.count; i++) {
-		struct sink_piece *piece = &work->order.pieces[i];
-
-		if (piece->code == 0)
-			piece->code = work->write.count == 0 ? -ENOMEM : work->write.pieces[i].code;
-		if (piece->op == SINK_CHUNK)
-			lent_unref(piece->token);
-		/* The last piece of a file: what it was written through goes before the file itself does. */
-		if (piece->op == SINK_ABANDON || (piece->op == SINK_PUBLISH && piece->code == 0)) {
-			write_file_destroy(piece->file->handle);
-			piece->file->handle = NULL;
-		}
-	}
-}
-
 static void order_done(struct receiving *receiving, struct receiving_job *work)
 {
-	list_remove(&work->job.link);
-	receiving->job_count--;
-	if (work->job.kind == JOB_WRITE) {
-		write_done(work);
-	} else {
-		for (size_t i = 0; i < work->order.count; i++)
-			work->order.dirs[i].code = work->dir.pieces[i].code;
-	}
+	receiving_order_end(work);
 	sink_done(receiving->sink, &work->order);
 	if (receiving->spare == NULL)
 		receiving->spare = work;
@@ -186,10 +98,14 @@ static void on_job(struct loop_owner *owner, struct job *job)
 {
 	struct receiving *receiving = list_entry(owner, struct receiving, owner);
 
-	if (job->kind == JOB_CHECK)
+	if (job->kind == JOB_CHECK) {
 		checks_done(&receiving->checks, job);
-	else
-		order_done(receiving, (struct receiving_job *)(void *)job);
+	} else {
+		list_remove(&job->link);
+		receiving->job_count--;
+		if (job != &receiving->last.job)
+			order_done(receiving, (struct receiving_job *)(void *)job);
+	}
 	receiving_pump(receiving);
 }
 
@@ -229,6 +145,7 @@ int receiving_frame(struct receiving *receiving, const struct frame_header *head
                     struct lent *buffer, struct error *err)
 {
 	const uint8_t *body = bytes + FRAME_HEADER;
+	struct message_digest_run run;
 	struct frame_chunk chunk;
 	uint64_t first, count;
 	int r;
@@ -248,6 +165,10 @@ int receiving_frame(struct receiving *receiving, const struct frame_header *head
 	case FRAME_HOLE:
 		r = message_hole_read(body, header->length, &first, &count, err);
 		return r < 0 ? r : sink_hole(receiving->sink, header->request, first, count, err);
+	case FRAME_DIGEST_RUN:
+		r = message_digest_run_read(body, header->length, receiving->channel->suite.limits.digest_size, &run,
+		                            err);
+		return r < 0 ? r : sink_digests(receiving->sink, header->request, &run, err);
 	default: return error_set(err, -EPROTO, FAULT_PEER, "an unexpected frame of type %d", (int)header->type);
 	}
 }
@@ -278,20 +199,25 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		.name = place->name,
 		.name_exists = place->name_exists,
 		.name_is_dir = place->name_is_dir,
-		.hidden = hidden,
+		.hidden = place->hidden != NULL ? place->hidden : hidden,
 		.reserved = STORE_HIDDEN,
+		.flags = place->flags,
 		.chunk_size = suite->limits.chunk_size,
 		.digest_size = suite->limits.digest_size,
 		.integrity = suite->integrity->about.name,
+		.strong = suite->integrity->integrity.strength >= XFER_STRENGTH_CRYPTOGRAPHIC,
 		.requests_max = channel->requests_max < REQUESTS_MAX ? channel->requests_max : REQUESTS_MAX,
 		.window = WINDOW < half ? WINDOW : half,
 		.order_payload = ORDER_PAYLOAD,
+		.keep_payload = keep_job_payload(suite),
+		.keeps_max = KEEPS_MAX,
 		.consumed = consumed,
 		.granted = granted,
 		.limit_rate = place->limit_rate,
 		.sync = place->sync,
 	};
-	int r = store_hidden_name(hidden);
+
+	int r = place->hidden == NULL ? store_hidden_name(hidden) : 0;
 
 	if (r < 0)
 		return error_system(err, r, FAULT_LOCAL, "no random name");
@@ -303,6 +229,8 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		.watch = watch,
 		.root = place->root,
 		.sync = place->sync,
+		.flags = place->flags,
+		.journal = place->journal,
 		.replace = place->replace,
 		.checks = {
 			.loop = channel->base->loop,
@@ -354,4 +282,6 @@ void receiving_close(struct receiving *receiving)
 	receiving->spare = NULL;
 	sink_destroy(receiving->sink);
 	receiving->sink = NULL;
+	journal_close(receiving->journal);
+	receiving->journal = NULL;
 }

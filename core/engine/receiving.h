@@ -9,6 +9,7 @@
 #include "engine/channel.h"
 #include "engine/checks.h"
 #include "session/sink.h"
+#include "store/journal.h"
 
 struct receiving;
 struct receiving_job;
@@ -26,7 +27,11 @@ struct receiving_watch {
 /* Where it goes. */
 struct receiving_place {
 	struct store_root *root; /* borrowed; the folder that gets it */
-	const char *name;        /* what it is called there */
+	const char *name;        /* what it is called there: a path beneath root */
+	const char *hidden; /* of the partial file or staging folder beside it; NULL: a new one that nobody knows */
+	unsigned flags;     /* SINK_FLAG_* */
+	/* Where it is noted what has come; NULL: nowhere. receiving_open() takes it over, removed where all is done. */
+	struct journal *journal;
 	bool name_exists;
 	bool name_is_dir;
 	const char *remote; /* what it is called at the source */
@@ -44,7 +49,11 @@ struct receiving {
 	struct checks checks;    /* of ENTRIES and ENDS */
 	struct list jobs;        /* struct job.link, oldest first */
 	unsigned job_count;
-	struct receiving_job *spare; /* owned; for the next order, may be NULL */
+	struct receiving_job *spare;   /* owned; for the next order, may be NULL */
+	struct receiving_job *waiting; /* owned; an order for which there was no buffer */
+	unsigned flags;                /* SINK_FLAG_* */
+	struct journal *journal;       /* owned; may be NULL */
+	struct dir_job last;           /* the journal goes */
 	bool sync;
 	bool replace; /* see receiving_place */
 	bool aborted; /* nothing more is taken */
@@ -59,7 +68,7 @@ int receiving_frame(struct receiving *receiving, const struct frame_header *head
                     struct lent *buffer, struct error *err);
 /* Starts what can be started, asks for what can be asked; watch->finished() may come from within. */
 void receiving_pump(struct receiving *receiving);
-/* Gives up: what was begun is removed; watch->finished() comes. */
+/* Gives up: what was begun is removed, or left with SINK_FLAG_LEAVE; watch->finished() comes. */
 void receiving_abort(struct receiving *receiving);
 /* What was received and written, and the stage and age of the oldest job. */
 void receiving_progress(const struct receiving *receiving, struct xfer_progress *ours);

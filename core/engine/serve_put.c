@@ -220,6 +220,9 @@ static void on_event(struct receiving *receiving, const struct sink_event *event
 	struct serve_put *put = of_receiving(receiving);
 	bool skipped = event->kind == SINK_SKIPPED;
 
+	if (event->kind == SINK_UNCHANGED || event->kind == SINK_DIFFERS)
+		return;
+
 	if (event->kind == SINK_FILE_DONE) {
 		file_done(put, event);
 		return;

@@ -90,6 +90,7 @@ static int dir_piece(const struct dir_piece *piece, struct store_parent *near, s
 	case DIR_SYMLINK: return dir_symlink(piece, near);
 	case DIR_RENAME: return dir_rename(piece, near);
 	case DIR_REMOVE: return store_remove_via(near, piece->root, piece->path);
+	case DIR_FORGET: return journal_remove(piece->journal);
 	case DIR_SYNC: return dir_sync(piece, job);
 	}
 	return -EINVAL;

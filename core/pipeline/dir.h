@@ -4,6 +4,7 @@
 #define XFER_PIPELINE_DIR_H
 
 #include "pipeline/job.h"
+#include "store/journal.h"
 #include "store/store.h"
 
 enum dir_op {
@@ -12,6 +13,7 @@ enum dir_op {
 	DIR_SYMLINK, /* path -> target with meta's times; replaces an existing non-directory (unless no_replace) */
 	DIR_RENAME, /* path -> target (no_replace); otherwise in place of what is there, file or tree, which is removed */
 	DIR_REMOVE, /* a whole tree */
+	DIR_FORGET, /* the journal is removed and closed, whatever comes of it */
 	DIR_SYNC    /* syncfs of the root's file system, fsync of the parent of path (which may be NULL) */
 };
 struct dir_piece {
@@ -21,8 +23,9 @@ struct dir_piece {
 	const char *target; /* DIR_SYMLINK, DIR_RENAME */
 	struct store_meta meta;
 	bool no_replace;
-	void *user; /* the engine's */
-	int code;   /* result: 0 or the store's -errno */
+	struct journal *journal; /* DIR_FORGET */
+	void *user;              /* the engine's */
+	int code;                /* result: 0 or the store's -errno */
 };
 enum { DIR_PIECES_MAX = 64 };
 /* Pieces are done in order; a failure does not stop the next. */

@@ -177,16 +177,22 @@ static void storage_run(void *context, unsigned thread, struct job **jobs, size_
 static void hash_run(void *context, unsigned thread, struct job **jobs, size_t count)
 {
 	struct pipeline *pipeline = context;
+	size_t done = 0;
 
 	stage_run(&pipeline->counters[pipeline->settings.storage_threads + thread], jobs, count);
-	if (job_pool(jobs[0]) == PLACE_DONE) {
-		jobs_done(pipeline, jobs, count);
-		return;
-	}
+	/* Of keep jobs hashed together some are done, and others have something to write. */
 	for (size_t i = 0; i < count; i++) {
-		job_stage(jobs[i], job_stage_name(jobs[i]));
-		pool_push(pipeline->storage, jobs[i]);
+		struct job *job = jobs[i];
+
+		if (job_pool(job) == PLACE_DONE) {
+			jobs[done++] = job;
+			continue;
+		}
+		job_stage(job, job_stage_name(job));
+		pool_push(pipeline->storage, job);
 	}
+	if (done > 0)
+		jobs_done(pipeline, jobs, done);
 }
 
 /* Jobs go into one call only where that lets the plug-in hash several buffers at a time. */

@@ -140,7 +140,7 @@ static uint8_t *digest_run_end(struct digest_run *run, uint32_t digest_size)
 	return at;
 }
 
-/* What goes out of a job whose chunks stay here: their digests in runs, and its holes. */
+/* What goes out of a job whose chunks stay here: their digests in runs, and its holes. Its frames are drafts still. */
 static void job_digests(struct read_job *job)
 {
 	uint32_t digest_size = job->job.suite->limits.digest_size;
@@ -170,7 +170,7 @@ static void job_digests(struct read_job *job)
 	job->out_len = (size_t)(digest_run_end(&run, digest_size) - (job->buffer->data + job->out_offset));
 }
 
-/* Makes the drafts of a job frames, and counts their digests. */
+/* Makes the drafts of a job frames, unless only digests go out, and counts their digests. */
 static void job_seal(struct read_job *job)
 {
 	const struct frame_limits *limits = &job->job.suite->limits;
@@ -183,7 +183,7 @@ static void job_seal(struct read_job *job)
 		const uint8_t *digest = frames.frame + FRAME_HEADER + FRAME_CHUNK_HEAD;
 		bool whole = !piece->part && limits->digest_size > 0;
 
-		if (!frames.hole)
+		if (!frames.hole && !job->digests)
 			frame_chunk_seal(frames.frame, limits, piece->request, frames.draft.flags, frames.first,
 			                 frames.draft.length, digest);
 		if (run.count > 0 && (frames.hole || run.piece != piece))

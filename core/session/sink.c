@@ -44,6 +44,8 @@ int sink_create(struct sink **out, const struct sink_params *params, const struc
 	list_init(&sink->ready);
 	list_init(&sink->items);
 	list_init(&sink->asks);
+	list_init(&sink->unknown);
+	list_init(&sink->keeps);
 	list_init(&sink->files);
 	sink->watch = *watch;
 	sink->listing = true;
@@ -173,8 +175,7 @@ uint64_t sink_deadline(const struct sink *sink, uint64_t now)
 bool sink_next(struct sink *sink, struct sink_order *order)
 {
 	order->count = 0;
-	order->is_dir = false;
-	if (sink_file_next(sink, order) || sink_tree_next(sink, order)) {
+	if (sink_reuse_next(sink, order) || sink_file_next(sink, order) || sink_tree_next(sink, order)) {
 		sink->out++;
 		return true;
 	}
@@ -184,10 +185,12 @@ bool sink_next(struct sink *sink, struct sink_order *order)
 void sink_done(struct sink *sink, struct sink_order *order)
 {
 	sink->out--;
-	if (order->is_dir)
-		sink_tree_done(sink, order);
-	else
-		sink_file_done(sink, order);
+	switch (order->kind) {
+	case SINK_ORDER_WRITE: sink_file_done(sink, order); break;
+	case SINK_ORDER_DIRS: sink_tree_done(sink, order); break;
+	case SINK_ORDER_PROBE: sink_probes_done(sink, order); break;
+	case SINK_ORDER_KEEP: sink_keeps_done(sink, order); break;
+	}
 }
 
 static int list_end(struct sink *sink, const struct end *end, struct error *err)
@@ -233,6 +236,8 @@ void sink_cancel(struct sink *sink)
 
 void sink_abort(struct sink *sink)
 {
+	if (!sink->aborted)
+		sink->leave = (sink->params.flags & SINK_FLAG_LEAVE) != 0;
 	sink_cancel(sink);
 	sink->listing = false;
 	sink_file_forget(sink);

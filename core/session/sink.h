@@ -18,7 +18,15 @@
 #include "base/ranges.h"
 #include "wire/message.h"
 
-enum { SINK_PIECES_MAX = 128, SINK_DIR_PIECES_MAX = 64, SINK_HIDDEN_MAX = 32 };
+enum { SINK_PIECES_MAX = 128, SINK_DIR_PIECES_MAX = 64, SINK_PROBES_MAX = 64, SINK_KEEPS_MAX = 64 };
+enum { SINK_KEEP_CHUNKS = 64 }; /* chunks of one keep piece */
+
+/* What counts of what is at the destination already, and what becomes of what was begun. */
+#define SINK_FLAG_RESUME 0x01 /* an earlier run of this transfer left something: files are probed for it */
+#define SINK_FLAG_UPDATE 0x02 /* a file of the same size and mtime is left alone; of another, what differs is fetched */
+#define SINK_FLAG_COMPARE 0x04 /* with UPDATE: size and mtime do not make a file the same, digests do */
+#define SINK_FLAG_VERIFY 0x08  /* digests are compared, nothing is changed */
+#define SINK_FLAG_LEAVE 0x10   /* what was begun stays there when the session goes, for another run */
 
 struct sink_params {
 	const char *remote; /* "export/dir/name": what is fetched */
@@ -26,13 +34,17 @@ struct sink_params {
 	bool name_is_dir; /* a directory of that name is there: a tree is merged into it, file by file */
 	bool name_exists; /* something of that name is there */
 	const char *hidden;     /* a hidden name of our own that nobody else uses; ".<16 hex>" appended must fit too */
+	unsigned flags;         /* SINK_FLAG_* */
 	const char *reserved;   /* what names of our own begin with: no entry may; NULL = any may */
 	uint32_t chunk_size;    /* bytes, settled */
 	uint32_t digest_size;   /* bytes, settled; 0 = nothing is verified */
 	const char *integrity;  /* its name, for texts */
+	bool strong;            /* a digest may be taken for the content: it is of cryptographic strength */
 	uint32_t requests_max;  /* READ items unanswered at a time */
 	uint64_t window;        /* payload bytes granted ahead; at least two chunks */
 	uint64_t order_payload; /* payload bytes that one order carries at most */
+	uint64_t keep_payload;  /* bytes on disk that one order of keeps reads at most; one chunk always goes */
+	unsigned keeps_max;     /* orders of keeps out at a time */
 	uint64_t consumed;      /* payload bytes of this session before: what an earlier sink of it came to */
 	uint64_t granted;       /* and what it granted */
 	uint64_t limit_rate;    /* payload bytes a second; 0 = none */
@@ -40,6 +52,14 @@ struct sink_params {
 };
 
 struct sink_dir; /* private */
+
+/* What of a file is on disk before anything of it comes. */
+enum sink_reuse {
+	SINK_REUSE_NONE,
+	SINK_REUSE_PARTIAL, /* `path`, in place */
+	SINK_REUSE_OLD,     /* the file that stands under the final name: looked at, and copied from */
+	SINK_REUSE_STANDS   /* the same, looked at only */
+};
 
 /* A file being fetched. The carrier of orders may keep its own `handle` in it; other fields are the sink's. */
 struct sink_file {
@@ -52,16 +72,26 @@ struct sink_file {
 	uint64_t size;
 	uint64_t chunks;    /* of the whole file */
 	struct ranges seen; /* chunks that came and were not found damaged; not used for a file of one chunk */
-	uint64_t done;      /* chunks written, holes counted */
-	unsigned requests;  /* READs unanswered */
-	unsigned writing;   /* pieces queued or out */
-	unsigned out;       /* of them, out */
-	unsigned repairs;   /* chunks asked for again */
-	unsigned restarts;  /* times that its size was another one than listed */
-	bool barrier;       /* a long run of holes is out: the file digest wants what follows to wait */
-	bool failed;        /* to be abandoned once nothing is out */
-	bool held;          /* the only chunk waits for its end */
-	bool ended;         /* the end of the whole-file request was taken */
+	uint64_t done;      /* chunks written or kept, holes counted */
+	enum sink_reuse reuse;
+	bool by_digests;      /* what is on disk is compared with the source's digests, not with the journal's */
+	bool differs;         /* SINK_REUSE_OLD: it is not what stands there */
+	bool stays;           /* nothing was to be written: what stands there stays */
+	bool leave;           /* what was begun of it stays for another run */
+	uint32_t number;      /* in the journal, of what is reused */
+	uint64_t horizon;     /* of what is reused: chunks below it are being worked on, those above wait */
+	struct ranges claims; /* chunks that the journal says are there, as long as they are not checked */
+	struct ranges kept;   /* SINK_REUSE_OLD: chunks that are right there; SINK_REUSE_STANDS: chunks that are not */
+	uint64_t zeroes;      /* SINK_REUSE_OLD: chunks that are a hole there as they are here */
+	unsigned requests;    /* READs unanswered */
+	unsigned writing;     /* pieces queued or out */
+	unsigned out;         /* of them, out */
+	unsigned repairs;     /* chunks asked for again */
+	unsigned restarts;    /* times that its size was another one than listed */
+	bool barrier;         /* a long run of holes is out: the file digest wants what follows to wait */
+	bool failed;          /* to be abandoned once nothing is out */
+	bool held;            /* the only chunk waits for its end */
+	bool ended;           /* the end of the whole-file request was taken */
 	bool has_digest;
 	uint16_t mode;
 	uint32_t mtime_ns;
@@ -73,14 +103,21 @@ struct sink_file {
 	char name[]; /* relative to the remote path; "" for a file at the top */
 };
 
-enum sink_op { SINK_CHUNK, SINK_HOLE, SINK_PUBLISH, SINK_ABANDON };
+enum sink_op {
+	SINK_CHUNK,
+	SINK_HOLE,
+	SINK_COPY,    /* from the old file */
+	SINK_PUBLISH, /* or, where file->stays, settle: what stands there gets its mode and times */
+	SINK_CLOSE,   /* what was written is left for another run */
+	SINK_ABANDON
+};
 
 struct sink_piece {
 	enum sink_op op;
 	struct sink_file *file;
 	struct frame_chunk chunk; /* SINK_CHUNK */
 	void *token;              /* SINK_CHUNK: the buffer it lies in; the carrier gives it back after the order */
-	uint64_t first, count;    /* SINK_HOLE */
+	uint64_t first, count;    /* SINK_HOLE, SINK_COPY */
 	int code;                 /* result: 0, -EBADMSG (a digest is wrong), or what the store said */
 };
 
@@ -99,22 +136,48 @@ struct sink_dir_piece {
 	int code; /* result */
 };
 
+/* What is there of a file? */
+enum sink_found { SINK_NOTHING, SINK_CLAIMS, SINK_STANDS, SINK_CHANGED, SINK_SAME, SINK_OLD };
+struct sink_probe {
+	struct sink_file *file;
+	/* Results, see pipeline's probe.h: the same words mean the same. */
+	enum sink_found found;
+	uint32_t number;
+	uint64_t size;        /* of what is there, bytes */
+	struct ranges claims; /* the sink's from now on */
+	int code;
+};
+
+/* Are these chunks, on disk, what they should be? */
+struct sink_keep {
+	struct sink_file *file;
+	uint64_t first, count;  /* at most SINK_KEEP_CHUNKS, but for zeroes */
+	bool zeroes;            /* they should be a hole */
+	const uint8_t *digests; /* the sink's, until the order is back; NULL: as the journal says */
+	uint64_t kept;          /* result: bit i for chunk first + i; for zeroes bit 0 for all */
+	int code;               /* result; an error keeps nothing */
+};
+
+enum sink_order_kind { SINK_ORDER_WRITE, SINK_ORDER_DIRS, SINK_ORDER_PROBE, SINK_ORDER_KEEP };
 struct sink_order {
-	bool is_dir;
+	enum sink_order_kind kind;
 	size_t count;
 	union {
 		struct sink_piece pieces[SINK_PIECES_MAX];
 		struct sink_dir_piece dirs[SINK_DIR_PIECES_MAX];
+		struct sink_probe probes[SINK_PROBES_MAX];
+		struct sink_keep keeps[SINK_KEEPS_MAX];
 	};
 };
 
-enum sink_event_kind { SINK_FILE_DONE, SINK_FAILED, SINK_SKIPPED };
+enum sink_event_kind { SINK_FILE_DONE, SINK_FAILED, SINK_SKIPPED, SINK_UNCHANGED, SINK_DIFFERS };
 
 struct sink_event {
 	enum sink_event_kind kind;
 	enum fault fault;
-	const char *path; /* SINK_FILE_DONE: relative to the remote path, "" for a single file; any bytes */
+	const char *path; /* but for SKIPPED and FAILED: relative to the remote path, "" for a single file; any bytes */
 	uint64_t bytes;
+	const struct ranges *chunks; /* SINK_DIFFERS */
 	const uint8_t *digest; /* SINK_FILE_DONE: digest_size bytes, or NULL when the source was not asked for it */
 	const char *text;      /* otherwise: what happened, printable */
 };
@@ -132,6 +195,9 @@ struct sink_count {
 	uint64_t received; /* payload bytes that came */
 	uint64_t chunks;   /* written, holes counted */
 	uint64_t repaired; /* asked for again */
+	uint64_t kept;     /* bytes that were there already and right, so that they need not come */
+	uint64_t same;     /* files left alone */
+	uint64_t differ;   /* SINK_FLAG_VERIFY: files that are not what they are at the source */
 };
 
 struct sink;
@@ -148,6 +214,8 @@ int sink_entries(struct sink *sink, const uint8_t *run, size_t len, struct error
  */
 int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token, struct error *err);
 int sink_hole(struct sink *sink, uint32_t request, uint64_t first, uint64_t count, struct error *err);
+/* The digests of chunks that were asked for by READ with MESSAGE_READ_DIGESTS; they are copied. */
+int sink_digests(struct sink *sink, uint32_t request, const struct message_digest_run *run, struct error *err);
 /* An item of an ENDS frame, its digest checked: of a READ or of the LIST. */
 int sink_end(struct sink *sink, const struct end *end, struct error *err);
 
@@ -162,7 +230,8 @@ void sink_done(struct sink *sink, struct sink_order *order);
 
 /*
  * Gives up, and the session with it: no answer is awaited; what is out comes back, what was begun is removed by further
- * orders. (A sink that gives up by itself, the disk being full, cancels its requests and takes their ends.)
+ * orders, or closed and left with SINK_FLAG_LEAVE. (A sink that gives up by itself, the disk being full, cancels its
+ * requests, takes their ends and removes what it made.)
  */
 void sink_abort(struct sink *sink);
 /* Everything is published, or removed again; no order is out and no request unanswered. */

@@ -68,6 +68,8 @@ int sink_hole(struct sink *sink, uint32_t request, uint64_t first, uint64_t coun
 	if (count == 0 || first > file->chunks || count > file->chunks - first ||
 	    (first + count == file->chunks && file->size % sink->params.chunk_size != 0))
 		return error_set(err, -EPROTO, FAULT_PEER, "a hole that is not within its file");
+	if (sink_reuse_hole(sink, file, first, count))
+		return 0;
 	if (file->chunks == 1) {
 		if (file->held || file->writing > 0)
 			return 0; /* repeated */
@@ -85,8 +87,6 @@ int sink_hole(struct sink *sink, uint32_t request, uint64_t first, uint64_t coun
 
 bool sink_ask_again(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count, const char *cause)
 {
-	struct sink_ask *ask;
-
 	sink->count.repaired += count;
 	file->repairs += count < REPAIRS_MAX ? (unsigned)count : REPAIRS_MAX + 1;
 	if (file->repairs > REPAIRS_MAX) {
@@ -95,25 +95,11 @@ bool sink_ask_again(struct sink *sink, struct sink_file *file, uint64_t first, u
 		               (unsigned long long)file->chunks, cause, REPAIRS_MAX);
 		return false;
 	}
-	ask = calloc(1, sizeof(*ask));
-	if (ask == NULL) {
+	if (sink_ask_range(sink, file, first, count, false) < 0) {
 		sink_file_fail(sink, file, FAULT_LOCAL, "out of memory");
 		return false;
 	}
-	ask->file = file;
-	ask->first = first;
-	ask->count = count;
-	list_append(&sink->asks, &ask->link);
 	return true;
-}
-
-static bool asks_open(const struct sink *sink, const struct sink_file *file)
-{
-	for (const struct list *node = sink->asks.next; node != &sink->asks; node = node->next) {
-		if (list_entry(node, struct sink_ask, link)->file == file)
-			return true;
-	}
-	return false;
 }
 
 /* Asks again for every chunk that has not come; false when the file failed over it. */
@@ -134,7 +120,9 @@ void sink_file_settle(struct sink *sink, struct sink_file *file)
 		sink_file_bury(sink, file);
 		return;
 	}
-	if (!file->ended || file->requests > 0 || file->writing > 0 || asks_open(sink, file))
+	if (!file->ended || file->requests > 0 || file->writing > 0 || sink_asks_open(sink, file))
+		return;
+	if (sink_reuse_advance(sink, file) || sink_reuse_settle(sink, file))
 		return;
 	if (file->done < file->chunks) {
 		(void)ask_missing(sink, file);
@@ -142,6 +130,14 @@ void sink_file_settle(struct sink *sink, struct sink_file *file)
 	}
 	list_remove(&file->link);
 	list_append(&sink->ready, &file->link);
+}
+
+void sink_file_restart(struct sink *sink, struct sink_file *file)
+{
+	file->ended = false;
+	file->by_digests = false;
+	list_remove(&file->link);
+	list_prepend(&sink->fresh, &file->link);
 }
 
 /* The only chunk is here, or not: with its end the file is ready, or asked for again as a whole. */
@@ -159,17 +155,14 @@ void sink_small_settle(struct sink *sink, struct sink_file *file)
 		               "chunk 0 of 1 is damaged or missing, and was asked for %d times", file->repairs);
 		return;
 	}
-	file->ended = false;
-	list_remove(&file->link);
-	list_prepend(&sink->fresh, &file->link);
+	sink_file_restart(sink, file);
 }
 
 static void file_resize(struct sink *sink, struct sink_file *file, const struct end *end)
 {
 	file->size = end->size;
 	file->chunks = sink_file_chunks(sink, end->size);
-	list_remove(&file->link);
-	list_prepend(&sink->fresh, &file->link);
+	sink_file_restart(sink, file);
 }
 
 static void end_failed(struct sink *sink, struct sink_file *file, const struct end *end)
@@ -179,7 +172,7 @@ static void end_failed(struct sink *sink, struct sink_file *file, const struct e
 
 	/* It grew or shrank between listing and reading: begin again, as long as nothing of it was taken. */
 	if (end->status == STATUS_CHANGED && end->chunks == 0 && file->handle == NULL && file->seen.count == 0 &&
-	    !file->held && end->size != file->size && file->restarts < RESTARTS_MAX) {
+	    file->reuse == SINK_REUSE_NONE && !file->held && end->size != file->size && file->restarts < RESTARTS_MAX) {
 		file->restarts++;
 		file_resize(sink, file, end);
 		return;
@@ -205,13 +198,17 @@ int sink_file_end(struct sink *sink, const struct end *end, struct error *err)
 		sink_file_bury(sink, file);
 		return 0;
 	}
-	whole = end->request == file->request;
+	whole = file->request != 0 && end->request == file->request;
 	if (end->status != STATUS_OK) {
 		end_failed(sink, file, end);
 		return 0;
 	}
 	if (end->size != file->size)
 		return error_set(err, -EPROTO, FAULT_PEER, "a file ended with another size than it was asked for");
+	if (!whole && file->ended && (end->mtime != file->mtime || end->mtime_ns != file->mtime_ns)) {
+		sink_file_fail(sink, file, FAULT_CHANGED, "it was written to while it was fetched");
+		return 0;
+	}
 	if (whole) {
 		file->ended = true;
 		file->mode = end->mode;
@@ -223,7 +220,7 @@ int sink_file_end(struct sink *sink, const struct end *end, struct error *err)
 		else if (sink->params.digest_size > 0)
 			return error_set(err, -EPROTO, FAULT_PEER, "a file ended without its digest");
 	}
-	if (file->chunks <= 1)
+	if (file->chunks <= 1 && whole)
 		sink_small_settle(sink, file);
 	else
 		sink_file_settle(sink, file);

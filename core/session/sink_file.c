@@ -59,6 +59,8 @@ void sink_file_free(struct sink *sink, struct sink_file *file)
 	sink->live--;
 	sink_dir_release(sink, file->dir);
 	ranges_free(&file->seen);
+	ranges_free(&file->claims);
+	ranges_free(&file->kept);
 	free(file->path);
 	free(file->final);
 	free(file);
@@ -95,6 +97,7 @@ static void file_cancel(struct sink *sink, struct sink_file *file)
 			free(ask);
 		}
 	}
+	sink_reuse_drop(sink, file);
 }
 
 void sink_file_bury(struct sink *sink, struct sink_file *file)
@@ -148,6 +151,16 @@ void sink_file_drop(struct sink *sink)
 	}
 }
 
+/* FNV-1a, 64 bits: the same file of a tree has the same hidden name in every run. */
+static uint64_t name_hash(const char *name)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
 static int file_paths(struct sink *sink, struct sink_file *file)
 {
 	char *folder;
@@ -160,8 +173,8 @@ static int file_paths(struct sink *sink, struct sink_file *file)
 	folder = file->dir != NULL ? sink_local_path(sink, file->dir->name) : NULL;
 	if (file->dir == NULL)
 		file->path = strdup(sink->partial);
-	else if (folder != NULL && asprintf(&file->path, "%s%s%s.%llx", folder, folder[0] != '\0' ? "/" : "",
-	                                    sink->hidden, (unsigned long long)sink->names++) < 0)
+	else if (folder != NULL && asprintf(&file->path, "%s%s%s.%016llx", folder, folder[0] != '\0' ? "/" : "",
+	                                    sink->hidden, (unsigned long long)name_hash(file->name)) < 0)
 		file->path = NULL;
 	free(folder);
 	return file->path == NULL || file->final == NULL ? -ENOMEM : 0;
@@ -172,6 +185,16 @@ static bool path_fits(const struct sink_file *file, const struct sink *sink)
 {
 	return strlen(sink->remote) + 1 + strlen(file->name) <= MESSAGE_PATH_MAX &&
 	       strlen(file->path) <= MESSAGE_PATH_MAX;
+}
+
+/* Something of it may be there already. */
+static bool file_unknown(const struct sink *sink)
+{
+	unsigned flags = sink->params.flags;
+
+	if (flags & (SINK_FLAG_RESUME | SINK_FLAG_VERIFY))
+		return true;
+	return (flags & SINK_FLAG_UPDATE) && !sink->staged && sink->params.name_exists;
 }
 
 int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *entry, struct error *err)
@@ -202,7 +225,7 @@ int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *e
 	if (dir != NULL)
 		dir->pending++;
 	sink->live++;
-	list_append(&sink->fresh, &file->link);
+	list_append(file_unknown(sink) ? &sink->unknown : &sink->fresh, &file->link);
 	if (!path_fits(file, sink))
 		sink_file_fail(sink, file, FAULT_LOCAL, "its path is longer than %d bytes", MESSAGE_PATH_MAX);
 	return 0;
@@ -210,9 +233,10 @@ int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *e
 
 void sink_file_abort(struct sink *sink)
 {
-	struct list *const queues[] = { &sink->fresh, &sink->ready, &sink->files };
+	struct list *const queues[] = { &sink->unknown, &sink->fresh, &sink->ready, &sink->files };
 	struct list *node;
 
+	sink_reuse_drop(sink, NULL);
 	while ((node = list_first(&sink->asks)) != NULL) {
 		list_remove(node);
 		free(list_entry(node, struct sink_ask, link));
@@ -244,6 +268,7 @@ void sink_file_abort(struct sink *sink)
 			list_append(&sink->files, node);
 			if (!file->failed) {
 				file->failed = true;
+				file->leave = sink->leave;
 				file_cancel(sink, file);
 			}
 			sink_file_bury(sink, file);
@@ -269,11 +294,47 @@ static uint32_t request_next(struct sink *sink, uint32_t count)
 	return sink->next_request;
 }
 
+int sink_ask_range(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count, bool digests)
+{
+	struct sink_ask *ask = sink->asks.prev != &sink->asks ? list_entry(sink->asks.prev, struct sink_ask, link)
+	                                                      : NULL;
+
+	if (ask != NULL && ask->file == file && ask->digests == digests && ask->first + ask->count == first) {
+		ask->count += count;
+		return 0;
+	}
+	ask = calloc(1, sizeof(*ask));
+	if (ask == NULL)
+		return -ENOMEM;
+	ask->file = file;
+	ask->first = first;
+	ask->count = count;
+	ask->digests = digests;
+	list_append(&sink->asks, &ask->link);
+	return 0;
+}
+
+bool sink_asks_open(const struct sink *sink, const struct sink_file *file)
+{
+	for (const struct list *node = sink->asks.next; node != &sink->asks; node = node->next) {
+		if (list_entry(node, struct sink_ask, link)->file == file)
+			return true;
+	}
+	return false;
+}
+
 /* Something to ask for. */
 struct asking {
 	struct sink_file *file;
 	struct sink_ask *ask; /* part of the file; NULL: all of it */
 };
+
+static uint8_t read_flags(const struct asking *asking)
+{
+	if (asking->ask == NULL)
+		return 0;
+	return asking->ask->digests ? MESSAGE_READ_PART | MESSAGE_READ_DIGESTS : MESSAGE_READ_PART;
+}
 
 static int request_add(struct sink *sink, struct buf *body, uint32_t id, const struct asking *asking)
 {
@@ -284,7 +345,7 @@ static int request_add(struct sink *sink, struct buf *body, uint32_t id, const s
 		.first = asking->ask != NULL ? asking->ask->first : 0,
 		.count = asking->ask != NULL ? asking->ask->count : MESSAGE_ALL,
 		.size = file->size,
-		.flags = asking->ask != NULL ? MESSAGE_READ_PART : 0,
+		.flags = read_flags(asking),
 		.path = path,
 		.path_len = (size_t)n,
 	};
@@ -327,11 +388,8 @@ static bool ask_next(struct sink *sink, struct asking *out)
 			return false;
 		if (next->dir != NULL && next->dir->failed) {
 			sink_file_fail(sink, next, FAULT_LOCAL, "its directory could not be made");
-		} else if (next->size == 0 && next->dir != NULL) {
-			/* Nothing to fetch: the entry, checked, has said all. */
-			list_remove(node);
-			list_append(&sink->ready, node);
 		} else {
+			/* An empty one too: it may have grown, and the source counts what it gave. */
 			out->file = next;
 			return true;
 		}

@@ -52,6 +52,14 @@ static void take_held(struct sink_order *order, struct sink_file *file)
 	file->writing++;
 }
 
+/* What becomes of a file of which nothing is out any more. */
+static enum sink_op end_op(const struct sink_file *file)
+{
+	if (file->failed)
+		return file->leave ? SINK_CLOSE : SINK_ABANDON;
+	return file->reuse == SINK_REUSE_STANDS ? SINK_CLOSE : SINK_PUBLISH;
+}
+
 static bool take_ready(struct sink *sink, struct sink_order *order)
 {
 	uint64_t bytes = 0;
@@ -59,7 +67,7 @@ static bool take_ready(struct sink *sink, struct sink_order *order)
 
 	while (order->count + 2 <= SINK_PIECES_MAX && (node = list_first(&sink->ready)) != NULL) {
 		struct sink_file *file = list_entry(node, struct sink_file, link);
-		const struct sink_piece end = { .op = file->failed ? SINK_ABANDON : SINK_PUBLISH, .file = file };
+		const struct sink_piece end = { .op = end_op(file), .file = file };
 
 		if (order->count > 0 && file->held && bytes + file->size > sink->params.order_payload)
 			break;
@@ -77,6 +85,7 @@ static bool take_ready(struct sink *sink, struct sink_order *order)
 
 bool sink_file_next(struct sink *sink, struct sink_order *order)
 {
+	order->kind = SINK_ORDER_WRITE;
 	return take_items(sink, order) || take_ready(sink, order);
 }
 
@@ -88,9 +97,12 @@ static bool disk_is_full(int code)
 
 static void store_failed(struct sink *sink, struct sink_file *file, int code)
 {
-	sink_file_fail(sink, file, FAULT_LOCAL, "cannot be written: %s", strerror(-code));
+	if (code == -EBUSY)
+		sink_file_fail(sink, file, FAULT_LOCAL, "the same transfer is running already");
+	else
+		sink_file_fail(sink, file, FAULT_LOCAL, "cannot be written: %s", strerror(-code));
 	/* What hit one file will hit the next: stop, say it once. */
-	if (disk_is_full(code))
+	if (code == -EBUSY || disk_is_full(code))
 		sink_cancel(sink);
 }
 
@@ -119,17 +131,30 @@ static void hole_done(struct sink *sink, const struct sink_piece *piece)
 	piece->file->done += piece->count;
 }
 
+static void copy_done(const struct sink_piece *piece)
+{
+	if (piece->code == 0)
+		piece->file->done += piece->count;
+}
+
+/* It stands under its final name: since now, or it did before. */
 static void published(struct sink *sink, struct sink_file *file)
 {
+	/* What an earlier run of the transfer published is its work; what stood there before is not. */
+	bool same = file->stays && file->by_digests;
 	const struct sink_event event = {
-		.kind = SINK_FILE_DONE,
+		.kind = same ? SINK_UNCHANGED : SINK_FILE_DONE,
 		.path = file->name,
 		.bytes = file->size,
 		.digest = file->has_digest ? file->digest : NULL,
 	};
+	bool told = file->reuse == SINK_REUSE_STANDS && file->differs;
 
-	sink->count.files++;
-	if (sink->watch.event != NULL)
+	if (same)
+		sink->count.same += !told;
+	else
+		sink->count.files++;
+	if (!told && sink->watch.event != NULL)
 		sink->watch.event(sink->watch.context, &event);
 	sink_file_free(sink, file);
 }
@@ -156,11 +181,18 @@ static void file_done(struct sink *sink, const struct sink_piece *piece)
 
 	if (piece->op == SINK_ABANDON) {
 		abandoned(sink, piece);
+	} else if (piece->op == SINK_CLOSE) {
+		file->handle = NULL;
+		if (file->failed)
+			sink_file_bury(sink, file);
+		else
+			published(sink, file);
 	} else if (file->failed) {
 		sink_file_bury(sink, file);
 	} else if (piece->op != SINK_PUBLISH) {
 		sink_file_settle(sink, file);
 	} else if (piece->code == 0) {
+		file->has_digest = file->has_digest || sink->params.digest_size > 0; /* made by the order */
 		published(sink, file);
 	} else if (file->chunks == 1 && file->done == 0) {
 		sink_small_settle(sink, file); /* its chunk was damaged */
@@ -183,8 +215,10 @@ void sink_file_done(struct sink *sink, struct sink_order *order)
 			chunk_done(sink, piece);
 		else if (piece->op == SINK_HOLE)
 			hole_done(sink, piece);
-		if (piece->op != SINK_PUBLISH && piece->op != SINK_ABANDON && piece->code < 0 &&
-		    piece->code != -EBADMSG && !file->failed)
+		else if (piece->op == SINK_COPY)
+			copy_done(piece);
+		if (piece->op != SINK_PUBLISH && piece->op != SINK_ABANDON && piece->op != SINK_CLOSE &&
+		    piece->code < 0 && piece->code != -EBADMSG && !file->failed)
 			store_failed(sink, file, piece->code);
 		file->writing--;
 		file->out--;

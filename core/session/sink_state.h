@@ -12,7 +12,12 @@ enum {
 	LIVE_MAX = 8192,          /* entries under way beyond which no more are listed */
 	LIST_WINDOW = 256 * 1024, /* bytes of entries granted at a time */
 	REPAIRS_MAX = 64,         /* chunks of one file asked for again */
-	RESTARTS_MAX = 3          /* times a file may have another size than it had a moment ago */
+	RESTARTS_MAX = 3,         /* times a file may have another size than it had a moment ago */
+	/*
+	 * Chunks of a reused file that are worked on at a time: what was kept and what comes are done in no common order, and
+	 * the file digest can hold back no more than so many.
+	 */
+	HORIZON = 32768
 };
 
 /* A directory of the tree, until everything in it is done. */
@@ -35,11 +40,19 @@ struct sink_item {
 	struct sink_piece piece;
 };
 
-/* A range of a file to be asked for again. */
+/* A range of a file to be asked for: again, or since the rest is there already. */
 struct sink_ask {
 	struct list link;
 	struct sink_file *file;
 	uint64_t first, count;
+	bool digests; /* only their digests */
+};
+
+/* Chunks on disk waiting to be looked at. */
+struct sink_keep_item {
+	struct list link;
+	struct sink_keep piece;
+	uint8_t digests[]; /* where piece.digests points to, when it is not NULL */
 };
 
 /* How a tree or a file at the top ends; each step is one order of directories. */
@@ -72,11 +85,13 @@ struct sink {
 	struct list ready;     /* complete: publish, a file of one chunk is written on the way; or failed: abandon */
 	struct list items;     /* chunks and holes of larger files */
 	struct list asks;      /* ranges to be asked for again */
+	struct list unknown;   /* files to be probed before anything else */
+	struct list keeps;     /* struct sink_keep_item */
+	unsigned keeps_out;    /* orders */
 	struct list files;     /* asked for, or with pieces out */
 	struct table requests; /* id -> struct sink_file */
 	uint32_t next_request;
-	unsigned out;   /* orders out */
-	uint64_t names; /* hidden names given */
+	unsigned out; /* orders out */
 
 	/* credit */
 	uint64_t consumed; /* payload bytes done with */
@@ -85,6 +100,7 @@ struct sink {
 	struct buf cancels; /* CANCEL frames to be sent */
 
 	bool aborted;
+	bool leave;         /* aborted from outside: what was begun stays, for another run */
 	enum fault fault;   /* FAULT_NONE, the one cause, or FAULT_MIXED */
 	struct error first; /* the first failure */
 };
@@ -116,6 +132,21 @@ void sink_file_free(struct sink *sink, struct sink_file *file);
 void sink_file_bury(struct sink *sink, struct sink_file *file);
 uint64_t sink_file_chunks(const struct sink *sink, uint64_t size);
 int sink_item_add(struct sink *sink, const struct sink_piece *piece);
+/* Asks for a range, behind one that ends where it begins. -ENOMEM. */
+int sink_ask_range(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count, bool digests);
+bool sink_asks_open(const struct sink *sink, const struct sink_file *file);
+/* From the beginning, as if nothing of it were there. */
+void sink_file_restart(struct sink *sink, struct sink_file *file);
+/* sink_reuse.c: what is there already */
+bool sink_reuse_next(struct sink *sink, struct sink_order *order);
+void sink_probes_done(struct sink *sink, struct sink_order *order);
+void sink_keeps_done(struct sink *sink, struct sink_order *order);
+bool sink_reuse_hole(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count);
+/* Nothing of the file is out: goes on with the chunks behind the horizon; false when there are none. */
+bool sink_reuse_advance(struct sink *sink, struct sink_file *file);
+/* All of it was looked at: whether it stays as it stands, or is reported, and nothing is to be published. */
+bool sink_reuse_settle(struct sink *sink, struct sink_file *file);
+void sink_reuse_drop(struct sink *sink, struct sink_file *file); /* what waits to be looked at; NULL: of all files */
 /* sink_chunk.c: what comes of them, and whether it is all */
 int sink_file_end(struct sink *sink, const struct end *end, struct error *err);
 /* Asks again for `count` chunks; false when the file failed over it. */

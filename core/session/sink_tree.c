@@ -57,10 +57,31 @@ static int dir_queue(struct sink *sink, enum sink_dir_op op, struct sink_dir *di
 	return 0;
 }
 
+static void dir_free(struct sink *sink, struct sink_dir *dir)
+{
+	list_remove(&dir->link);
+	sink->dir_count--;
+	sink->live--;
+	free(dir);
+}
+
+static bool verifying(const struct sink *sink)
+{
+	return (sink->params.flags & SINK_FLAG_VERIFY) != 0;
+}
+
 static void dir_finish(struct sink *sink, struct sink_dir *dir)
 {
 	const struct entry meta = { .mode = dir->mode, .mtime = dir->mtime, .mtime_ns = dir->mtime_ns };
-	char *path = sink_local_path(sink, dir->name);
+	struct sink_dir *parent = dir->parent;
+	char *path;
+
+	if (verifying(sink)) {
+		dir_free(sink, dir);
+		sink_dir_release(sink, parent);
+		return;
+	}
+	path = sink_local_path(sink, dir->name);
 
 	if (dir_queue(sink, SINK_DIR_META, dir, path, NULL, &meta) < 0) {
 		sink_report(sink, FAULT_LOCAL, "out of memory for directory %s", dir->name);
@@ -93,7 +114,8 @@ static int dir_add(struct sink *sink, const struct entry *entry, struct error *e
 		*at++ = '/';
 	}
 	memcpy(at, entry->name, name_len);
-	if (dir_queue(sink, SINK_DIR_MAKE, dir, sink_local_path(sink, dir->name), NULL, entry) < 0) {
+	dir->made = verifying(sink);
+	if (!dir->made && dir_queue(sink, SINK_DIR_MAKE, dir, sink_local_path(sink, dir->name), NULL, entry) < 0) {
 		free(dir);
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a directory");
 	}
@@ -125,10 +147,14 @@ static int dir_up(struct sink *sink, const struct entry *entry, struct error *er
 
 static int link_add(struct sink *sink, const struct entry *entry, struct error *err)
 {
-	char *target = strndup(entry->text, entry->text_len);
-	char *folder = sink->at != NULL ? sink_local_path(sink, sink->at->name) : NULL;
-	char *path = NULL;
+	char *target, *folder, *path = NULL;
 
+	if (verifying(sink)) { /* what a link leads to has no digest */
+		sink->count.links++;
+		return 0;
+	}
+	target = strndup(entry->text, entry->text_len);
+	folder = sink->at != NULL ? sink_local_path(sink, sink->at->name) : NULL;
 	if (sink->at == NULL)
 		path = strdup(sink->name);
 	else if (folder != NULL && asprintf(&path, "%s%s%.*s", folder, folder[0] != '\0' ? "/" : "",
@@ -190,7 +216,7 @@ static int begin(struct sink *sink, const struct entry *entry, struct error *err
 			return error_set(err, -ENOTDIR, FAULT_LOCAL,
 			                 "%s is a directory at the source, but a file is there at the destination",
 			                 sink->name);
-		sink->staged = !sink->params.name_exists;
+		sink->staged = !sink->params.name_exists && !verifying(sink);
 		break;
 	case ENTRY_FILE:
 	case ENTRY_SYMLINK:
@@ -288,7 +314,7 @@ static enum sink_step step_first(const struct sink *sink)
 	if (!sink->staged)
 		return STEP_OVER;
 	if (sink->aborted)
-		return STEP_REMOVE;
+		return sink->leave ? STEP_OVER : STEP_REMOVE;
 	return sink->params.sync ? STEP_SYNC : STEP_RENAME;
 }
 
@@ -330,14 +356,6 @@ static void queue_drop(struct sink *sink)
 	}
 }
 
-static void dir_free(struct sink *sink, struct sink_dir *dir)
-{
-	list_remove(&dir->link);
-	sink->dir_count--;
-	sink->live--;
-	free(dir);
-}
-
 void sink_tree_drop(struct sink *sink)
 {
 	struct list *node;
@@ -365,7 +383,7 @@ bool sink_tree_next(struct sink *sink, struct sink_order *order)
 			sink->step = step_first(sink);
 		some = take_step(sink, order);
 	}
-	order->is_dir = some;
+	order->kind = SINK_ORDER_DIRS;
 	sink->dir_busy = some;
 	return some;
 }

@@ -22,7 +22,7 @@ refused() {
 # ---- the command line ------------------------------------------------------------------------------------------------
 
 refused 'xfer --help'
-refused "no verb 'fetch'; verbs are get, put, ls, ping, digest, plugins, clean" fetch
+refused "no verb 'fetch'; verbs are get, put, verify, ls, ping, digest, plugins, clean" fetch
 refused "put: .*xfer put SRC xfer://HOST/EXPORT/PATH" put xfer://host/pub
 refused "put: the destination 'folder' is no URL" put file folder
 refused "put: the source 'xfer://host/a' is a URL" put xfer://host/a xfer://host/pub

@@ -131,7 +131,7 @@ fill_tree() {
 }
 fill_tree
 get_slowly "$url/tree"
-partial=$(find "$tmp/got" -path '*/.xfer-*' -type f -size +0)
+partial=$(find "$tmp/got" -path '*/.xfer-*' ! -name '*.j' -type f -size +0)
 is "${partial##*/}" "$slow" "a tree: its first file is under way"
 truncate -s 1M "$tree/$slow"
 rm "$tree/$gone"

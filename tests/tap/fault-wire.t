@@ -38,7 +38,7 @@ attempt() {
 	attempt_url=xfer://$daemon_address/pub/$1
 	shift
 	# shellcheck disable=SC2086 # a list
-	run timeout "$patience" "$xfer" get --retry-for 0 --no-progress $silent "$@" "$attempt_url" "$tmp/got"
+	run timeout "$patience" "$xfer" get --retry-for 0 --no-resume --no-progress $silent "$@" "$attempt_url" "$tmp/got"
 }
 
 # broken NAME: that attempt failed as it should: on both sides, and nothing is left. Otherwise says why and counts in $bad.

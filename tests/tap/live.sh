@@ -14,7 +14,7 @@ begin_get() {
 	shift
 	mkdir -p "$tmp/$get_name"
 	"$xfer" -v --no-progress --limit-rate 1500K --set pipeline.chunk-size=128K "$@" \
-		get --retry-for 0 "xfer://$daemon_address/pub/big" "$tmp/$get_name/" >"$tmp/$get_name.out" 2>"$tmp/$get_name.err" &
+		get --retry-for 0 --no-resume "xfer://$daemon_address/pub/big" "$tmp/$get_name/" >"$tmp/$get_name.out" 2>"$tmp/$get_name.err" &
 	get_pid=$!
 	remember "$get_pid"
 	await sh -c "[ -n \"\$(find '$tmp/$get_name' -name '.xfer-*' -size +600k)\" ]"

@@ -41,7 +41,7 @@ static void order_check(struct sim_receiver *receiver, struct sink_order *order)
 	uint64_t bytes = 0;
 
 	sim_check(sim, order->count > 0, "an order of nothing");
-	if (order->is_dir) {
+	if (order->kind == SINK_ORDER_DIRS) {
 		sim_check(sim, receiver->dir_jobs == 0, "two orders of directories at a time");
 		for (size_t i = 0; i < order->count; i++)
 			sim_check(sim, order->dirs[i].op < SINK_DIR_SYNC || receiver->jobs == 0,
@@ -76,7 +76,7 @@ static void order_say(const struct sim_receiver *receiver, const struct sink_ord
 	for (size_t i = 0; i < order->count && receiver->end.sim->trace; i++) {
 		const struct sink_piece *piece = &order->pieces[i];
 
-		if (order->is_dir)
+		if (order->kind == SINK_ORDER_DIRS)
 			sim_say(receiver->end.sim, "sink: order: %s %s", dirs[order->dirs[i].op], order->dirs[i].path);
 		else
 			sim_say(receiver->end.sim, "sink: order: %s %s, %llu", pieces[piece->op], piece->file->path,
@@ -87,7 +87,7 @@ static void order_say(const struct sim_receiver *receiver, const struct sink_ord
 static void order_run(struct sim_receiver *receiver, struct sink_order *order)
 {
 	for (size_t i = 0; i < order->count; i++) {
-		if (order->is_dir)
+		if (order->kind == SINK_ORDER_DIRS)
 			sim_dir_piece(receiver->disk, &order->dirs[i]);
 		else
 			sim_writer_piece(order->pieces[i].file->handle, &order->pieces[i],
@@ -98,7 +98,7 @@ static void order_run(struct sim_receiver *receiver, struct sink_order *order)
 /* What the carrier does with the results before it gives the order back. */
 static void order_take(struct sim_receiver *receiver, struct sink_order *order)
 {
-	for (size_t i = 0; i < order->count && !order->is_dir; i++) {
+	for (size_t i = 0; i < order->count && !order->kind == SINK_ORDER_DIRS; i++) {
 		struct sink_piece *piece = &order->pieces[i];
 		struct sim_writer *writer = piece->file->handle;
 
@@ -119,7 +119,7 @@ static void job_back(struct sim *sim, struct sim_event *event)
 
 	sim->moved = sim->now;
 	receiver->jobs--;
-	receiver->dir_jobs -= job->order.is_dir;
+	receiver->dir_jobs -= (job->order.kind == SINK_ORDER_DIRS);
 	order_take(receiver, &job->order);
 	sim_enter(sim);
 	sink_done(receiver->sink, &job->order);
@@ -136,7 +136,7 @@ static void job_run(struct sim *sim, struct sim_event *event)
 		order_run(job->receiver, &job->order);
 	} else {
 		for (size_t i = 0; i < job->order.count; i++)
-			*(job->order.is_dir ? &job->order.dirs[i].code : &job->order.pieces[i].code) = -ECANCELED;
+			*((job->order.kind == SINK_ORDER_DIRS) ? &job->order.dirs[i].code : &job->order.pieces[i].code) = -ECANCELED;
 	}
 	sim_after(sim, event, sim_around(sim, sim->plan.hash_delay), job_back);
 }
@@ -172,7 +172,7 @@ void sim_orders_begin(struct sim_receiver *receiver)
 		}
 		order_check(receiver, &job->order);
 		receiver->jobs++;
-		receiver->dir_jobs += job->order.is_dir;
+		receiver->dir_jobs += (job->order.kind == SINK_ORDER_DIRS);
 		order_say(receiver, &job->order);
 		sim_after(sim, &job->event, sim_around(sim, sim->plan.disk_delay), job_run);
 	}

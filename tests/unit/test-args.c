@@ -213,7 +213,7 @@ static void test_usage_errors(void **state)
 	(void)state;
 	refused("xfer", "xfer --help");
 	refused("xfer fetch a xfer://h/b",
-	        "there is no verb 'fetch'; verbs are get, put, ls, ping, digest, plugins, clean");
+	        "there is no verb 'fetch'; verbs are get, put, verify, ls, ping, digest, plugins, clean");
 	refused("xfer put xfer://h/b", "xfer put SRC xfer://HOST/EXPORT/PATH");
 	refused("xfer put --durability some a xfer://h/b", "it is full or none");
 	refused("xfer ls --durability none xfer://h/b", "belongs to `xfer get`");
@@ -292,8 +292,8 @@ static void test_clean(void **state)
 static void test_help_text(void **state)
 {
 	static const char *const words[VERB_COUNT] = { "usage: xfer VERB", "URL... DEST", "--durability HOW",
-		                                       "--recursive",      "--count N",   "--chunk-size N",
-		                                       "[NAME|PATH]",      "--older TIME" };
+		                                       "URL PATH",         "--recursive", "--count N",
+		                                       "--chunk-size N",   "[NAME|PATH]", "--older TIME" };
 
 	(void)state;
 	for (enum verb verb = VERB_NONE; verb < VERB_COUNT; verb++) {
