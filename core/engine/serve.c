@@ -73,9 +73,13 @@ static void on_place(struct sending *sending, const char *path, struct sending_p
 	if (path[0] == '\0')
 		return;
 	export = serve_export_find(serve, path, &out->rest);
-	if (export == NULL || store_path_check(out->rest, strlen(out->rest), NULL) < 0 ||
-	    serve_path_hidden(out->rest)) {
+	if (export == NULL || store_path_check(out->rest, strlen(out->rest), NULL) < 0) {
 		out->refuse = STATUS_REFUSED;
+		return;
+	}
+	/* What is unfinished is not there yet. */
+	if (serve_path_hidden(out->rest)) {
+		out->refuse = STATUS_NOT_FOUND;
 		return;
 	}
 	out->root = export->root;
