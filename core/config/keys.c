@@ -200,6 +200,17 @@ static const struct key KEYS[] = {
 	  store_number,
 	  print_duration },
 
+	{ "daemon",
+	  { .name = "partial-keep",
+	    .type = XFER_OPTION_DURATION,
+	    .default_text = "7d",
+	    .min = 0,
+	    .max = 365 * DAY,
+	    .help = "time after which what an abandoned put left is removed; 0: never" },
+	  AT(partial_keep),
+	  store_number,
+	  print_duration },
+
 	{ "export",
 	  { .name = "path", .type = XFER_OPTION_STRING, .flags = XFER_OPTION_REQUIRED, .help = "the folder; absolute" },
 	  AT_EXPORT(path),

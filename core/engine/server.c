@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/server.h"
 
+#include "engine/expire.h"
 #include "engine/serve.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ struct server {
 	uint64_t next_slot;
 	uv_poll_t control;
 	struct deadline drained; /* drain-timeout */
+	struct expire expire;    /* of the first worker */
 	bool draining;
 	unsigned open_handles; /* polls of ours that are not closed yet */
 };
@@ -103,6 +105,7 @@ static void drain(struct server *server)
 	if (server->draining)
 		return;
 	server->draining = true;
+	expire_stop(&server->expire);
 	for (size_t i = 0; i < server->params->socket_count; i++)
 		listener_polls(&server->ports[i], false);
 	for (struct list *node = server->base.sessions.next; node != &server->base.sessions; node = node->next)
@@ -300,6 +303,9 @@ static int server_open(struct server *server, struct error *err)
 		return error_system(err, r, FAULT_LOCAL, "the supervisor cannot be watched");
 	server->control.data = server;
 	uv_poll_start(&server->control, UV_READABLE, on_control);
+	if (params->worker == 0 &&
+	    expire_open(&server->expire, server->base.channel.loop, &server->base, settings->partial_keep) < 0)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
 	return 0;
 }
 
@@ -322,6 +328,7 @@ static void server_close(struct server *server)
 	if (server->control.data != NULL)
 		uv_close((uv_handle_t *)&server->control, NULL);
 	loop_destroy(loop); /* runs the closing callbacks */
+	expire_close(&server->expire);
 	for (size_t i = 0; i < server->base.export_count; i++)
 		store_root_unref(server->base.exports[i].root);
 	free(server->base.exports);

@@ -22,6 +22,7 @@ static const uint8_t plans[][PLAN_MAX] = {
 	[JOB_PLACE] = { PLACE_STORAGE, PLACE_DONE },
 	[JOB_PROBE] = { PLACE_STORAGE, PLACE_DONE },
 	[JOB_KEEP] = { PLACE_STORAGE, PLACE_HASH, PLACE_STORAGE, PLACE_DONE },
+	[JOB_EXPIRE] = { PLACE_STORAGE, PLACE_DONE },
 };
 
 /* Each thread has its own, so that counting moves no cache line between cores. Written by that thread alone. */
@@ -89,7 +90,8 @@ static uint64_t stage_hash(struct job **jobs, size_t count)
 	case JOB_KEEP: return keep_stage_hash(jobs, count);
 	case JOB_DIR:
 	case JOB_PLACE:
-	case JOB_PROBE: break;
+	case JOB_PROBE:
+	case JOB_EXPIRE: break;
 	}
 	return 0;
 }
@@ -104,6 +106,7 @@ static uint64_t stage_storage(struct job *job)
 	case JOB_PLACE: return place_stage_storage((struct place_job *)job);
 	case JOB_PROBE: return probe_stage_storage((struct probe_job *)job);
 	case JOB_KEEP: return keep_stage_storage((struct keep_job *)job);
+	case JOB_EXPIRE: return expire_stage_storage((struct expire_job *)job);
 	case JOB_CHECK: break;
 	}
 	return 0;

@@ -10,6 +10,7 @@
  *   dir job:    storage (make, finish, remove ... directories, links and empty files)
  *   place job:  storage (look where something goes)
  *   probe job:  storage (what is there already) -> loop
+ *   expire job: storage (take away what was abandoned) -> loop
  *   keep job:   storage (read) -> hash (is it right?) -> storage (into the journal, where it is new) -> loop
  *
  * A stage hands the job to the next pool itself; the loop hears once, at the end. Where the integrity is none or a mere
@@ -22,6 +23,7 @@
 #include "base/error.h"
 #include "pipeline/check.h"
 #include "pipeline/dir.h"
+#include "pipeline/expire.h"
 #include "pipeline/job.h"
 #include "pipeline/keep.h"
 #include "pipeline/lend.h"

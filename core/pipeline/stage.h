@@ -8,6 +8,7 @@
 
 #include "pipeline/check.h"
 #include "pipeline/dir.h"
+#include "pipeline/expire.h"
 #include "pipeline/keep.h"
 #include "pipeline/list.h"
 #include "pipeline/place.h"
@@ -25,6 +26,7 @@ uint64_t list_stage_storage(struct list_job *job);
 uint64_t list_stage_hash(struct list_job *job);
 uint64_t check_stage_hash(struct check_job *job);
 uint64_t dir_stage_storage(struct dir_job *job);
+uint64_t expire_stage_storage(struct expire_job *job);
 uint64_t place_stage_storage(struct place_job *job);
 uint64_t probe_stage_storage(struct probe_job *job);
 uint64_t keep_stage_storage(struct keep_job *job); /* before the hash stage, and where job->noted after it */

@@ -107,10 +107,12 @@ void journal_about_free(struct journal_about *about);
 /* Without locking it. *busy: a transfer that runs has it. -ENOENT; -EINVAL for what is no file. */
 int journal_about(struct store_root *root, const char *path, struct journal_about *out, bool *busy);
 /*
- * Takes the lock of an abandoned journal, for journal_remove() or journal_close(): nothing else can be done with it. While
- * it is held no transfer goes on where that one ended. -EBUSY, -ENOENT, -EINVAL for what is no file.
+ * Takes the lock of an abandoned journal, for journal_files(), journal_remove() and journal_close(): nothing else can be
+ * done with it. While it is held no transfer goes on where that one ended. -EBUSY, -ENOENT, -EINVAL for what is no file.
  */
 int journal_take(struct journal **out, struct store_root *root, const char *path, struct journal_about *about);
+/* Tells the path of each file that a taken journal names, as it stands there: not terminated, any bytes. -errno. */
+int journal_files(struct journal *journal, void (*each)(void *context, const char *path, size_t len), void *context);
 
 /* ---- what was there before ---- */
 

@@ -114,3 +114,20 @@ int journal_take(struct journal **out, struct store_root *root, const char *path
 	*out = journal;
 	return 0;
 }
+
+int journal_files(struct journal *journal, void (*each)(void *context, const char *path, size_t len), void *context)
+{
+	struct scan scan;
+	struct record record;
+	int code = scan_open(&scan, journal->fd, 0);
+	if (code < 0)
+		return code;
+	while ((code = scan_next(&scan, &record)) == 1) {
+		struct journal_file file;
+		struct record_text path;
+		if (record.type == RECORD_FILE && record_get_file(&record, &file, &path))
+			each(context, path.bytes, path.len);
+	}
+	scan_close(&scan);
+	return code;
+}

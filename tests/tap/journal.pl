@@ -3,8 +3,8 @@
 #
 # A journal as core/store/journal.h draws it, made by somebody else.
 #
-#   journal.pl write FILE ID SOURCE PARTIAL TARGET    ID: 32 hex digits
-#   journal.pl hold FILE                              locks it as a transfer does, says "held", and waits for the end of input
+#   journal.pl write FILE ID SOURCE PARTIAL TARGET [PATH...]    ID: 32 hex digits; PATH: files of a tree
+#   journal.pl hold FILE    locks it as a transfer does, says "held", and waits for the end of input
 use strict;
 use warnings;
 use Fcntl;
@@ -29,11 +29,12 @@ sub record {
 
 my ($what, $path, @rest) = @ARGV;
 if ($what eq 'write') {
-	my ($id, @texts) = @rest;
+	my ($id, $source, $partial, $target, @files) = @rest;
+	my $number = 0;
 	open my $file, '>', $path or die "$path: $!\n";
-	print $file record(1, 0, pack('H32', $id) . join '', map { pack 'v/a*', $_ } @texts);
+	print $file record(1, 0, pack('H32', $id) . join '', map { pack 'v/a*', $_ } $source, $partial, $target);
 	print $file record(2, 0, pack 'VVC/a*', 1 << 20, 32, 'sha256');
-	print $file record(3, 1, pack 'QqVv/a*', 5, 6, 7, '');
+	print $file record(3, ++$number, pack 'QqVv/a*', 5, 6, 7, $_) for @files ? @files : '';
 	close $file or die "$path: $!\n";
 } elsif ($what eq 'hold') {
 	open my $file, '+<', $path or die "$path: $!\n";
