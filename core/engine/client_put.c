@@ -2,6 +2,7 @@
 /* xfer put: what each source is, as cp(1) would have it, and one after the other. */
 #include "base/text.h"
 #include "engine/push.h"
+#include "engine/transfer_id.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -55,6 +56,28 @@ static int source_open_named(struct put_source *out, const char *path, char *bas
 	return r;
 }
 
+/* Both as they are told from any folder: the same source and the same place have the same texts in every run. */
+static int source_identify(struct put_source *out, const struct url *url, struct error *err)
+{
+	const struct push_source *source = &out->source;
+	char *folder = realpath(store_root_path(source->root), NULL);
+	char *from = NULL, *to = NULL;
+	int r = -ENOMEM;
+
+	if (folder != NULL && asprintf(&from, "%s%s%s%s", folder, source->is_dir ? "" : "/", source->rest,
+	                               source->name[0] == '\0' ? "/." : "") < 0)
+		from = NULL;
+	if (asprintf(&to, "xfer%s%s://%s/%s", url->transport != NULL ? "+" : "",
+	             url->transport != NULL ? url->transport : "", url->authority, url->path) < 0)
+		to = NULL;
+	if (from != NULL && to != NULL)
+		r = transfer_id_make(out->source.id, from, to);
+	free(folder);
+	free(from);
+	free(to);
+	return r < 0 ? error_system(err, r, FAULT_LOCAL, "no id for the transfer") : 0;
+}
+
 static int source_open(struct put_source *out, const char *path, struct error *err)
 {
 	size_t len = strlen(path), bare = len;
@@ -98,6 +121,8 @@ static int put_one(void *context, size_t index, struct client_sum *sum, struct e
 	if (put->lost)
 		return 0; /* it is the same daemon for all of them */
 	r = source_open(&source, put->paths[index], &cause);
+	if (r == 0)
+		r = source_identify(&source, put->url, &cause);
 	if (r < 0) {
 		sum->summary->failed++;
 		client_say(client, LOG_LEVEL_ERROR, cause.fault, cause.text);

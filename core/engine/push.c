@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum { REQUEST = 1 };
 
@@ -311,10 +310,7 @@ static void put_write(struct push *push, struct error *err)
 		put.flags |= MESSAGE_PUT_TELL;
 	if (push->url->slash)
 		put.flags |= MESSAGE_PUT_INTO;
-	if (getrandom(put.id, sizeof(put.id), 0) != (ssize_t)sizeof(put.id)) {
-		error_set(err, -EIO, FAULT_LOCAL, "no random bytes for a transfer");
-		return;
-	}
+	memcpy(put.id, source->id, sizeof(put.id));
 	r = message_put_write(channel_control(&client->channel), REQUEST, &put);
 	if (r == -EMSGSIZE || r == -EINVAL)
 		error_set(err, r, FAULT_USAGE, "no daemon can be told of such a path");

@@ -14,6 +14,7 @@ struct push_source {
 	const char *rest;        /* what is put, beneath root; "" = root itself */
 	const char *name;        /* what it is called; "" = nothing, only what is in it counts */
 	uint64_t size;           /* bytes; of a regular file */
+	uint8_t id[MESSAGE_TRANSFER_ID];
 	bool is_dir;
 	bool is_file; /* a regular one; neither: a symbolic link, or what cannot be put */
 };

@@ -106,7 +106,7 @@ refused() {
 }
 refused put secret ../secret put/../secret put/../../secret putt . / "$tmp/home/secret" /put/file put//file put/./file put/ \
 	put/up/secret
-refused put/file put/file secret file/secret file/../secret
+refused put/file put/file secret file/secret file/sub/file file/../secret
 refused put/ . ../secret
 # A link at the top may be listed and not read, one within leads nowhere outside.
 asks link "$(read_of 9 link 7)"
@@ -168,8 +168,8 @@ offers() {
 ends_put() {
 	name=$1
 	shift
-	offers "$@"
-	if grep -q '^3 ' "$tmp/heard" && [ "$(tail -n 1 "$tmp/heard")" = closed ] &&
+	offers "$@" end
+	if grep -q '^3 ' "$tmp/heard" && ! grep -q 'is dead' "$tmp/heard" && [ "$(tail -n 1 "$tmp/heard")" = closed ] &&
 		await sh -c "[ -z \"\$(ls -A '$pub')\" ]"; then
 		ok "daemon: $name"
 	else
@@ -202,7 +202,7 @@ await sh -c "[ -z \"\$(ls -A '$pub')\" ]"
 to_daemon() {
 	name=$1
 	shift
-	perl "$peer" connect "$daemon_port" "$hello" take= "$@" >"$tmp/heard" 2>&1
+	perl "$peer" connect "$daemon_port" "$hello" take= "$@" end >"$tmp/heard" 2>&1
 	if [ "$(tail -n 1 "$tmp/heard")" = closed ] && grep -q '^3 ' "$tmp/heard"; then
 		ok "daemon: $name"
 	else
