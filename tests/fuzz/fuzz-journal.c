@@ -75,8 +75,9 @@ static void seal(uint8_t *bytes, size_t len)
 static void put_file(struct store_root *root, const uint8_t *bytes, size_t len, bool sealed)
 {
 	uint8_t *copy = malloc(len + 1);
-	int fd;
-	must(copy && store_open(root, path, O_WRONLY | O_CREAT | O_TRUNC, 0600, &fd) == 0);
+	int fd = -1;
+	must(copy != NULL);
+	must(store_open(root, path, O_WRONLY | O_CREAT | O_TRUNC, 0600, &fd) == 0);
 	if (len > 0)
 		memcpy(copy, bytes, len);
 	if (sealed)

@@ -144,7 +144,11 @@ static size_t anonymous_memory(void)
 	return size * 1024;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifndef __has_feature /* what clang has instead of gcc's macros */
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) ||               \
+	__has_feature(thread_sanitizer)
 enum { SANITIZED = 1 };
 #else
 enum { SANITIZED = 0 };
@@ -177,8 +181,8 @@ static void large_journals_take_little_memory(void **state)
 {
 	struct scratch *s = *state;
 	const char *wanted = getenv("XFER_TEST_JOURNAL_CHUNKS"); /* for who measures */
-	const uint64_t chunks = wanted ? strtoull(wanted, NULL, 10) & ~3ull : 200000;
-	const unsigned files = 50000;
+	const uint64_t chunks = wanted ? strtoull(wanted, NULL, 10) & ~3ull : SANITIZED ? 40000 : 200000;
+	const unsigned files = SANITIZED ? 20000 : 50000;
 	char name[32];
 	make_large(s, chunks, files);
 	size_t before = anonymous_memory();
