@@ -162,19 +162,53 @@ static void jobs_done(struct pipeline *pipeline, struct job **jobs, size_t count
 		pipeline->settings.notify(pipeline->settings.context);
 }
 
+/* Another thread writes on while this one waits for the disk. */
+static void sync_run(struct pipeline *pipeline, struct counters *counters, struct write_job *job, struct job **next)
+{
+	uint64_t begin = clock_monotonic();
+
+	if (*next != NULL)
+		pool_push(pipeline->storage, *next);
+	*next = NULL;
+	write_stage_sync(job);
+	count_add(&counters->of[PIPELINE_WRITE].busy_ns, clock_monotonic() - begin);
+}
+
+/* Runs the stages of a job that are ours. The job that has waited for its file and comes next, or NULL. */
+static struct job *storage_one(struct pipeline *pipeline, struct counters *counters, struct job *job)
+{
+	struct write_job *write = job->kind == JOB_WRITE ? (struct write_job *)job : NULL;
+	struct job *next = NULL;
+
+	do {
+		bool turn = write != NULL && job_next(job) == PLACE_STORAGE;
+
+		if (turn && !write_turn_take(write))
+			return NULL;
+		stage_run(counters, &job, 1);
+		if (turn) {
+			next = write_turn_leave(write);
+			if (write_stage_due(write))
+				sync_run(pipeline, counters, write, &next);
+		}
+	} while (job_pool(job) == PLACE_STORAGE);
+	if (job_pool(job) == PLACE_HASH) {
+		job_stage(job, job_stage_name(job));
+		pool_push(pipeline->hash, job);
+	} else {
+		jobs_done(pipeline, &job, 1);
+	}
+	return next;
+}
+
 static void storage_run(void *context, unsigned thread, struct job **jobs, size_t count)
 {
 	struct pipeline *pipeline = context;
+	struct job *job = jobs[0];
 
-	do
-		stage_run(&pipeline->counters[thread], jobs, count);
-	while (job_pool(jobs[0]) == PLACE_STORAGE);
-	if (job_pool(jobs[0]) == PLACE_HASH) {
-		job_stage(jobs[0], job_stage_name(jobs[0]));
-		pool_push(pipeline->hash, jobs[0]);
-	} else {
-		jobs_done(pipeline, jobs, count);
-	}
+	(void)count; /* the pool gathers none */
+	while (job != NULL)
+		job = storage_one(pipeline, &pipeline->counters[thread], job);
 }
 
 static void hash_run(void *context, unsigned thread, struct job **jobs, size_t count)

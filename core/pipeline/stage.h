@@ -22,6 +22,12 @@ uint64_t read_stage_storage(struct read_job *job);
 uint64_t read_stage_hash(struct job *const *jobs, size_t count);
 uint64_t write_stage_hash(struct job *const *jobs, size_t count);
 uint64_t write_stage_storage(struct write_job *job);
+/* Whether files of the job are to be synced now, and that, which needs no turn. */
+bool write_stage_due(const struct write_job *job);
+void write_stage_sync(struct write_job *job);
+/* Before and after the storage stage. False: the job waits for its file, and is somebody else's from now on. */
+bool write_turn_take(struct write_job *job);
+struct job *write_turn_leave(struct write_job *job); /* the one that has waited and whose turn it is, or NULL */
 uint64_t list_stage_storage(struct list_job *job);
 uint64_t list_stage_hash(struct list_job *job);
 uint64_t check_stage_hash(struct check_job *job);

@@ -259,21 +259,24 @@ void write_file_wrote(struct write_file *file, uint64_t bytes, uint64_t end)
 	if (file->sync_window > 0 && file->dirty >= file->sync_window && !file->syncing) {
 		file->dirty = 0;
 		file->syncing = true;
-		file->due = true;
+		atomic_store(&file->due, true);
 	}
 	pthread_mutex_unlock(&file->lock);
 }
 
+bool write_file_due(const struct write_file *file)
+{
+	return atomic_load_explicit(&file->due, memory_order_relaxed);
+}
+
 int write_file_sync_due(struct write_file *file, struct job *job)
 {
-	pthread_mutex_lock(&file->lock);
-	bool due = file->due;
-	int fd = file->fd;
-	file->due = false;
-	pthread_mutex_unlock(&file->lock);
-	if (!due)
+	if (!atomic_exchange(&file->due, false))
 		return 0;
-	/* Nobody closes it: that comes when the piece behind this job is back. */
+	pthread_mutex_lock(&file->lock);
+	int fd = file->fd;
+	pthread_mutex_unlock(&file->lock);
+	/* Nobody closes it: what does comes when this job is back. */
 	job_stage(job, XFER_STAGE_SYNC);
 	int code = fd >= 0 ? store_sync_data_fd(fd) : 0;
 	if (code == 0 && file->journal != NULL)

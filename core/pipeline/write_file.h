@@ -42,6 +42,10 @@ struct write_file {
 	bool old_known; /* old_identity and old_links are set: it was open once */
 	nlink_t old_links;
 	struct store_identity old_identity;
+	/* Whose turn it is to write, write_turn.c. */
+	struct job *turn;         /* NULL: nobody's */
+	struct job *waiting;      /* linked by next; NULL: none */
+	struct job *waiting_last; /* undefined when there is none */
 	/* What is noted, write_note.c. */
 	uint32_t number; /* 0: not yet in the journal */
 	uint8_t *
@@ -71,7 +75,8 @@ int write_file_old(struct write_file *file, struct store_parent *near, int *fd);
 /* So many bytes were written; `end`: the file is at least so long (0: nothing is known of that). */
 void write_file_wrote(struct write_file *file, uint64_t bytes, uint64_t end);
 int write_file_error(struct write_file *file, int code); /* keeps the first; returns what stays */
-/* Where enough was written: syncs the file and the journal. Not with the turn of the file. */
+/* Enough was written: whoever takes this syncs the file and the journal, others go on writing. */
+bool write_file_due(const struct write_file *file);
 int write_file_sync_due(struct write_file *file, struct job *job);
 void write_file_close(struct write_file *file);
 int write_file_abandon(struct write_file *file, struct store_parent *near);

@@ -16,7 +16,7 @@ static struct {
 	int copy;  /* errno of copy_file_range(2); -1: it copies nothing. 0: the kernel's */
 	int punch; /* errno of fallocate(2) */
 	unsigned copies, punches;
-	int rob;            /* the folder in which "p" is taken away before it is locked; 0 = none */
+	_Atomic int rob;    /* the folder in which "p" is taken away before it is locked; 0 = none */
 	const char *rob_to; /* what it is renamed to; NULL: it is removed */
 } fake;
 
@@ -42,8 +42,7 @@ ssize_t __wrap_copy_file_range(int in, off_t *off_in, int out, off_t *off_out, s
 
 int __wrap_flock(int fd, int operation)
 {
-	int dir = fake.rob;
-	fake.rob = 0;
+	int dir = atomic_exchange(&fake.rob, 0);
 	if (dir != 0 && (fake.rob_to ? renameat(dir, "p", dir, fake.rob_to) : unlinkat(dir, "p", 0)) < 0)
 		return -1;
 	return __real_flock(fd, operation);

@@ -58,6 +58,29 @@ static void a_small_file_is_noted_when_it_is_published(void **state)
 	}
 }
 
+/* Of an old file too, once it was copied. */
+static void a_small_file_that_was_copied_is_noted(void **state)
+{
+	struct rig *rig = *state;
+	struct put put;
+	uint8_t digest[RIG_DIGEST];
+	put_begin(&put, rig, true);
+	put_digests(&put, SEED, 1000, digest);
+	rig_file(rig, "copy", SEED, 1500);
+	struct write_place place = small_place(&put, true);
+	place.reuse = WRITE_OLD;
+	struct write_file *file = put_file_at(&put, &place, 1000);
+	assert_int_equal(put_keep(&put, file, 0, 1, digest), 1);
+	put_piece(&put, file, WRITE_COPY)->count = 1;
+	put_last(&put, file, WRITE_PUBLISH, 1000);
+	put_run(&put, 0);
+	write_file_destroy(file);
+	put_is(&put, "copy", SEED, 1000);
+	put_again(&put, RIG_CHUNK, RIG_DIGEST);
+	assert_int_equal(put_probe(&put, &place, 0)->found, PROBE_STANDS);
+	put_end(&put);
+}
+
 /* The name of a partial that is to be is in the journal before it is there. */
 static void a_partial_is_announced(void **state)
 {
@@ -170,8 +193,11 @@ static void a_probe_tells_what_an_earlier_run_left(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(a_small_file_is_noted_when_it_is_published), RIG_TEST(a_partial_is_announced),
-		RIG_TEST(a_file_of_its_own_needs_no_journal),         RIG_TEST(a_probe_tells_what_others_left),
+		RIG_TEST(a_small_file_is_noted_when_it_is_published),
+		RIG_TEST(a_small_file_that_was_copied_is_noted),
+		RIG_TEST(a_partial_is_announced),
+		RIG_TEST(a_file_of_its_own_needs_no_journal),
+		RIG_TEST(a_probe_tells_what_others_left),
 		RIG_TEST(a_probe_tells_what_an_earlier_run_left),
 	};
 	return cmocka_run_group_tests_name("pipe-probe", tests, NULL, NULL);

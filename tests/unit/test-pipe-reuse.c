@@ -175,7 +175,8 @@ static void holes_are_made_where_something_stands(void **state)
 {
 	struct rig *rig = *state;
 	struct put put;
-	enum { SIZE = 10 * RIG_CHUNK, HALF = RIG_CHUNK / 2 };
+	enum { LARGE = 4 * RIG_CHUNK, SIZE = 10 * LARGE, HALF = LARGE / 2 };
+	rig_suite(rig, LARGE, RIG_DIGEST);
 	put_begin(&put, rig, true);
 	rig_file(rig, ".xfer-partial", 99, SIZE + 1000); /* and it is too long */
 	struct write_file *file = put_file_open(&put, WRITE_RESUME, SIZE, 0);
@@ -185,7 +186,7 @@ static void holes_are_made_where_something_stands(void **state)
 	hole->count = 4;
 	struct write_piece *sparse = put_chunk(&put, file, SEED, SIZE, 8);
 	memset(put.bytes, 0, HALF);
-	rig_digest(&rig->integrity, put.bytes, RIG_CHUNK, put.bytes + RIG_CHUNK, 0);
+	rig_digest(&rig->integrity, put.bytes, LARGE, put.bytes + LARGE, 0);
 	sparse->chunk.flags = FRAME_CHUNK_SPARSE;
 	hole = put_piece(&put, file, WRITE_HOLE);
 	hole->first = 9;
@@ -196,10 +197,10 @@ static void holes_are_made_where_something_stands(void **state)
 	struct stat st;
 	assert_int_equal(fstatat(rig->scratch->fd, "copy", &st, 0), 0);
 	assert_int_equal(st.st_size, SIZE);
-	assert_true(is_zero(rig, "copy", 4 * RIG_CHUNK, 8 * RIG_CHUNK + HALF));
-	assert_true(is_zero(rig, "copy", 9 * RIG_CHUNK, SIZE));
-	assert_false(is_zero(rig, "copy", 8 * RIG_CHUNK + HALF, 9 * RIG_CHUNK));
-	assert_false(is_zero(rig, "copy", 3 * RIG_CHUNK, 4 * RIG_CHUNK));
+	assert_true(is_zero(rig, "copy", 4 * LARGE, 8 * LARGE + HALF));
+	assert_true(is_zero(rig, "copy", 9 * LARGE, SIZE));
+	assert_false(is_zero(rig, "copy", 8 * LARGE + HALF, 9 * LARGE));
+	assert_false(is_zero(rig, "copy", 3 * LARGE, 4 * LARGE));
 	put_end(&put);
 }
 
@@ -450,18 +451,32 @@ static void the_same_transfer_twice_is_refused(void **state)
 {
 	struct rig *rig = *state;
 	struct put put, twin;
+	char text[256];
 	put_begin(&put, rig, true);
 	put_begin(&twin, rig, true);
 	struct write_file *file = put_file_open(&put, WRITE_NEW, TEN, 0);
-	struct write_file *other = put_file_open(&twin, WRITE_NEW, TEN, 0);
 	put_run_chunks(&put, file, SEED, TEN, 0, 5, 0);
-	put_chunk(&twin, other, SEED, TEN, 0);
-	put_last(&twin, other, WRITE_CLOSE, TEN);
+	/* Nothing is begun, not even what the other one has not open. */
+	put_file(rig->scratch->fd, "next", "the other's");
+	struct write_place place = put_place(&twin, WRITE_NEW, TEN);
+	place.path = "new";
+	struct write_file *fresh = put_file_at(&twin, &place, TEN);
+	place.path = "next";
+	place.reuse = WRITE_RESUME;
+	struct write_file *next = put_file_at(&twin, &place, TEN);
+	put_chunk(&twin, fresh, SEED, TEN, 0);
+	put_chunk(&twin, next, SEED, TEN, 0);
 	put_run_any(&twin);
 	assert_int_equal(twin.write.journal_code, -EBUSY);
 	assert_int_equal(twin.write.pieces[0].code, -EBUSY);
-	assert_int_equal(twin.write.pieces[1].code, 0);
-	write_file_destroy(other);
+	assert_int_equal(twin.write.pieces[1].code, -EBUSY);
+	put_clear(&twin);
+	assert_false(exists(rig->scratch->fd, "new"));
+	assert_int_equal(put_op(&twin, fresh, WRITE_ABANDON, TEN), 0);
+	assert_int_equal(put_op(&twin, next, WRITE_ABANDON, TEN), 0);
+	write_file_destroy(fresh);
+	write_file_destroy(next);
+	assert_string_equal(get_file(rig->scratch->fd, "next", text), "the other's");
 	put_finish(&put, file, 0x1f);
 	put_end(&twin);
 	put_end(&put);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One thread at a time writes to a file. The kernel has it so anyway, by a lock of the file for which threads spin; here
+ * a job whose file is busy waits with the file, and its thread goes on with another.
+ */
+#include "pipeline/stage.h"
+#include "pipeline/write_file.h"
+
+/* The file of all pieces; NULL where there are several: such jobs take no turns. */
+static struct write_file *only_file(const struct write_job *job)
+{
+	struct write_file *file = job->count > 0 ? job->pieces[0].file : NULL;
+
+	for (size_t i = 1; i < job->count; i++)
+		if (job->pieces[i].file != file)
+			return NULL;
+	return file;
+}
+
+bool write_turn_take(struct write_job *job)
+{
+	struct write_file *file = only_file(job);
+
+	if (file == NULL)
+		return true;
+	pthread_mutex_lock(&file->lock);
+	bool ours = file->turn == NULL || file->turn == &job->job;
+	if (ours) {
+		file->turn = &job->job;
+	} else {
+		job->job.next = NULL;
+		if (file->waiting == NULL)
+			file->waiting = &job->job;
+		else
+			file->waiting_last->next = &job->job;
+		file->waiting_last = &job->job;
+	}
+	pthread_mutex_unlock(&file->lock);
+	return ours;
+}
+
+struct job *write_turn_leave(struct write_job *job)
+{
+	struct write_file *file = only_file(job);
+
+	if (file == NULL)
+		return NULL;
+	pthread_mutex_lock(&file->lock);
+	struct job *next = file->waiting;
+	if (next != NULL) {
+		file->waiting = next->next;
+		next->next = NULL;
+	}
+	file->turn = next;
+	pthread_mutex_unlock(&file->lock);
+	return next;
+}
