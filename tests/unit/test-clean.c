@@ -276,6 +276,30 @@ static void what_cannot_go_keeps_its_journal(void **state)
 	clean_close(&clean);
 }
 
+/* A folder in whose place a link is put between looking and removing. */
+static void links_are_not_followed(void **state)
+{
+	struct scratch *s = *state;
+	struct clean clean;
+	int out = open(s->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	put_file(out, A, "somebody else's");
+	put_tree(s);
+	put_file(s->fd, "dir/" A, "part");
+	look_at(&clean, s, "");
+	assert_found(&clean, s, "dir/" A);
+	assert_int_equal(renameat(s->fd, "dir", s->fd, "moved"), 0);
+	assert_int_equal(symlinkat("../out", s->fd, "dir"), 0);
+	assert_true(clean_remove(&clean, &clean.transfers[0]) < 0);
+	assert_false(clean.transfers[0].items[0].gone);
+	assert_true(exists(out, A) && exists(s->fd, "moved/" A));
+	clean_close(&clean);
+	/* Nor are they looked into. */
+	look_at(&clean, s, "");
+	assert_found(&clean, s, "moved/" A);
+	clean_close(&clean);
+	close(out);
+}
+
 static void age_counts(void **state)
 {
 	struct scratch *s = *state;
@@ -299,15 +323,11 @@ static void age_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SCRATCH_ONE(names_of_ours_are_found),
-		SCRATCH_ONE(what_was_to_become_the_place_is_found),
-		SCRATCH_ONE(a_place_that_cannot_be_is_told),
-		SCRATCH_ONE(what_is_found_twice_counts_once),
-		SCRATCH_ONE(what_runs_is_left_alone),
-		SCRATCH_ONE(all_of_a_transfer_goes),
-		SCRATCH_ONE(a_journal_not_asked_for_stays),
-		SCRATCH_ONE(what_cannot_go_keeps_its_journal),
-		SCRATCH_ONE(age_counts),
+		SCRATCH_ONE(names_of_ours_are_found),        SCRATCH_ONE(what_was_to_become_the_place_is_found),
+		SCRATCH_ONE(a_place_that_cannot_be_is_told), SCRATCH_ONE(what_is_found_twice_counts_once),
+		SCRATCH_ONE(what_runs_is_left_alone),        SCRATCH_ONE(all_of_a_transfer_goes),
+		SCRATCH_ONE(a_journal_not_asked_for_stays),  SCRATCH_ONE(what_cannot_go_keeps_its_journal),
+		SCRATCH_ONE(links_are_not_followed),         SCRATCH_ONE(age_counts),
 	};
 	return cmocka_run_group_tests_name("clean", tests, NULL, NULL);
 }

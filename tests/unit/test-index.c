@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "store/index.h"
 
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 
 static int make_file(void *context, int *fd)
 {
@@ -211,12 +213,52 @@ static void large_journals_take_little_memory(void **state)
 	journal_close(journal);
 }
 
+/* A disk with room for the journal and not for its index. */
+static int open_on_full_disk(struct scratch *s)
+{
+	enum { CHUNKS = INDEX_RUN + 1000 };
+	struct journal_suite suite = { RIG_1M, 4, "crc32" };
+	const uint64_t size = CHUNKS * (uint64_t)RIG_1M;
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", s->in, "tmpfs", 0, "size=800k") < 0)
+		return 77;
+	store_root_unref(s->root);
+	assert_int_equal(store_root_open(&s->root, s->in, NULL), 0);
+	struct journal *journal = rig_open(s, &suite, false);
+	uint32_t number = rig_add(journal, "a", size);
+	rig_chunks(journal, &suite, number, size, 0, CHUNKS);
+	assert_int_equal(journal_flush(journal), 0);
+	journal_close(journal);
+	journal = rig_open(s, &suite, true);
+	rig_assert_found(journal, "a", number, "0-17383");
+	rig_assert_claim(journal, &suite, number, 17000, RIG_1M);
+	journal_close(journal);
+	return 0;
+}
+
+static void a_full_disk_hides_no_claims(void **state)
+{
+	struct scratch *s = *state;
+	pid_t child = fork();
+	if (child == 0)
+		_exit(open_on_full_disk(s));
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("no file system can be mounted here\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_are_sorted),
 		cmocka_unit_test(many_runs_are_merged),
 		cmocka_unit_test(a_full_disk_is_told),
+		SCRATCH_ONE(a_full_disk_hides_no_claims),
 		SCRATCH_BOTH(large_journals_take_little_memory),
 	};
 	return cmocka_run_group_tests_name("index", tests, NULL, NULL);
