@@ -66,6 +66,30 @@ void link_end_system(struct link *link, int code, const char *doing)
 	link_end(link, &err);
 }
 
+static void on_mute(struct deadline *deadline)
+{
+	struct link *link = list_entry(deadline, struct link, patience);
+
+	link_end_system(link, link->mute, "sending");
+}
+
+/* A peer that goes says why, and what it said is still there when it takes no more of us. */
+void link_mute(struct link *link, int code)
+{
+	if (link->mute != 0)
+		return;
+	link->mute = code;
+	if (link->ended) {
+		link->broken = true; /* nobody listens any more */
+		return;
+	}
+	link->patience.fire = on_mute;
+	if (loop_deadline(link->loop, &link->patience, link->loop->now + LINGER) < 0)
+		link_end_system(link, code, "sending");
+	else
+		link_poll_drop(link, XFER_POLL_WRITE);
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
 	struct link *link = handle->data;
@@ -124,7 +148,7 @@ void link_close(struct link *link)
 	link->ended = true;
 	link_rx_drop(link);
 	link->patience.fire = on_patience;
-	if (!link->linger || link->broken || !link->ready ||
+	if (!link->linger || link->broken || link->mute != 0 || !link->ready ||
 	    loop_deadline(link->loop, &link->patience, link->loop->now + LINGER) < 0) {
 		close_now(link);
 		return;

@@ -66,10 +66,11 @@ struct link {
 	bool linger; /* the last words count: link_close() waits until the peer has heard them */
 	bool lingering;
 	bool shut;          /* the write side is to be shut down when all is sent */
+	int mute;           /* why nothing can be sent any more, -errno; 0 = it can */
 	struct list thirst; /* in loop.thirsty: wants a receive buffer and there was none */
 	uint32_t events;    /* what the polls wait for */
 	uint8_t open_handles;
-	struct deadline patience;      /* the end of lingering */
+	struct deadline patience;      /* the end of lingering, or of listening to who is mute */
 	size_t queued;                 /* bytes of batches not sent */
 	uint64_t received, sent_bytes; /* bytes, all in all */
 	uint64_t received_at;          /* steady ns, when bytes came last */

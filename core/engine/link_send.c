@@ -88,7 +88,7 @@ void link_flush(struct link *link)
 	struct iovec iov[IOV_BATCHES + 1];
 	size_t turn = 0;
 
-	if (!link->ready || link->conn == NULL || (link->ended && !link->lingering))
+	if (!link->ready || link->conn == NULL || link->mute != 0 || (link->ended && !link->lingering))
 		return;
 	for (;;) {
 		int count = iov_fill(link, iov);
@@ -109,7 +109,7 @@ void link_flush(struct link *link)
 			return;
 		}
 		if (n < 0) {
-			link_end_system(link, (int)n, "sending");
+			link_mute(link, (int)n);
 			return;
 		}
 		link->sent_bytes += (uint64_t)n;

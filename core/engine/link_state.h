@@ -20,6 +20,8 @@ void link_poll_drop(struct link *link, uint32_t event);
 void link_end(struct link *link, const struct error *err);
 /* The transport failed with -errno `code`. */
 void link_end_system(struct link *link, int code, const char *doing);
+/* Nothing can be sent any more, -errno `code`: ends when what has come is read. */
+void link_mute(struct link *link, int code);
 
 /* The descriptor can be read. */
 void link_receive(struct link *link);

@@ -27,8 +27,11 @@
 
 /* A worker that is not ready by then never will be: a name server does not answer, or a plug-in hangs. */
 #define START_TIMEOUT (60 * CLOCK_SECOND)
-/* A draining worker ends its sessions by itself at drain-timeout; this is for one that hangs. */
-#define DRAIN_GRACE (500 * CLOCK_MS)
+/*
+ * A draining worker ends its sessions by itself at drain-timeout, and listens to a peer that does not close for a second
+ * more (link_close()); beyond that it hangs.
+ */
+#define DRAIN_GRACE (2 * CLOCK_SECOND)
 /* Who signals a process and then its group, as timeout(1) does, means it once. */
 #define SAME_SIGNAL (200 * CLOCK_MS)
 
