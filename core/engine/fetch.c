@@ -22,7 +22,7 @@ struct fetch {
 	struct client_sum *sum;
 	uint64_t files_before, bytes_before; /* done of earlier sources */
 	uint64_t files_known, bytes_known;   /* totals of earlier sources */
-	uint64_t reached;                    /* see reconnect_job */
+	uint64_t fresh, things;              /* bytes and files that need not be fetched again, see reached() */
 	uint64_t received, repaired;         /* of all attempts */
 	struct sink_count count;             /* of the last attempt that began */
 	struct resume resume;
@@ -193,7 +193,7 @@ static void on_work(void *context)
 		return;
 	if (!fetch->alone)
 		goaway_look(fetch);
-	else if (fetch->receiving.job_count + fetch->receiving.checks.jobs == 0)
+	else if (fetch->receiving.job_count + fetch->receiving.checks.jobs == 0 && fetch->receiving.waiting == NULL)
 		fetch_give_up(fetch, &fetch->err); /* something was damaged, and nobody is there to send it again */
 }
 
@@ -302,15 +302,19 @@ static void stall_check(struct fetch *fetch)
 {
 	const struct channel *channel = &fetch->client->channel;
 	struct xfer_progress ours = { .struct_size = sizeof(ours) };
-	const struct stall_look look = {
+	struct stall_look look = {
 		.channel = channel,
 		/* What is half received counts, too: a large frame takes its time. */
 		.moved = fetch->taken + (channel->link.rx_fill - channel->link.rx_start),
 		.waits = sink_waits(fetch->receiving.sink),
 		.ours = &ours,
 	};
+	struct sink_count count;
 	struct error err = { 0 };
 
+	/* And so does what we find at the destination: the peer may have nothing to do meanwhile. */
+	sink_counts(fetch->receiving.sink, &count);
+	look.moved += count.bytes;
 	receiving_progress(&fetch->receiving, &ours);
 	if (stall_look(&fetch->stall, &look, fetch->client->loop->now) < fetch->client->settings->stall_after)
 		return;
@@ -374,15 +378,20 @@ static void attempt_count(struct fetch *fetch)
 {
 	struct client *client = fetch->client;
 	struct sink_count *count = &fetch->count;
-	uint64_t reached;
+	uint64_t things;
 
 	sink_counts(fetch->receiving.sink, count);
 	sink_credit(fetch->receiving.sink, &client->consumed, &client->granted);
 	fetch->received += count->received;
 	fetch->repaired += count->repaired;
-	reached = count->bytes + count->files + count->dirs + count->links;
-	if (reached > fetch->reached)
-		fetch->reached = reached;
+	things = count->files + count->dirs + count->links;
+	if (things > fetch->things)
+		fetch->things = things;
+	/* Where nothing is left for the next attempt, only the furthest of them counts. */
+	if (fetch->place->resume)
+		fetch->fresh += count->bytes - count->kept;
+	else if (count->bytes > fetch->fresh)
+		fetch->fresh = count->bytes;
 }
 
 static int attempt_result(struct fetch *fetch, struct error *err)
@@ -410,6 +419,9 @@ static int attempt(void *context, struct error *err)
 	fetch->begun = fetch->alone = fetch->over = fetch->done = false;
 	fetch->leave = 0;
 	fetch->stall.text[0] = '\0';
+	/* What this job wrote itself counts as well: another daemon may prefer another integrity. */
+	if (fetch->place->resume)
+		resume_offer(&fetch->resume, &client->base.offer);
 	client->verb = &fetch_verb;
 	client->context = fetch;
 	r = client_connect(client, fetch->url, err);
@@ -431,7 +443,7 @@ static uint64_t reached(void *context)
 {
 	const struct fetch *fetch = context;
 
-	return fetch->reached;
+	return fetch->fresh + fetch->things;
 }
 
 static void sum_add(const struct fetch *fetch)
@@ -479,9 +491,7 @@ int fetch_run(struct client *client, const struct url *url, const struct fetch_p
 		r = resume_begin(&fetch.resume, place->root, place->name, url, err);
 	if (r < 0)
 		return r;
-	if (place->resume)
-		resume_offer(&fetch.resume, &client->base.offer);
-	else if (!(place->flags & SINK_FLAG_VERIFY))
+	if (!place->resume && !(place->flags & SINK_FLAG_VERIFY))
 		resume_discard(&fetch.resume);
 	r = reconnect_run(client, url, &job, err);
 	sum->progress.stall = NULL;

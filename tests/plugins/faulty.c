@@ -9,6 +9,7 @@
 #include "../../plugins/transport-tcp/tcp.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +22,10 @@ enum fault {
 	FAULT_TRUNCATE, /* the stream ends, politely */
 	FAULT_STALL,    /* whatever follows disappears, the connection stays */
 	FAULT_CLOSE,    /* reset */
+	FAULT_DIE,      /* the process is killed */
 	FAULTS
 };
-static const char *const FAULT_NAMES[FAULTS] = { "none", "flip", "drop", "truncate", "stall", "close" };
+static const char *const FAULT_NAMES[FAULTS] = { "none", "flip", "drop", "truncate", "stall", "close", "die" };
 
 enum direction { SEND, RECV, DIRECTIONS };
 static const char *const DIRECTION_NAMES[DIRECTIONS] = { "send", "recv" };
@@ -79,7 +81,7 @@ static const struct xfer_option OPTION_TABLE[OPTIONS] = {
 	[OPTION_FAULT] = { .name = "fault",
 	                   .type = XFER_OPTION_STRING,
 	                   .default_text = "none",
-	                   .help = "none, flip, drop, truncate, stall, close, or short: one byte per call" },
+	                   .help = "none, flip, drop, truncate, stall, close, die, or short: one byte per call" },
 	[OPTION_DIRECTION] = { .name = "direction",
 	                       .type = XFER_OPTION_STRING,
 	                       .default_text = "send",
@@ -352,6 +354,8 @@ static void fault_begin(struct xfer_conn *conn)
 	struct faulty *faulty = conn->faulty;
 	fault_note(faulty, conn->position);
 	conn->next = faulty->every > 0 ? conn->next + faulty->every : UINT64_MAX;
+	if (faulty->fault == FAULT_DIE)
+		raise(SIGKILL);
 	if (faulty->fault == FAULT_DROP)
 		conn->dropping = faulty->length;
 	if (faulty->fault >= FAULT_TRUNCATE)

@@ -4,29 +4,15 @@
 # nobody takes the daemon for dead. The disk is a library in front of the C library (tests/preload/block.c).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
 
-block=$top_builddir/tests/preload/.libs/block.so
-[ -f "$block" ] || skip_all "tests/preload is not built"
+. "$top_srcdir/tests/tap/gates.sh"
+need_gates
 
-# A sanitizer's library wants to be the first of all; one that is in the program itself lets nobody in front.
-preload=$block
-if sanitized; then
-	runtime=$(ldd "$xferd" | sed -n 's/.*=> \(.*lib[at]san\.so[^ ]*\).*/\1/p' | head -n 1)
-	[ -n "$runtime" ] || skip_all "the sanitizer is in the program, so that no library comes before it"
-	preload="$runtime $block"
-fi
-
-mkdir "$tmp/pub" "$tmp/gates"
+mkdir "$tmp/pub"
 names="1 2 3 4 5 6"
 for name in $names; do
 	make_file "$tmp/pub/$name" 3000000
 done
 write_config "$tmp/xferd.ini" "$tmp/pub"
-cat >"$tmp/blocking" <<-END
-	#!/bin/sh
-	exec env LD_PRELOAD="$preload" XFER_TEST_FOLDER="$(realpath "$tmp/pub")" XFER_TEST_GATES="$tmp/gates" "$xferd" "\$@"
-END
-chmod +x "$tmp/blocking"
-xferd=$tmp/blocking
 soon="--set liveness.udp.interval=100ms --set liveness.udp.dead-after=1s
 	--set liveness.none.interval=100ms --set liveness.none.dead-after=1s"
 # shellcheck disable=SC2086
@@ -52,17 +38,6 @@ still_run() {
 	for pid in "$@"; do
 		grep -q '^State:.[^Z]' "/proc/$pid/status" || return 1
 	done
-}
-
-# close_gate GATE; open_gate GATE
-close_gate() {
-	rm -f "$tmp/gates/waiting"
-	mkfifo "$tmp/gates/$1"
-}
-# Whoever waits goes on, and nobody will wait again. The descriptor stays open for those who are just about to.
-open_gate() {
-	mv "$tmp/gates/$1" "$tmp/gates/open"
-	exec 9<>"$tmp/gates/open"
 }
 
 # answered NAME COUNT ARGUMENTS...: that many pings, all answered, half of them within 50 ms. (A busy machine may hold up

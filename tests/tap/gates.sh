@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2034,SC2154
+#
+# A daemon whose disk blocks when a test wants it to (tests/preload/block.c); sourced behind lib.sh. The gates are `names`
+# (opening and listing) and `bytes` (reading); see there.
+#
+#   need_gates      close_gate GATE      open_gate GATE
+
+# need_gates: from then on $xferd is a daemon that waits at closed gates for what is beneath $tmp/pub, or the test ends.
+need_gates() {
+	gates_block=$top_builddir/tests/preload/.libs/block.so
+	[ -f "$gates_block" ] || skip_all "tests/preload is not built"
+
+	# A sanitizer's library wants to be the first of all; one that is in the program itself lets nobody in front.
+	gates_preload=$gates_block
+	if sanitized; then
+		gates_runtime=$(ldd "$xferd" | sed -n 's/.*=> \(.*lib[at]san\.so[^ ]*\).*/\1/p' | head -n 1)
+		[ -n "$gates_runtime" ] || skip_all "the sanitizer is in the program, so that no library comes before it"
+		gates_preload="$gates_runtime $gates_block"
+	fi
+
+	mkdir "$tmp/gates"
+	cat >"$tmp/blocking" <<-END
+		#!/bin/sh
+		exec env LD_PRELOAD="$gates_preload" XFER_TEST_FOLDER="$(realpath "$tmp")/pub" XFER_TEST_GATES="$tmp/gates" "$xferd" "\$@"
+	END
+	chmod +x "$tmp/blocking"
+	xferd=$tmp/blocking
+}
+
+# close_gate GATE; open_gate GATE
+close_gate() {
+	rm -f "$tmp/gates/waiting"
+	mkfifo "$tmp/gates/$1"
+}
+# Whoever waits goes on, and nobody will wait again. The descriptor stays open for those who are just about to.
+open_gate() {
+	mv "$tmp/gates/$1" "$tmp/gates/open"
+	exec 9<>"$tmp/gates/open"
+}

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2034,SC2154
+#
+# What the tests of reconnecting have in common; sourced behind lib.sh.
+#
+#   begin_get NAME ARGUMENTS...      await_bytes      end_get NAME STATUS [ERE]      whole NAME; forget
+
+# Long enough for something to happen in the middle of it: a second, or two.
+get_bytes=6000000
+quick=6M
+slow=3M
+get_rate=$quick
+# Death is noticed soon.
+soon="--set liveness.udp.interval=100ms --set liveness.udp.dead-after=1s"
+
+# begin_get NAME ARGUMENTS...: a get of pub/big to $tmp/NAME that takes its time. get_pid is the client.
+begin_get() {
+	get_name=$1
+	shift
+	# shellcheck disable=SC2086
+	"$xfer" --no-progress --limit-rate $get_rate --set pipeline.chunk-size=64K $soon get "$@" \
+		"xfer://$daemon_address/pub/big" "$tmp/$get_name" >"$tmp/$get_name.out" 2>"$tmp/$get_name.err" &
+	get_pid=$!
+	remember "$get_pid"
+}
+
+# await_bytes [KIB]: so much of it has come, and most has not.
+await_bytes() {
+	await sh -c "[ -n \"\$(find '$tmp' -maxdepth 1 -name '.xfer-*' -size +${1:-300}k)\" ]"
+}
+
+# await_said NAME ERE: the client says so.
+await_said() {
+	wait_line "$tmp/$1.err" "$2" "$get_pid" >"$tmp/said"
+}
+
+# end_get NAME STATUS [ERE]: the client ends with it, and says that.
+end_get() {
+	got=0
+	wait "$get_pid" || got=$?
+	is "$got" "$2" "$1: status"
+	[ -z "${3:-}" ] || like_file "$tmp/$1.err" "$3" "$1: the message"
+}
+
+# whole NAME: it is all there, and nothing of ours is left.
+whole() {
+	check "$1: every byte" cmp "$tmp/pub/big" "$tmp/$1"
+	is "$(leftovers "$tmp")" "" "$1: nothing hidden is left"
+	rm -f "$tmp/$1"
+}
+
+# forget: what a get that failed leaves for the next one, which is not to go on with it.
+forget() {
+	rm -rf "$tmp"/.xfer-*
+}
+
+# says NAME COUNT ERE: so many lines of it in what the client said.
+says() {
+	is "$(grep -Ec "$3" "$tmp/$1.err")" "$2" "$1: said $2 times: $3"
+}
+
+# start_again ARGUMENTS...: the daemon, where it was before.
+start_again() {
+	start_daemon "$@" --set "daemon.listen=127.0.0.1:$daemon_port"
+}
