@@ -103,6 +103,7 @@ stop_daemon
 is "$daemon_status" 0 "the daemon ends as ever"
 is "$(left "$tmp/pub")" "./.xfer-$young ./.xfer-$busy ./.xfer-puts ./.xfer-puts/$young.j ./.xfer-puts/$busy.j ./.xfer-puts/notes ./tree/sub/.xfer-$old.0" \
 	"what was old is gone, with all that belonged to it; what is new, in use or not ours is not"
+unlike "$(cat "$daemon_log")" "$busy|$young" "and of what stays there is nothing to be said"
 check "and no file of anybody's" test -f "$tmp/pub/mine" -a -f "$tmp/pub/tree/sub/mine" -a -d "$tmp/pub/dir"
 is "$(left "$tmp/kept")" "$before" "an export that cannot be written to is left alone"
 
