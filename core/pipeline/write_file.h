@@ -7,6 +7,7 @@
 #include "pipeline/write.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum {
 	WRITE_KEPT_MAX = 65536
@@ -37,9 +38,9 @@ struct write_file {
 	uint64_t reach;               /* the file at path is so long, bytes */
 	uint64_t dirty;               /* bytes written since the last sync */
 	bool syncing;
-	bool due;       /* a sync is to be made by whoever sees it */
-	bool copied;    /* something came from old */
-	bool old_known; /* old_identity and old_links are set: it was open once */
+	atomic_bool due; /* a sync is to be made by whoever sees it */
+	bool copied;     /* something came from old */
+	bool old_known;  /* old_identity and old_links are set: it was open once */
 	nlink_t old_links;
 	struct store_identity old_identity;
 	/* Whose turn it is to write, write_turn.c. */
