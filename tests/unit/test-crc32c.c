@@ -66,6 +66,22 @@ static void test_both_agree(void **state)
 			                 crc32c_table((uint32_t)len, bytes + from, len));
 }
 
+/* Long ones are cut into lanes. */
+static void test_long(void **state)
+{
+	enum { LANES = 3 * 1024 };
+	static uint8_t bytes[4 * LANES + 16];
+	uint64_t seed = 3;
+
+	(void)state;
+	wire_random_bytes(&seed, bytes, sizeof(bytes));
+	for (size_t lanes = 1; lanes <= 4; lanes++)
+		for (size_t len = lanes * LANES - 16; len < lanes * LANES + 16; len++)
+			for (size_t from = 0; from + len <= sizeof(bytes) && from < 9; from++)
+				assert_int_equal(crc32c((uint32_t)len, bytes + from, len),
+				                 crc32c_table((uint32_t)len, bytes + from, len));
+}
+
 static void test_joined(void **state)
 {
 	uint8_t bytes[64];
@@ -83,10 +99,8 @@ static void test_joined(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors),
-		cmocka_unit_test(test_steps),
-		cmocka_unit_test(test_both_agree),
-		cmocka_unit_test(test_joined),
+		cmocka_unit_test(test_vectors), cmocka_unit_test(test_steps),  cmocka_unit_test(test_both_agree),
+		cmocka_unit_test(test_long),    cmocka_unit_test(test_joined),
 	};
 	return cmocka_run_group_tests_name("crc32c", tests, NULL, NULL);
 }
