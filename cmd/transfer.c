@@ -126,6 +126,13 @@ static void print_summary(const struct verb_context *context, const struct clien
 	}
 	printf(": %" PRIu64 " bytes (%s) in %.2f s, %s/s\n", summary->bytes, text_human_size(size, summary->bytes),
 	       (double)summary->elapsed / (double)CLOCK_SECOND, text_human_size(rate, rate_of(summary)));
+	if (summary->same > 0) {
+		print_count(summary->same, "more file is", "more files are");
+		printf(" the same, and left alone\n");
+	}
+	if (summary->kept > 0)
+		printf("kept %s that were there already, %s travelled\n", text_human_size(size, summary->kept),
+		       text_human_size(rate, summary->received));
 
 	/* What was checked by an integrity of no digest was not verified; its name is a plug-in's, its text is ours. */
 	if (digest != NULL)
@@ -161,6 +168,8 @@ static void print_summary_json(const struct verb_context *context, const struct 
 	json_number(&json, "rate", rate_of(summary));
 	json_text(&json, "integrity", summary->integrity[0] != '\0' ? summary->integrity : NULL);
 	json_text(&json, "digest", digest_of(summary));
+	json_number(&json, "kept", summary->kept);
+	json_number(&json, "same", summary->same);
 	json_number(&json, "skipped", summary->skipped);
 	json_number(&json, "failed", summary->failed);
 	json_number(&json, "repaired", summary->repaired);

@@ -20,6 +20,14 @@ static struct client *of_channel(struct channel *channel)
 	return channel->owner;
 }
 
+int client_weak(const struct client *client, struct error *err)
+{
+	return error_set(err, -EINVAL, FAULT_USAGE,
+	                 "a digest of %s does not tell what is the same: to compare files, name an integrity of "
+	                 "cryptographic strength in [pipeline] integrity (or with --integrity)",
+	                 client->channel.suite.integrity->about.name);
+}
+
 void client_say(struct client *client, enum log_level level, enum fault fault, const char *text)
 {
 	if (client->watch.message != NULL)

@@ -147,6 +147,10 @@ int client_put(struct client *client, const char *const *paths, size_t count, co
 		put.flags |= MESSAGE_PUT_INTO;
 	if (client->options.no_sync)
 		put.flags |= MESSAGE_PUT_NO_SYNC;
+	if (client->options.no_resume)
+		put.flags |= MESSAGE_PUT_NO_RESUME;
+	if (client->options.update)
+		put.flags |= MESSAGE_PUT_UPDATE | (client->options.compare ? MESSAGE_PUT_CHECKSUM : 0);
 	r = client_sum_run(client, &sources, summary, err);
 	push_session_close(&put.session);
 	return r;

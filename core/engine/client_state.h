@@ -62,6 +62,8 @@ bool client_is_at(const struct client *client, const struct url *url);
 int client_connect(struct client *client, const struct url *url, struct error *err);
 /* Lets go of the session, in order; waits until it is closed. Not within a verb. */
 void client_disconnect(struct client *client);
+/* Files are to be compared by digests that are no proof: FAULT_USAGE, and what to do. */
+int client_weak(const struct client *client, struct error *err);
 void client_say(struct client *client, enum log_level level, enum fault fault, const char *text);
 
 #endif

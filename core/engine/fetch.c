@@ -229,11 +229,7 @@ static int reuse_open(struct fetch *fetch, unsigned *flags, struct journal **jou
 	*journal = NULL;
 	*flags = fetch->place->flags;
 	if (*flags != 0 && suite->integrity->integrity.strength < XFER_STRENGTH_CRYPTOGRAPHIC)
-		return error_set(
-			err, -EINVAL, FAULT_USAGE,
-			"a digest of %s does not tell what is the same: to compare files, name an integrity of "
-			"cryptographic strength in [pipeline] integrity (or with --integrity)",
-			suite->integrity->about.name);
+		return client_weak(fetch->client, err);
 	if (!fetch->place->resume)
 		return 0;
 	r = resume_open(&fetch->resume, suite, journal, &resumed, err);
@@ -265,6 +261,7 @@ static void on_open(void *context)
 	if (reuse_open(fetch, &place.flags, &place.journal, &err) < 0 ||
 	    receiving_open(&fetch->receiving, &client->channel, &place, client->consumed, client->granted,
 	                   &receiving_events, &err) < 0) {
+		journal_close(place.journal);
 		fetch_give_up(fetch, &err);
 		return;
 	}

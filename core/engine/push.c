@@ -24,6 +24,8 @@ struct push {
 	bool over;             /* nothing more comes from the session */
 	bool done;             /* the DONE came */
 	bool goaway;           /* which said that the daemon goes away */
+	bool busy;             /* which said that an earlier attempt still holds what it began */
+	unsigned attempts;     /* that were asked for */
 	struct error err;      /* why the session ended */
 	uint64_t taken;        /* bytes of frames that came, without liveness */
 	uint64_t files, bytes; /* sent */
@@ -197,6 +199,8 @@ static void sum_add(struct push *push, const struct message_done *done)
 	summary->received += done->received;
 	summary->chunks += done->chunks;
 	summary->repaired += done->repaired;
+	summary->kept += done->kept;
+	summary->same += done->same;
 	if (done->files > 0 && (done->digest != NULL || suite->limits.digest_size == 0))
 		message_digest_text(summary->digest, suite->integrity->about.name, suite->limits.chunk_size,
 		                    done->digest, suite->limits.digest_size);
@@ -219,8 +223,10 @@ static int done_take(struct push *push, const struct frame_header *header, const
 	push->done = true;
 	client_stop(client);
 	push->goaway = done.status == STATUS_SHUTDOWN;
-	if (push->goaway)
-		return 0; /* another worker takes it */
+	/* The daemon has not noticed yet that the session before this one is gone. */
+	push->busy = done.status == STATUS_BUSY && push->attempts > 1;
+	if (push->goaway || push->busy)
+		return 0; /* tried again */
 	sum_add(push, &done);
 	if (done.status != STATUS_OK) {
 		said_text(text, sizeof(text), done.status, done.text, done.text_len);
@@ -340,7 +346,11 @@ static void on_open(void *context)
 
 	snprintf(push->sum->summary->integrity, sizeof(push->sum->summary->integrity), "%s",
 	         client->channel.suite.integrity->about.name);
-	put_write(push, &err);
+	if ((push->flags & MESSAGE_PUT_UPDATE) &&
+	    client->channel.suite.integrity->integrity.strength < XFER_STRENGTH_CRYPTOGRAPHIC)
+		client_weak(client, &err);
+	else
+		put_write(push, &err);
 	if (err.code < 0) {
 		push_give_up(push, &err);
 		return;
@@ -353,6 +363,7 @@ static void on_open(void *context)
 	}
 	client->channel.put = true;
 	push->asked = true;
+	push->attempts++;
 	stall_begin(&push->stall, client->loop->now);
 	totals_begin(push);
 	channel_flush(&client->channel);
@@ -472,6 +483,11 @@ static int attempt_result(struct push *push, struct error *err)
 		return error_set(err, -ECONNRESET, FAULT_PEER, "%s shuts down or reloads",
 		                 channel_peer(&client->channel));
 	}
+	if (push->busy) {
+		client->words = (struct retry_words){ .told = true, .said = STATUS_LIMIT };
+		return error_set(err, -EBUSY, FAULT_PEER, "%s has not given up the session before",
+		                 channel_peer(&client->channel));
+	}
 	return 0;
 }
 
@@ -484,7 +500,7 @@ static int attempt(void *context, struct error *err)
 
 	if (client->interrupted)
 		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
-	push->asked = push->over = push->done = push->goaway = false;
+	push->asked = push->over = push->done = push->goaway = push->busy = false;
 	push->files = push->bytes = 0;
 	push->stall.text[0] = '\0';
 	/* One that was sent away has no session for another source. */

@@ -230,7 +230,6 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		.root = place->root,
 		.sync = place->sync,
 		.flags = place->flags,
-		.journal = place->journal,
 		.replace = place->replace,
 		.checks = {
 			.loop = channel->base->loop,
@@ -245,6 +244,7 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 	list_init(&receiving->jobs);
 	if (sink_create(&receiving->sink, &params, &events) < 0)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a transfer");
+	receiving->journal = place->journal;
 	return 0;
 }
 

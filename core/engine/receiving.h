@@ -30,7 +30,7 @@ struct receiving_place {
 	const char *name;        /* what it is called there: a path beneath root */
 	const char *hidden; /* of the partial file or staging folder beside it; NULL: a new one that nobody knows */
 	unsigned flags;     /* SINK_FLAG_* */
-	/* Where it is noted what has come; NULL: nowhere. receiving_open() takes it over, removed where all is done. */
+	/* Where it is noted what has come; NULL: nowhere. Taken over when receiving_open() succeeds; removed at the end. */
 	struct journal *journal;
 	bool name_exists;
 	bool name_is_dir;

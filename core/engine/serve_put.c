@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "engine/receiving.h"
 #include "engine/stall.h"
+#include "engine/transfer_id.h"
 #include "engine/transfer_log.h"
 
 #include <errno.h>
@@ -26,7 +27,9 @@ struct serve_put {
 	bool over;                             /* told the client, and the log */
 	bool tidy;                             /* nothing is out any more */
 	char name[MESSAGE_ENTRY_NAME_MAX + 1]; /* of the source, "" = none */
-	uint8_t id[MESSAGE_TRANSFER_ID];
+	char hidden[TRANSFER_ID_NAME_MAX];     /* of what is not complete */
+	char journal_path[sizeof(JOURNAL_FOLDER) + TRANSFER_ID_NAME_MAX + 3];
+	char source[MESSAGE_ENTRY_NAME_MAX + 128]; /* who puts what, for people */
 };
 
 static struct serve_put *of_receiving(struct receiving *receiving)
@@ -123,6 +126,8 @@ static void put_done(struct serve_put *put)
 	done.received = count.received;
 	done.chunks = count.chunks;
 	done.repaired = count.repaired;
+	done.kept = count.kept;
+	done.same = count.same;
 	if (count.files == 1 && put->transfer.digest_size > 0) {
 		done.flags = DONE_DIGEST;
 		done.digest = put->transfer.digest;
@@ -295,6 +300,18 @@ void serve_put_progress(const struct serve *serve, struct xfer_progress *ours)
 
 /* ---- the beginning ---- */
 
+/* What counts of what is there already. */
+static unsigned reuse_flags(const struct serve_put *put)
+{
+	unsigned flags = 0;
+
+	if (put->place.journal != NULL)
+		flags |= SINK_FLAG_LEAVE | (put->place.resumed ? SINK_FLAG_RESUME : 0);
+	if (put->flags & MESSAGE_PUT_UPDATE)
+		flags |= SINK_FLAG_UPDATE | (put->flags & MESSAGE_PUT_CHECKSUM ? SINK_FLAG_COMPARE : 0);
+	return flags;
+}
+
 static int put_begin(struct serve_put *put, struct error *err)
 {
 	struct serve *serve = put->serve;
@@ -307,12 +324,16 @@ static int put_begin(struct serve_put *put, struct error *err)
 		.remote = put->name[0] != '\0' ? put->name : ".",
 		.sync = (put->flags & MESSAGE_PUT_NO_SYNC) == 0,
 		.replace = true,
+		.hidden = put->place.journal != NULL ? put->hidden : NULL,
+		.flags = reuse_flags(put),
+		.journal = put->place.journal,
 	};
 	int r = receiving_open(&put->receiving, channel, &place, serve->consumed, serve->granted, &receiving_events,
 	                       err);
 
 	if (r < 0)
 		return r;
+	put->place.journal = NULL;
 	put->begun = true;
 	stall_begin(&put->stall, channel->base->loop->now);
 	channel->put = true;
@@ -352,6 +373,8 @@ static void on_placed(struct loop_owner *owner, struct job *job)
 	}
 	if (!put->over)
 		refuse(serve, put->request, status, put->transfer.path, err.text);
+	journal_close(put->place.journal);
+	put->place.journal = NULL;
 	put->over = true;
 	put->tidy = true;
 	serve_half_closed(serve);
@@ -398,7 +421,11 @@ static struct serve_put *put_make(struct serve *serve, uint32_t request, const s
 	put->transfer.path = path;
 	put->transfer.began = serve->channel.base->loop->now;
 	memcpy(put->name, message->name, message->name_len);
-	memcpy(put->id, message->id, sizeof(put->id));
+	memcpy(put->place.id, message->id, sizeof(put->place.id));
+	transfer_id_name(put->hidden, message->id);
+	snprintf(put->journal_path, sizeof(put->journal_path), "%s/%s.j", JOURNAL_FOLDER, put->hidden);
+	snprintf(put->source, sizeof(put->source), "%s of %s", put->name[0] != '\0' ? put->name : ".",
+	         channel_peer(&serve->channel));
 	return put;
 }
 
@@ -417,6 +444,9 @@ static void put_place(struct serve *serve, struct serve_put *put, const struct s
 	put->place.job.owner = &put->owner;
 	put->place.root = export->root;
 	put->place.name = put->name;
+	put->place.hidden = put->hidden;
+	put->place.source = put->source;
+	put->place.journal_path = (put->flags & MESSAGE_PUT_NO_RESUME) == 0 ? put->journal_path : NULL;
 	put->place.into = (put->flags & MESSAGE_PUT_INTO) != 0;
 	loop_submit(serve->channel.base->loop, &put->place.job);
 }

@@ -85,14 +85,45 @@ static int place_look(struct place_job *job)
 	return 0;
 }
 
+static int place_journal(struct place_job *job)
+{
+	struct journal_head head = { .source = job->source, .target = job->final };
+	struct journal_suite suite = {
+		.chunk_size = job->job.suite->limits.chunk_size,
+		.digest_size = job->job.suite->limits.digest_size,
+	};
+	const char *slash = strrchr(job->final, '/');
+	int folder = slash != NULL ? (int)(slash - job->final) + 1 : 0;
+	char *partial;
+	int code;
+
+	if (job->journal_path == NULL)
+		return 0;
+	if (asprintf(&partial, "%.*s%s", folder, job->final, job->hidden) < 0)
+		return place_fail(job, -ENOMEM, "");
+	head.partial = partial;
+	memcpy(head.id, job->id, sizeof(head.id));
+	snprintf(suite.integrity, sizeof(suite.integrity), "%s", job->job.suite->integrity->about.name);
+	code = journal_open(&job->journal, job->root, job->journal_path, &head, &suite, &job->resumed, &job->err);
+	free(partial);
+	if (code == 0)
+		return 0;
+	job->journal = NULL;
+	job->status = code == -EBUSY ? STATUS_BUSY : STATUS_STORE;
+	return error_set(&job->err, code, FAULT_LOCAL, "%s",
+	                 code == -EBUSY ? status_text(STATUS_BUSY) : "its journal cannot be opened");
+}
+
 uint64_t place_stage_storage(struct place_job *job)
 {
+	job->journal = NULL;
+	job->resumed = false;
 	job->final = NULL;
 	job->exists = false;
 	job->is_dir = false;
 	job->status = STATUS_OK;
 	error_clear(&job->err);
-	if (place_look(job) < 0) {
+	if (place_look(job) < 0 || place_journal(job) < 0) {
 		free(job->final);
 		job->final = NULL;
 	}

@@ -19,7 +19,7 @@
 #include "wire/message.h"
 
 enum { SINK_PIECES_MAX = 128, SINK_DIR_PIECES_MAX = 64, SINK_PROBES_MAX = 64, SINK_KEEPS_MAX = 64 };
-enum { SINK_KEEP_CHUNKS = 64 }; /* chunks of one keep piece */
+enum { SINK_KEEP_CHUNKS = 64, SINK_HIDDEN_MAX = 32 }; /* chunks of one keep piece; bytes of a hidden name */
 
 /* What counts of what is at the destination already, and what becomes of what was begun. */
 #define SINK_FLAG_RESUME 0x01 /* an earlier run of this transfer left something: files are probed for it */

@@ -41,7 +41,8 @@ enum status {
 	STATUS_SHUTDOWN = 12, /* GOAWAY: the daemon ends or reloads */
 	STATUS_IDLE = 13,     /* GOAWAY: nothing was asked for too long */
 	STATUS_DEAD = 14,     /* liveness said so */
-	STATUS_STORE = 15     /* the destination could not be written */
+	STATUS_STORE = 15,    /* the destination could not be written */
+	STATUS_BUSY = 16      /* the same transfer is running already */
 };
 
 const char *status_name(enum status status);
@@ -327,7 +328,7 @@ int message_event_read(const uint8_t *body, size_t len, uint32_t digest_size, st
 
 /*
  * DONE: a PUT is over, all of it under its final name and synced, or what was begun removed or kept for another time:
- *   status u16, flags u8, ten numbers u64, file digest (digest_size bytes; only with DONE_DIGEST), text string16.
+ *   status u16, flags u8, eleven numbers u64, file digest (digest_size bytes; only with DONE_DIGEST), text string16.
  * The text is empty where an EVENT told of every failure.
  */
 #define DONE_DIGEST 0x01 /* it was a single file, this is its digest */
@@ -344,6 +345,7 @@ struct message_done {
 	uint64_t chunks;
 	uint64_t repaired; /* chunks asked for again */
 	uint64_t kept;     /* bytes that were there already */
+	uint64_t same;     /* files that were left alone */
 	const uint8_t *digest;
 	const char *text;
 	size_t text_len;

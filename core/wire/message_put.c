@@ -127,14 +127,14 @@ int message_event_read(const uint8_t *body, size_t len, uint32_t digest_size, st
 
 /* ---- DONE ---- */
 
-enum { DONE_NUMBERS = 10 };
+enum { DONE_NUMBERS = 11 };
 
 /* The numbers in the order in which they are sent. */
 static void done_numbers(struct message_done *done, uint64_t *out[DONE_NUMBERS])
 {
 	uint64_t *const numbers[DONE_NUMBERS] = { &done->files,    &done->folders, &done->links,    &done->skipped,
 		                                  &done->failed,   &done->bytes,   &done->received, &done->chunks,
-		                                  &done->repaired, &done->kept };
+		                                  &done->repaired, &done->kept,    &done->same };
 
 	memcpy(out, numbers, sizeof(numbers));
 }

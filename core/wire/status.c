@@ -25,6 +25,7 @@ static const struct {
 	[STATUS_IDLE] = { "idle", FAULT_PEER, "nothing was asked for too long" },
 	[STATUS_DEAD] = { "dead", FAULT_PEER, "the peer did not answer any more" },
 	[STATUS_STORE] = { "store", FAULT_LOCAL, "it could not be written at the destination" },
+	[STATUS_BUSY] = { "busy", FAULT_LOCAL, "the same transfer is running already" },
 };
 
 enum { STATUS_COUNT = sizeof(statuses) / sizeof(statuses[0]) };

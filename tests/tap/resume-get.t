@@ -19,7 +19,7 @@ got=$tmp/got
 
 # number NAME: of the summary of the last get.
 number() {
-	sed -n "s/.*\"type\": *\"summary\".*\"$1\": *\([0-9]*\).*/\1/p" "$out"
+	sed -n '/"type": *"summary"/p' "$out" | grep -Eo "\"$1\": *[0-9]+" | sed -n '1s/.*: *//p'
 }
 
 # hidden_kib: of what is unfinished beneath $got.

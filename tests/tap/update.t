@@ -19,7 +19,7 @@ got=$tmp/got
 mkdir "$got"
 
 number() {
-	sed -n "s/.*\"type\": *\"summary\".*\"$1\": *\([0-9]*\).*/\1/p" "$out"
+	sed -n '/"type": *"summary"/p' "$out" | grep -Eo "\"$1\": *[0-9]+" | sed -n '1s/.*: *//p'
 }
 
 # gets NAME RECEIVED ARGUMENTS...
