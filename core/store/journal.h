@@ -38,7 +38,11 @@ enum {
 	JOURNAL_CHUNK_MAX = 64 << 20 /* bytes */
 };
 
-/* The folder at the top of an export in which a daemon keeps the journals of puts; see journal_open(). */
+/*
+ * Names, of which ID is the first 8 bytes of the transfer's id in hex; by them others find what was left (clean.h,
+ * pipeline/expire.h): STORE_HIDDEN "ID" is the partial, STORE_HIDDEN "ID.j" the journal beside it. The journal of a put is
+ * "ID.j" in this folder at the top of the export; see journal_open().
+ */
 #define JOURNAL_FOLDER STORE_HIDDEN "puts"
 
 struct journal;
