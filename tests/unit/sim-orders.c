@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { HOLE_LONG = 4096 /* chunks */ };
+
 struct job {
 	struct sim_event event;
 	struct list link; /* in receiver.spare */
@@ -35,6 +37,12 @@ static void writer_ready(struct sim_receiver *receiver, struct sink_file *file)
 	file->handle = writer;
 }
 
+/* Of holes; the file digest wants to see it before what is behind it. */
+static bool is_long(const struct sink_piece *piece)
+{
+	return piece->op == SINK_HOLE && piece->count > HOLE_LONG;
+}
+
 static void order_check(struct sim_receiver *receiver, struct sink_order *order)
 {
 	struct sim *sim = receiver->end.sim;
@@ -43,9 +51,12 @@ static void order_check(struct sim_receiver *receiver, struct sink_order *order)
 	sim_check(sim, order->count > 0, "an order of nothing");
 	if (order->kind == SINK_ORDER_DIRS) {
 		sim_check(sim, receiver->dir_jobs == 0, "two orders of directories at a time");
-		for (size_t i = 0; i < order->count; i++)
+		for (size_t i = 0; i < order->count; i++) {
 			sim_check(sim, order->dirs[i].op < SINK_DIR_SYNC || receiver->jobs == 0,
 			          "the last step comes while orders are out");
+			sim_check(sim, order->dirs[i].op != SINK_DIR_RENAME || !receiver->aborted,
+			          "a tree is published that was given up");
+		}
 		return;
 	}
 	for (size_t i = 0; i < order->count; i++) {
@@ -60,6 +71,9 @@ static void order_check(struct sim_receiver *receiver, struct sink_order *order)
 			bytes += piece->chunk.length;
 		for (size_t k = 0; k <= i; k++)
 			here += order->pieces[k].file == piece->file;
+		sim_check(sim, writer->out == 1 || (!writer->alone && !is_long(piece)),
+		          "%s: a long run of holes is not alone", writer->path);
+		writer->alone = is_long(piece);
 		sim_check(sim, piece->op < SINK_PUBLISH || writer->out == here, "%s ends while orders of it are out",
 		          writer->path);
 	}
@@ -103,6 +117,7 @@ static void order_take(struct sim_receiver *receiver, struct sink_order *order)
 		struct sim_writer *writer = piece->file->handle;
 
 		writer->out--;
+		writer->alone = writer->alone && !is_long(piece);
 		if (piece->op == SINK_CHUNK)
 			sim_token_drop(receiver, piece->token);
 		if (piece->op == SINK_ABANDON || (piece->op == SINK_PUBLISH && piece->code == 0)) {

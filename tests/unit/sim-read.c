@@ -77,6 +77,20 @@ static void note(struct sim_sender *sender, struct source_piece *piece, uint64_t
 	piece->chunks += count;
 }
 
+/* Once more: at once, or behind the end of the request. */
+static void repeat_put(struct sim_sender *sender, struct sim_send_job *job, const struct source_request *request,
+                       struct sim_version *version, uint64_t index)
+{
+	size_t before = job->len;
+
+	chunk_put(sender, job, request, version, index, false);
+	if (sender->late_len > 0 || sim_chance(sender->end.sim, 50))
+		return;
+	sender->late_len = job->len - before;
+	sender->late = memcpy(sim_take_raw(sender->end.sim, sender->late_len), job->bytes + before, sender->late_len);
+	job->len = before;
+}
+
 static void digest_put(struct sim_sender *sender, struct sim_send_job *job, const struct source_request *request,
                        struct sim_version *version, uint64_t index)
 {
@@ -110,7 +124,7 @@ static void chunk_send(struct sim_sender *sender, struct sim_send_job *job, stru
 	}
 	chunk_put(sender, job, request, reading->version, index, whole && sim_strikes(sim, STRIKE_DAMAGE));
 	if (sim_strikes(sim, STRIKE_REPEAT))
-		chunk_put(sender, job, request, reading->version, index, false);
+		repeat_put(sender, job, request, reading->version, index);
 	if (sim_strikes(sim, STRIKE_STRAY))
 		stray_put(sender, job, request);
 }
@@ -275,6 +289,11 @@ void sim_read_run(struct sim_send_job *job)
 		sim_run_seal(sender, &job->ends, 0, FRAME_ENDS, 0);
 		memcpy(job->bytes + job->len, job->ends.data, job->ends.len);
 		job->len += job->ends.len;
+	}
+	if (sender->late_len > 0 && sim_chance(sender->end.sim, 60)) {
+		memcpy(job->bytes + job->len, sender->late, sender->late_len);
+		job->len += sender->late_len;
+		sender->late_len = 0;
 	}
 	job->bytes = memcpy(sim_take_raw(sender->end.sim, job->len), scratch, job->len);
 }

@@ -226,7 +226,10 @@ void sim_receiver_pump(struct sim_receiver *receiver)
 	deadline = sink_deadline(receiver->sink, end->sim->now);
 	if (deadline != CLOCK_NEVER && end->state == SIM_OPEN && receiver->idle.node.at == 0)
 		sim_after(end->sim, &receiver->idle, deadline - end->sim->now, idle_over);
-	if (receiver->jobs == 0 && list_empty(&receiver->checks) && sink_finished(receiver->sink)) {
+	if (!sink_finished(receiver->sink))
+		return;
+	sim_check(end->sim, receiver->jobs == 0, "the sink is finished with orders out");
+	if (list_empty(&receiver->checks)) {
 		finish(receiver);
 		sim_receiver_pump(receiver);
 	}
@@ -342,6 +345,7 @@ static int chunk_take(struct sim_receiver *receiver, const struct frame_header *
 	sim_leave(sim);
 	if (r != 1)
 		sim_token_drop(receiver, token);
+	sim_check(sim, r < 0 || receiver->received <= receiver->granted_out, "more is taken than was granted");
 	return r < 0 ? r : 0;
 }
 

@@ -93,6 +93,14 @@ static void handle_make(struct sim_sender *sender, struct source_request *reques
 	reading->out++;
 }
 
+/* One chunk at least. */
+static uint64_t order_payload(const struct sim_sender *sender)
+{
+	uint64_t payload = sender->end.sim->plan.read_payload;
+
+	return payload > sender->end.limits.chunk_size ? payload : sender->end.limits.chunk_size;
+}
+
 static void job_check(struct sim_sender *sender, const struct sim_send_job *job)
 {
 	uint64_t reserved = 0;
@@ -106,6 +114,8 @@ static void job_check(struct sim_sender *sender, const struct sim_send_job *job)
 		        (long long)piece->count, (unsigned long long)piece->reserved,
 		        piece->end ? ", then its end" : "");
 		reserved += piece->reserved;
+		sim_check(sender->end.sim, job->order.is_list || job->order.payload_max <= order_payload(sender),
+		          "an order of %llu bytes", (unsigned long long)job->order.payload_max);
 		sim_check(sender->end.sim, !(piece->end || job->order.is_list) || reading->out == 1,
 		          "request %u is to end while orders of it are out", piece->request->id);
 		sim_check(sender->end.sim, !reading->told, "request %u goes on behind its end", piece->request->id);
@@ -232,8 +242,7 @@ static void on_open(struct sim_end *end)
 	const struct source_limits limits = {
 		.requests_max = plan->requests_max + 16,
 		.chunk_size = end->limits.chunk_size,
-		.order_payload = plan->read_payload > end->limits.chunk_size ? plan->read_payload
-		                                                             : end->limits.chunk_size,
+		.order_payload = order_payload(sender),
 		.open_max = plan->open_max,
 	};
 	struct error err = { 0 };

@@ -17,6 +17,8 @@ struct sim_sender {
 	uint64_t credit;       /* payload bytes granted, as it came */
 	uint64_t reserved;     /* of it, by orders out */
 	uint64_t sent;
+	uint8_t *late; /* a chunk that comes once more, behind the end of its request */
+	size_t late_len;
 	bool over; /* no more orders; the source goes when the last is back */
 };
 

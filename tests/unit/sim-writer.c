@@ -64,7 +64,14 @@ static int write_chunk(struct sim_writer *writer, const struct frame_chunk *chun
 {
 	uint8_t digest[FRAME_DIGEST_MAX];
 	uint64_t hash = sim_hash(chunk->payload, chunk->length);
+	uint64_t left = writer->content.size - chunk->index * writer->content.chunk_size;
 	int r;
+
+	sim_check(writer->disk->sim,
+	          chunk->index < writer->content.chunks &&
+	                  chunk->length == (left < writer->content.chunk_size ? left : writer->content.chunk_size),
+	          "%s: chunk %llu of %u bytes is none of it", writer->path, (unsigned long long)chunk->index,
+	          chunk->length);
 
 	sim_digest(digest, writer->digest_size, hash);
 	if (memcmp(digest, chunk->digest, writer->digest_size) != 0)

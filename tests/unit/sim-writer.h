@@ -26,6 +26,7 @@ struct sim_writer {
 	bool broken;  /* what is in it may be anything: damage that no digest can show */
 	int code;     /* the first failure; stays */
 	unsigned out; /* pieces of it under way */
+	bool alone;   /* one of them has to be the only one */
 };
 
 /* A new one for `file`. */
