@@ -13,6 +13,7 @@ struct sim_reading {
 	bool opened;
 	bool up, begun, held, over; /* of a walk */
 	struct sim_node *at;
+	uint64_t listed;    /* bytes of entries */
 	enum status status; /* why it failed */
 	struct ranges sent; /* chunks */
 	unsigned out;       /* orders that have a piece of it */

@@ -188,6 +188,8 @@ static size_t name_draw(struct sim *sim, unsigned number, size_t room, char *out
 		most = room;
 	if (most > 0 && sim_chance(sim, 40))
 		len = sim_below(sim, most);
+	if (large)
+		len = most;
 	for (size_t i = 0; i < len; i++) {
 		out[i] = (char)(1 + sim_below(sim, 255));
 		if (out[i] == '/')

@@ -138,8 +138,9 @@ void sim_list_run(struct sim_send_job *job)
 	} else {
 		job->order.run = walk_run(sender, job, walk);
 	}
-	sim_check(sender->end.sim, request->used + job->order.run <= request->credit,
-	          "request %u: more entries than credit", request->id);
+	walk->listed += job->order.run;
+	sim_check(sender->end.sim, walk->listed <= request->credit, "request %u: more entries than credit",
+	          request->id);
 	if (job->order.run == 0)
 		buf_clear(&job->control);
 	else
