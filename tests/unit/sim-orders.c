@@ -112,7 +112,7 @@ static void order_run(struct sim_receiver *receiver, struct sink_order *order)
 /* What the carrier does with the results before it gives the order back. */
 static void order_take(struct sim_receiver *receiver, struct sink_order *order)
 {
-	for (size_t i = 0; i < order->count && order->kind != SINK_ORDER_DIRS; i++) {
+	for (size_t i = 0; i < order->count && order->kind == SINK_ORDER_WRITE; i++) {
 		struct sink_piece *piece = &order->pieces[i];
 		struct sim_writer *writer = piece->file->handle;
 
@@ -134,7 +134,7 @@ static void job_back(struct sim *sim, struct sim_event *event)
 
 	sim->moved = sim->now;
 	receiver->jobs--;
-	receiver->dir_jobs -= (job->order.kind == SINK_ORDER_DIRS);
+	receiver->dir_jobs -= job->order.kind == SINK_ORDER_DIRS;
 	order_take(receiver, &job->order);
 	sim_enter(sim);
 	sink_done(receiver->sink, &job->order);
@@ -151,8 +151,8 @@ static void job_run(struct sim *sim, struct sim_event *event)
 		order_run(job->receiver, &job->order);
 	} else {
 		for (size_t i = 0; i < job->order.count; i++)
-			*((job->order.kind == SINK_ORDER_DIRS) ? &job->order.dirs[i].code
-			                                       : &job->order.pieces[i].code) = -ECANCELED;
+			*(job->order.kind == SINK_ORDER_DIRS ? &job->order.dirs[i].code
+			                                     : &job->order.pieces[i].code) = -ECANCELED;
 	}
 	sim_after(sim, event, sim_around(sim, sim->plan.hash_delay), job_back);
 }
@@ -188,7 +188,7 @@ void sim_orders_begin(struct sim_receiver *receiver)
 		}
 		order_check(receiver, &job->order);
 		receiver->jobs++;
-		receiver->dir_jobs += (job->order.kind == SINK_ORDER_DIRS);
+		receiver->dir_jobs += job->order.kind == SINK_ORDER_DIRS;
 		order_say(receiver, &job->order);
 		sim_after(sim, &job->event, sim_around(sim, sim->plan.disk_delay), job_run);
 	}

@@ -68,7 +68,7 @@ static void begin(struct sim_receiver *receiver)
 	struct sim *sim = receiver->end.sim;
 	const struct sink_watch watch = { .context = receiver, .event = on_event, .release = on_release };
 	uint64_t two = 2 * (uint64_t)receiver->end.limits.chunk_size;
-	char hidden[SINK_HIDDEN_MAX];
+	char hidden[32];
 	struct sim_transfer *transfer;
 	struct sink_params params;
 	struct sim_name *there;

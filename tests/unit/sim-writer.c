@@ -183,6 +183,8 @@ void sim_writer_piece(struct sim_writer *writer, struct sink_piece *piece, bool 
 	switch (piece->op) {
 	case SINK_CHUNK: piece->code = write_chunk(writer, &piece->chunk); break;
 	case SINK_HOLE: piece->code = write_holes(writer, piece->first, piece->count); break;
+	case SINK_COPY:
+	case SINK_CLOSE: sim_fail(sim, "%s: a piece that was not to come", writer->path);
 	case SINK_PUBLISH: piece->code = publish(writer, piece->file, sync); break;
 	case SINK_ABANDON: piece->code = abandon(writer); break;
 	}
