@@ -64,7 +64,7 @@ static void session_fail(struct fetch *fetch, const struct error *err)
 {
 	struct error said = *err;
 	enum status status = err->fault == FAULT_INTEGRITY ? STATUS_INTEGRITY
-	                     : err->code == -ETIME         ? STATUS_DEAD
+	                     : err->code == -ETIME         ? STATUS_STALLED
 	                                                   : STATUS_PROTOCOL;
 
 	if (fetch->client->channel_live) {

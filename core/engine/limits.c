@@ -255,6 +255,6 @@ uint64_t limits_look(const struct limits *limits, struct serve *serve)
 	}
 	snprintf(hint, sizeof(hint), " in %s (stall-after)", text_format_duration(limit, stall));
 	error_append(&err, hint);
-	channel_fail(&serve->channel, STATUS_DEAD, &err);
+	channel_fail(&serve->channel, STATUS_STALLED, &err);
 	return CLOCK_NEVER;
 }

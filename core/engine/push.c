@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REQUEST = 1 };
+enum { REQUEST = 1, PING_FRAME = FRAME_HEADER + MESSAGE_PING_BYTES };
 
 struct push {
 	struct push_session *session;
@@ -388,9 +388,11 @@ static void stall_check(struct push *push)
 	struct client *client = push->session->client;
 	const struct channel *channel = &client->channel;
 	struct xfer_progress ours = { .struct_size = sizeof(ours) };
+	/* Questions whether the peer is alive move nothing. */
+	uint64_t sent = channel->link.sent_bytes, pings = channel->pulse.pings * PING_FRAME;
 	const struct stall_look look = {
 		.channel = channel,
-		.moved = push->taken + channel->link.sent_bytes,
+		.moved = push->taken + (sent > pings ? sent - pings : 0),
 		.waits = true,
 		.ours = &ours,
 	};
@@ -400,7 +402,7 @@ static void stall_check(struct push *push)
 	if (stall_look(&push->stall, &look, client->loop->now) < client->settings->stall_after)
 		return;
 	error_set(&err, -ETIME, FAULT_PEER, "%s stalled: %s", channel_peer(channel), push->stall.text);
-	session_fail(push, STATUS_DEAD, &err);
+	session_fail(push, STATUS_STALLED, &err);
 }
 
 static void progress_fill(struct push *push)

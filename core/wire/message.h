@@ -42,7 +42,8 @@ enum status {
 	STATUS_IDLE = 13,     /* GOAWAY: nothing was asked for too long */
 	STATUS_DEAD = 14,     /* liveness said so */
 	STATUS_STORE = 15,    /* the destination could not be written */
-	STATUS_BUSY = 16      /* the same transfer is running already */
+	STATUS_BUSY = 16,     /* the same transfer is running already */
+	STATUS_STALLED = 17   /* alive, but nothing moved for too long */
 };
 
 const char *status_name(enum status status);
@@ -124,6 +125,7 @@ int message_notice_read(const uint8_t *body, size_t len, struct message_notice *
 
 /* PING and PONG: sequence u64, sent u64 (the asker's ns, given back), then progress: received u64, verified u64,
  * durable u64, stage u32, stage age in ms u32, round trip in us u32, loss in ppm u32. */
+enum { MESSAGE_PING_BYTES = 56 /* of the body */ };
 struct message_ping {
 	uint64_t sequence;
 	uint64_t sent;

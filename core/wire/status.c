@@ -26,6 +26,7 @@ static const struct {
 	[STATUS_DEAD] = { "dead", FAULT_PEER, "the peer did not answer any more" },
 	[STATUS_STORE] = { "store", FAULT_LOCAL, "it could not be written at the destination" },
 	[STATUS_BUSY] = { "busy", FAULT_LOCAL, "the same transfer is running already" },
+	[STATUS_STALLED] = { "stalled", FAULT_PEER, "nothing moved for too long" },
 };
 
 enum { STATUS_COUNT = sizeof(statuses) / sizeof(statuses[0]) };

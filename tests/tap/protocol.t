@@ -41,7 +41,7 @@ told frame <"$tmp/frames" >"$tmp/wrong"
 nothing_in "$tmp/wrong" "the page has every frame with its number"
 
 numbered STATUS "$message" >"$tmp/statuses"
-is "$(grep -c . "$tmp/statuses")" 16 "the statuses are known"
+is "$(grep -c . "$tmp/statuses")" 18 "the statuses are known"
 told status <"$tmp/statuses" >"$tmp/wrong"
 nothing_in "$tmp/wrong" "the page has every status with its number"
 

@@ -402,7 +402,7 @@ static void test_statuses(void **state)
 	(void)state;
 	for (unsigned number = 0; number <= UINT16_MAX; number++) {
 		uint8_t body[4] = { (uint8_t)(number >> 8), (uint8_t)number, 0, 0 };
-		enum status expected = number <= STATUS_BUSY ? (enum status)number : STATUS_FAILED;
+		enum status expected = number <= STATUS_STALLED ? (enum status)number : STATUS_FAILED;
 		assert_int_equal(message_notice_read(body, sizeof(body), &notice, NULL), 0);
 		assert_int_equal(notice.status, expected);
 		assert_string_equal(status_name((enum status)number), status_name(expected));

@@ -350,6 +350,7 @@ static void causes(void **state)
 		{ -ECONNABORTED, FAULT_CONNECT, { .told = true, .said = STATUS_VERSION }, RETRY_CAUSE_FINAL },
 		{ -ECONNABORTED, FAULT_MIXED, { .told = true, .said = STATUS_FAILED }, RETRY_CAUSE_FINAL },
 		{ -ETIME, FAULT_PEER, { 0 }, RETRY_CAUSE_FINAL },
+		{ -ECONNABORTED, FAULT_PEER, { .told = true, .said = STATUS_STALLED }, RETRY_CAUSE_FINAL },
 		{ -EBADMSG, FAULT_INTEGRITY, { 0 }, RETRY_CAUSE_FINAL },
 		{ -ENOSPC, FAULT_LOCAL, { .goaway = true }, RETRY_CAUSE_FINAL },
 		{ -EINVAL, FAULT_USAGE, { 0 }, RETRY_CAUSE_FINAL },
