@@ -127,6 +127,7 @@ static void dir_begin(struct receiving *receiving, struct receiving_job *work)
 			.target = piece->target,
 			.meta = { .mode = piece->mode, .mtime = { piece->mtime, piece->mtime_ns } },
 			.no_replace = piece->op == SINK_DIR_RENAME && !receiving->replace,
+			.sync = piece->sync,
 		};
 	}
 	work->job.kind = JOB_DIR;

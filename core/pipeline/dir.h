@@ -23,12 +23,13 @@ struct dir_piece {
 	const char *target; /* DIR_SYMLINK, DIR_RENAME */
 	struct store_meta meta;
 	bool no_replace;
+	bool sync;               /* DIR_META: the folder itself is synced too, with the names that it got */
 	struct journal *journal; /* DIR_FORGET */
 	void *user;              /* the engine's */
 	int code;                /* result: 0 or the store's -errno */
 };
 enum { DIR_PIECES_MAX = 64 };
-/* Pieces are done in order; a failure does not stop the next. */
+/* Pieces are done in order, then the syncs of folders; a failure does not stop the next. */
 struct dir_job {
 	struct job job;
 	size_t count;

@@ -131,6 +131,7 @@ struct sink_dir_piece {
 	uint16_t mode;
 	int64_t mtime;
 	uint32_t mtime_ns;
+	bool sync;        /* SINK_DIR_META: all that was made in it has to last, too */
 	char *owned_path; /* the sink's, freed when the order is back */
 	char *owned_target;
 	int code; /* result */

@@ -45,6 +45,8 @@ static int dir_queue(struct sink *sink, enum sink_dir_op op, struct sink_dir *di
 		.dir = dir,
 		.path = path,
 		.target = target,
+		/* A staged tree is synced as a whole. */
+		.sync = op == SINK_DIR_META && sink->params.sync && !sink->staged,
 		.owned_path = path,
 		.owned_target = target,
 	};

@@ -188,6 +188,7 @@ static inline int store_remove(struct store_root *root, const char *path)
 	return store_remove_via(NULL, root, path);
 }
 
+int store_sync_dir(struct store_root *root, const char *path);    /* fsync of a folder; "": of the root */
 int store_sync_parent(struct store_root *root, const char *path); /* fsync of the folder that holds path */
 int store_sync_tree(struct store_root *root);                     /* syncfs of the root's file system */
 

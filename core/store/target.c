@@ -304,23 +304,33 @@ int store_set_meta_via(struct store_parent *near, struct store_root *root, const
 
 /* ---- durability ---- */
 
-int store_sync_parent(struct store_root *root, const char *path)
+int store_sync_dir(struct store_root *root, const char *path)
 {
-	char parent[STORE_PATH_MAX + 1];
-	size_t len = parent_len(path);
 	int fd;
-	int code = *path ? store_path_check(path, strlen(path), NULL) : -EINVAL;
-	if (code < 0)
-		return code;
-	memcpy(parent, path, len);
-	parent[len] = '\0';
-	code = store_open(root, parent, O_RDONLY | O_DIRECTORY, 0, &fd);
+	int code = store_open(root, path, O_RDONLY | O_DIRECTORY, 0, &fd);
+
+	/* Names can be made in a folder that may not be read, and only an open folder can be synced by itself. */
+	if (code == -EACCES)
+		return store_sync_tree(root);
 	if (code < 0)
 		return code;
 	if (fsync(fd) < 0 && errno != EINVAL && errno != EROFS) /* EINVAL: this file system syncs no directories */
 		code = -errno;
 	close(fd);
 	return code;
+}
+
+int store_sync_parent(struct store_root *root, const char *path)
+{
+	char parent[STORE_PATH_MAX + 1];
+	size_t len = parent_len(path);
+	int code = *path ? store_path_check(path, strlen(path), NULL) : -EINVAL;
+
+	if (code < 0)
+		return code;
+	memcpy(parent, path, len);
+	parent[len] = '\0';
+	return store_sync_dir(root, parent);
 }
 
 int store_sync_tree(struct store_root *root)
