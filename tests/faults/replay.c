@@ -11,7 +11,7 @@
  * before FIRST, which is behind a flush, and of the records from there to END, between which there is no flush, some blocks, which SEED
  * chooses: a disk may keep or lose each that was not flushed, whatever the order. For each such interval SUBSETS are
  * drawn; two that give the same disk with the same marks count once. Of all points KEEP stay (0: all), chosen by SEED; the
- * one right behind each mark and the last of all stay always. What comes behind a mark "end" is left out.
+ * one right behind the last mark and the last of all stay always. What comes behind a mark "end" is left out.
  */
 #include "blocks.h"
 
@@ -185,11 +185,18 @@ static bool is_mark(const struct record *record, size_t at)
 /* Behind each write, or the marks that follow it: they ask for more of the same disk. */
 static void points_prefixes(struct points *points, const struct record *record)
 {
+	size_t marked = record->count;
+
+	while (marked > 0 && !is_mark(record, marked - 1))
+		marked--;
 	for (size_t n = 0; n <= record->count; n++) {
 		struct point point = { .first = n, .end = n };
 		bool wrote = n == 0 || record->entries[n - 1].head.kind == BLOCK_WRITE;
 
-		point.always = n == record->count || (is_mark(record, n - (n > 0)) && n > 0);
+		point.always = n == record->count || n == marked;
+		/* What was said behind a flush is asked for too. */
+		if (n > 0 && is_mark(record, n - 1))
+			wrote = true;
 		if ((wrote || point.always) && !is_mark(record, n))
 			points_add(points, &point);
 	}

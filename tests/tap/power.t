@@ -1,0 +1,277 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Power losses: no torn file under a final name, nothing that was said to be done is lost, and the same command completes
+# what was left. Of each transfer some moments; `make check-faults-power` (XFER_POWER=long) tries all. Others with
+# XFER_POWER_SEED=N.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/power.sh"
+power_namespace "$0" "$@"
+
+seed=${XFER_POWER_SEED:-1}
+long=${XFER_POWER-}
+# More than a chunk, more than a sync.
+options="--set pipeline.chunk-size=64K --set pipeline.sync-window=1M --set pipeline.integrity=sha256"
+
+# ---- sources, and what is there before -------------------------------------------------------------------------------
+
+src=$tmp/src
+before=$tmp/before
+mkdir -p "$src/over" "$src/new/tree/sub/deep" "$src/merge/tree/sub/empty" "$src/merge/tree/made/deep" \
+	"$before/over" "$before/new" "$before/merge/tree/sub"
+make_file "$src/over/file" 1500000
+make_file "$before/over/file" 900000
+make_file "$src/new/tree/large" 700000
+for n in 1 2 3 4 5; do
+	make_file "$src/new/tree/small$n" $((n * 3000))
+	make_file "$src/new/tree/sub/deep/small$n" $((n * 500))
+done
+: >"$src/new/tree/sub/empty"
+ln -s small1 "$src/new/tree/link"
+chmod 750 "$src/new/tree/sub"
+for n in 1 2 3 4 5 6 7 8; do
+	make_file "$src/merge/tree/$n" $((n * 2000))
+	make_file "$src/merge/tree/sub/$n" $((n * 700))
+	[ $n -gt 4 ] || make_file "$before/merge/tree/$n" $((n * 1500))
+	[ $n -le 4 ] || make_file "$before/merge/tree/sub/$n" 100
+done
+make_file "$before/merge/tree/sub/other" 5000
+make_file "$src/merge/tree/made/deep/file" 4000
+ln -s sub/1 "$src/merge/tree/link"
+ln -s old "$before/merge/tree/link"
+ln -s nowhere "$src/merge/tree/made/link"
+
+# sums DIR: a line for each file of it that has a name of the user's.
+sums() {
+	(cd "$1" && find . -name '.xfer-*' -prune -o -name lost+found -prune -o -type f -print0 | xargs -0r sha256sum)
+}
+# entries DIR NAME: a line for each entry that a transfer has to make there, with all but content.
+entries() {
+	case $2 in
+	over) list_tree "$1/over" | tr '\0' '\n' | grep '^\./file ' ;;
+	*) list_tree "$1/$2/tree" | tr '\0' '\n' | grep -v '^\./sub/other ' ;;
+	esac | grep -v '/\.xfer-'
+}
+sums "$before" >"$tmp/sums-before"
+for name in over new merge; do
+	(cd "$src" && find "./$name" -type f -print0 | xargs -0r sha256sum) >"$tmp/sums-$name"
+	entries "$src" $name >"$tmp/entries-$name"
+done
+
+# ---- one transfer ----------------------------------------------------------------------------------------------------
+
+nosync=$top_builddir/tests/preload/.libs/nosync.so
+without= # which syncs the side that writes leaves out
+if sanitized; then
+	# A sanitizer's library wants to be the first of all; one that is in the program itself lets nobody in front.
+	sanitizer=$(ldd "$xfer" | sed -n 's/.*=> \(.*lib[at]san\.so[^ ]*\).*/\1/p' | head -n 1)
+	nosync=${sanitizer:+$sanitizer:$nosync}
+fi
+# The program of the side that writes, as `without` has it.
+for program in xfer xferd; do
+	cat >"$tmp/$program-sink" <<-END
+		#!/bin/sh
+		[ -z "\$XFER_TEST_NOSYNC" ] || export LD_PRELOAD="$nosync"
+		exec "$top_builddir/$program" "\$@"
+	END
+	chmod +x "$tmp/$program-sink"
+done
+
+# transfer VERB NAME: brings src/NAME onto the disk. A put is to a daemon there.
+transfer() {
+	case $2 in
+	over) transfer_what=over/file ;;
+	*) transfer_what=$2/tree ;;
+	esac
+	# shellcheck disable=SC2086
+	if [ "$1" = get ]; then
+		XFER_TEST_NOSYNC=$without "$tmp/xfer-sink" get --json $options "xfer://$get_address/pub/$transfer_what" "$disk/$2"
+	else
+		"$xfer" put --json $options "$src/$transfer_what" "xfer://$put_address/pub/$2"
+	fi
+}
+
+# There is a daemon for puts as long as the disk is mounted. Always at the same address, which makes it the same command;
+# one that nobody else would take.
+put_address=
+sink_begin() {
+	[ "$1" = put ] || return 0
+	xferd=$tmp/xferd-sink
+	XFER_TEST_NOSYNC=$without
+	export XFER_TEST_NOSYNC
+	need_daemon -c "$tmp/put.ini" --set "daemon.listen=${put_address:-127.15.$(($$ / 250 % 250)).$(($$ % 250 + 1)):0}"
+	XFER_TEST_NOSYNC=
+	put_address=$daemon_address
+	put_pid=$daemon_pid
+}
+sink_end() {
+	[ "$1" = put ] || return 0
+	kill -TERM "$put_pid"
+	wait "$put_pid"
+}
+
+# record_transfer VERB NAME: what the disk is told by a transfer. Each line that the client prints is a mark.
+record_transfer() {
+	disk_begin
+	sink_begin "$1"
+	transfer "$1" "$2" 2>"$tmp/record.err" | while IFS= read -r line; do
+		mark "$line"
+	done
+	sink_end "$1"
+	disk_end
+}
+
+said_done() {
+	grep -aq '"type":"summary","status":0,' "$1"
+}
+
+# judge NAME: what is wrong with the disk after a loss, a line each; nothing when all is well.
+judge() {
+	judge_tree=
+	[ "$1" != new ] || [ ! -e "$disk/new/tree" ] || judge_tree=there
+	sums "$disk" >"$tmp/sums-there"
+	# Of a tree that gets its name at the end, no file is done before.
+	awk -v name="$1" -v tree="$judge_tree" '
+		FILENAME ~ /sums-before$/ { old[$2] = $1; next }
+		FILENAME ~ /sums-there$/ { there[$2] = $1; next }
+		FILENAME ~ /told$/ {
+			if ($0 ~ /"type":"summary","status":0,/)
+				all = 1
+			if (name != "new" && match($0, /"type":"file","path":"[^"]*"/)) {
+				path = substr($0, RSTART + 22, RLENGTH - 23)
+				told["./" name "/" (name == "merge" ? "tree/" : "") path] = 1
+			}
+			next
+		}
+		{ new[$2] = $1 }
+		END {
+			for (path in new) {
+				done = all || path in told
+				if (path in there && there[path] == new[path])
+					continue
+				if (path in there && path in old && there[path] == old[path]) {
+					if (done)
+						print "done, and the old version is there: " path
+				} else if (path in there)
+					print "torn: " path
+				else if (path in old)
+					print "gone: " path
+				else if (done)
+					print "done and lost: " path
+				else if (tree != "")
+					print "missing in a tree with its final name: " path
+			}
+			for (path in old)
+				if (!(path in new) && there[path] != old[path])
+					print "changed: " path
+			for (path in there)
+				if (!(path in new) && !(path in old))
+					print "whoever made this: " path
+		}' "$tmp/sums-before" "$tmp/sums-there" "$told" "$tmp/sums-$1"
+	# Modes, times, links and folders.
+	if [ "$judge_tree" = there ] || said_done "$told"; then
+		entries "$disk" "$1" >"$tmp/entries-there"
+		diff "$tmp/entries-$1" "$tmp/entries-there" | sed -n 's/^[<>]/entry: &/p'
+	fi
+}
+
+# again VERB NAME: the same command completes it.
+again() {
+	sink_begin "$1"
+	transfer "$1" "$2" >"$tmp/again.out" 2>"$tmp/again.err" || echo "again: status $?: $(cat "$tmp/again.err")"
+	sink_end "$1"
+	echo '"type":"summary","status":0,' >"$told"
+	judge "$2" | sed 's/^/again: /'
+	leftovers "$disk" | sed 's/^/again: left over: /'
+}
+
+# try_points VERB NAME [again]: the moments in $tmp/points; what is wrong, behind its moment, into $tmp/wrong.
+try_points() {
+	: >"$tmp/wrong"
+	while read -r point <&3; do
+		power_loss "$point"
+		if power_back 2>"$tmp/findings"; then
+			judge "$2" >"$tmp/findings" 2>&1
+			[ -z "${3-}" ] || again "$1" "$2" >>"$tmp/findings" 2>&1
+			power_gone
+		else
+			echo "cannot be mounted" >>"$tmp/findings"
+		fi
+		sed "s/^/$point: /" "$tmp/findings" >>"$tmp/wrong"
+	done 3<"$tmp/points"
+}
+
+# holds VERB NAME SUBSETS KEEP: as power_points has the last two.
+holds() {
+	record_transfer "$1" "$2"
+	power_points "$3" "$4" "$seed" >"$tmp/points"
+	try_points "$1" "$2" again
+	what="$1, $2, $power_fs $(power_options): $(wc -l <"$tmp/points") moments of $("$replay" sum "$record")"
+	if [ ! -s "$tmp/wrong" ] && said_done "$record"; then
+		ok "$what"
+	else
+		not_ok "$what" "seed $seed"
+		diag_file "$tmp/wrong"
+		diag_file "$tmp/record.err"
+	fi
+}
+
+# notices VERB NAME WHICH ERE: the same with syncs that do nothing has to be found wrong.
+notices() {
+	if sanitized && [ -z "$sanitizer" ]; then
+		skip "syncs that are missing" "the sanitizer is in the program, so that no library comes before it"
+		return
+	fi
+	without=$3
+	record_transfer "$1" "$2"
+	without=
+	power_points 4 1 "$seed" >"$tmp/points"
+	try_points "$1" "$2"
+	if said_done "$record"; then
+		like_file "$tmp/wrong" "$4" "$1, $2, $power_fs: without syncs ($3) the test fails"
+	else
+		not_ok "$1, $2: without syncs ($3)" "$(cat "$tmp/record.err")"
+	fi
+}
+
+# ---- all of them -----------------------------------------------------------------------------------------------------
+
+write_config "$tmp/get.ini" "$src"
+write_config "$tmp/put.ini" "$disk" read-write
+need_daemon -c "$tmp/get.ini"
+get_address=$daemon_address
+
+all_hold() {
+	for verb in get put; do
+		for name in over new merge; do
+			holds $verb $name "$@"
+		done
+	done
+}
+
+power_base ext4 "$before" || skip_all "no ext4 in a loop device: $(tail -n 1 "$tmp/mkfs")"
+if [ -z "$long" ]; then
+	all_hold 4 2
+	notices get merge files 'torn: '
+	notices get over folders 'done, and the old version is there: '
+	notices put new all 'done and lost: '
+else
+	for fs in ext4 ext4-ordered xfs; do
+		power_data=
+		[ $fs != ext4-ordered ] || power_data=ordered
+		if ! power_base ${fs%-*} "$before"; then
+			skip "$fs" "$(tail -n 1 "$tmp/mkfs")"
+			continue
+		fi
+		all_hold "${XFER_POWER_SUBSETS:-200}" "${XFER_POWER_KEEP:-0}"
+		for verb in get put; do
+			notices $verb over folders 'done, and the old version is there: '
+			notices $verb merge folders 'done and lost: '
+			notices $verb new all 'done and lost: '
+			if [ $fs != ext4-ordered ]; then
+				notices $verb over files 'torn: '
+				notices $verb merge files 'torn: '
+			fi
+		done
+	done
+fi
+done_testing
