@@ -79,8 +79,10 @@ static void piece_check(struct check *check, struct keep_job *job, struct keep_p
 	if (piece->code < 0)
 		return;
 	if (piece->zeroes) {
-		if (piece->proved && tally_add_zeroes(piece->file->tally, piece->first, piece->count) == 0)
+		if (piece->proved && tally_add_zeroes(piece->file->tally, piece->first, piece->count) == 0) {
 			piece->kept = 1;
+			write_note_hole(piece->file, piece->first, piece->count);
+		}
 		return;
 	}
 	for (uint64_t i = 0; i < piece->count; i++) {

@@ -265,6 +265,16 @@ int tally_add_zeroes(struct tally *tally, uint64_t first, uint64_t count)
 	return code;
 }
 
+int tally_zero_digest(struct tally *tally, uint8_t *digest)
+{
+	pthread_mutex_lock(&tally->lock);
+	int code = tally_zero(tally);
+	if (code == 0)
+		memcpy(digest, tally->zero, tally->suite->limits.digest_size);
+	pthread_mutex_unlock(&tally->lock);
+	return code;
+}
+
 uint64_t tally_next(struct tally *tally)
 {
 	pthread_mutex_lock(&tally->lock);

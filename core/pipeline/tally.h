@@ -23,6 +23,8 @@ int tally_add(struct tally *tally, uint64_t index, const uint8_t *digest);
 int tally_add_run(struct tally *tally, uint64_t first, uint64_t count, const uint8_t *digests, size_t stride);
 /* `count` full chunks of zeroes from `first`; their digest is computed once. */
 int tally_add_zeroes(struct tally *tally, uint64_t first, uint64_t count);
+/* The digest of such a chunk. */
+int tally_zero_digest(struct tally *tally, uint8_t *digest);
 uint64_t tally_next(struct tally *tally); /* the first index that is missing */
 /* -ENODATA unless exactly `chunks` were added; then more may be added, and this be called again. Succeeds once. */
 int tally_finish(struct tally *tally, uint64_t chunks, uint8_t *digest);

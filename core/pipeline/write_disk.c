@@ -91,8 +91,11 @@ static int write_hole(const struct write_piece *piece, struct store_parent *near
 	uint64_t chunk = file->suite->limits.chunk_size;
 	int fd;
 
+	if (file->reuse == WRITE_STANDS)
+		return -EROFS;
+	write_note_hole(file, piece->first, piece->count);
 	if (file->reuse != WRITE_RESUME)
-		return file->reuse == WRITE_STANDS ? -EROFS : 0;
+		return 0;
 	int code = write_file_open(file, near, &fd);
 	if (code == 0 && file->stale) {
 		code = store_zero(fd, piece->first * chunk, piece->count * chunk);

@@ -93,6 +93,7 @@ void write_file_destroy(struct write_file *file)
 	if (file->created && !file->over)
 		(void)remove_locked(file, NULL);
 	close_locked(file);
+	ranges_free(&file->holes);
 	free(file->kept);
 	tally_destroy(file->tally);
 	store_root_unref(file->root);

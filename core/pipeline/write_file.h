@@ -3,6 +3,7 @@
 #ifndef XFER_PIPELINE_WRITE_FILE_H
 #define XFER_PIPELINE_WRITE_FILE_H
 
+#include "base/ranges.h"
 #include "pipeline/tally.h"
 #include "pipeline/write.h"
 
@@ -10,8 +11,9 @@
 #include <stdatomic.h>
 
 enum {
-	WRITE_KEPT_MAX = 65536
-}; /* the first chunks of a file, of which is remembered what was kept until it is copied */
+	WRITE_KEPT_MAX = 65536, /* what is kept of so many chunks is remembered until it is copied */
+	WRITE_HOLES_MAX = 1024  /* chunks of holes of a file, beyond which none is noted */
+};
 
 struct write_file {
 	struct store_root *root;
@@ -51,7 +53,9 @@ struct write_file {
 	uint32_t number; /* 0: not yet in the journal */
 	uint8_t *
 		kept; /* by chunk, of those kept from old: CRC, digest; noted when they are copied. Owned, NULL: none */
-	bool only_known; /* of a file of one chunk: what is noted of it when it is published */
+	struct ranges holes; /* chunks, no more once there were too many; to be noted when it is published */
+	uint64_t hole_count; /* of all there were */
+	bool only_known;     /* of a file of one chunk: what is noted of it when it is published */
 	uint32_t only_crc;
 	uint8_t only_digest[FRAME_DIGEST_MAX];
 	/* A claim of another cut that was looked at last, keep.c. */
@@ -104,6 +108,7 @@ void write_note_chunks(struct write_file *file, const struct write_piece *pieces
 /* A chunk was kept. From the old file it is noted only when it was copied to where it belongs. */
 void write_note_kept(struct write_file *file, uint64_t index, uint32_t crc, const uint8_t *digest);
 void write_note_copied(struct write_file *file, uint64_t first, uint64_t count);
+void write_note_hole(struct write_file *file, uint64_t first, uint64_t count);
 void write_note_published(struct write_file *file);
 
 #endif

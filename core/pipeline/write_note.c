@@ -3,6 +3,7 @@
  * What of a file goes into the journal. The journal is a hint: what cannot be noted is fetched once more, if it ever comes
  * to that, so no error of noting is told; those of writing the journal are (write_job.journal_code).
  */
+#include "base/crc32c.h"
 #include "pipeline/write_file.h"
 
 #include <stdlib.h>
@@ -132,9 +133,54 @@ void write_note_copied(struct write_file *file, uint64_t first, uint64_t count)
 	}
 }
 
+/*
+ * Holes are not noted while the file grows: the source tells of them for next to nothing, and to look whether they are
+ * there takes longer. Under its final name a file counts only when all of it is claimed.
+ */
+void write_note_hole(struct write_file *file, uint64_t first, uint64_t count)
+{
+	if (file->journal == NULL || file->final == NULL)
+		return;
+	pthread_mutex_lock(&file->lock);
+	file->hole_count = count > UINT64_MAX - file->hole_count ? UINT64_MAX : file->hole_count + count;
+	if (file->hole_count <= WRITE_HOLES_MAX)
+		(void)ranges_add(&file->holes, first, count);
+	pthread_mutex_unlock(&file->lock);
+}
+
+static uint32_t zeroes_crc(uint32_t len)
+{
+	static const uint8_t zeroes[4096];
+	uint32_t crc = 0;
+
+	for (uint32_t step; len > 0; len -= step) {
+		step = len < sizeof(zeroes) ? len : sizeof(zeroes);
+		crc = crc32c(crc, zeroes, step);
+	}
+	return crc;
+}
+
+static void note_holes(struct write_file *file)
+{
+	uint8_t digest[FRAME_DIGEST_MAX];
+
+	if (file->holes.count == 0 || file->hole_count > WRITE_HOLES_MAX || tally_zero_digest(file->tally, digest) < 0)
+		return;
+	uint32_t crc = zeroes_crc(file->suite->limits.chunk_size);
+	for (size_t i = 0; i < file->holes.count; i++)
+		for (uint64_t index = file->holes.all[i].first; index < file->holes.all[i].end; index++) {
+			struct journal_chunk chunk = chunk_of(file, index, crc, digest);
+
+			note(file, &chunk, 1);
+		}
+}
+
 void write_note_published(struct write_file *file)
 {
-	if (file->journal == NULL || write_file_chunks(file) > 1)
+	if (file->journal == NULL)
+		return;
+	note_holes(file);
+	if (write_file_chunks(file) > 1)
 		return;
 	pthread_mutex_lock(&file->lock);
 	bool known = number_locked(file);

@@ -81,6 +81,49 @@ static void a_small_file_that_was_copied_is_noted(void **state)
 	put_end(&put);
 }
 
+/* A sparse file under its final name stands too, when its holes are not many. */
+static void a_sparse_file_stands(void **state)
+{
+	static const uint64_t holes[] = { 1, 1024, 1025 };
+	struct rig *rig = *state;
+	for (size_t i = 0; i < COUNT(holes); i++) {
+		for (int kept = 0; kept < 2; kept++) {
+			struct put put;
+			uint64_t size = (holes[i] + 3) * RIG_CHUNK;
+			put_begin(&put, rig, true);
+			rig_put(rig, ".xfer-partial", SEED, 0, 0, size);
+			struct write_file *file = put_file_open(&put, kept ? WRITE_RESUME : WRITE_NEW, size, 0);
+			put_run_chunks(&put, file, SEED, size, 0, 2, 0);
+			if (kept) {
+				assert_true(put_keep_zeroes(&put, file, 2, holes[i]));
+			} else {
+				struct write_piece *hole = put_piece(&put, file, WRITE_HOLE);
+				hole->first = 2;
+				hole->count = holes[i];
+				put_run(&put, 0);
+			}
+			put_chunk(&put, file, SEED, size, holes[i] + 2);
+			put_last(&put, file, WRITE_PUBLISH, size);
+			put_run(&put, 0);
+			write_file_destroy(file);
+			put_again(&put, RIG_CHUNK, RIG_DIGEST);
+			struct write_place place = put_place(&put, WRITE_OLD, size);
+			struct probe_piece *probe = put_probe(&put, &place, 0);
+			bool stands = holes[i] <= 1024;
+			assert_int_equal(probe->found, stands ? PROBE_STANDS : PROBE_NOTHING);
+			file = put_file_open(&put, WRITE_OLD, size, probe->number);
+			for (uint64_t at = 0; stands && at < holes[i] + 3; at += 64) {
+				uint64_t count = holes[i] + 3 - at < 64 ? holes[i] + 3 - at : 64;
+				assert_true(put_keep(&put, file, at, count, NULL) == UINT64_MAX >> (64 - count));
+			}
+			write_file_destroy(file);
+			assert_int_equal(journal_remove(put.journal), 0);
+			put.journal = NULL;
+			put_end(&put);
+		}
+	}
+}
+
 /* The name of a partial that is to be is in the journal before it is there. */
 static void a_partial_is_announced(void **state)
 {
@@ -195,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(a_small_file_is_noted_when_it_is_published),
 		RIG_TEST(a_small_file_that_was_copied_is_noted),
+		RIG_TEST(a_sparse_file_stands),
 		RIG_TEST(a_partial_is_announced),
 		RIG_TEST(a_file_of_its_own_needs_no_journal),
 		RIG_TEST(a_probe_tells_what_others_left),
