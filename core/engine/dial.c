@@ -2,6 +2,7 @@
 #include "engine/dial.h"
 
 #include "base/text.h"
+#include "engine/lookup.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -26,7 +27,7 @@ struct dial {
 	char *host, *authority, *user; /* owned; user may be NULL */
 	unsigned port;
 	uint64_t until; /* steady ns */
-	uv_getaddrinfo_t lookup;
+	struct lookup lookup;
 	bool looking;               /* the resolver has the dial */
 	struct addrinfo *addresses; /* owned */
 	const struct addrinfo *order[DIAL_ATTEMPTS_MAX];
@@ -49,7 +50,7 @@ static void maybe_free(struct dial *dial)
 	if (!dial->over || dial->looking || dial->open > 0)
 		return;
 	if (dial->addresses != NULL)
-		uv_freeaddrinfo(dial->addresses);
+		freeaddrinfo(dial->addresses);
 	free(dial->host);
 	free(dial->authority);
 	free(dial->user);
@@ -82,8 +83,6 @@ static void dial_over(struct dial *dial)
 	(void)loop_deadline(dial->loop, &dial->deadline, CLOCK_NEVER);
 	for (unsigned i = 0; i < dial->begun; i++)
 		attempt_end(&dial->attempts[i], false);
-	if (dial->looking)
-		uv_cancel((uv_req_t *)&dial->lookup);
 }
 
 static void dial_failed(struct dial *dial, const struct error *cause)
@@ -243,41 +242,25 @@ static void order_make(struct dial *dial)
 	}
 }
 
-static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *addresses)
+static void on_lookup(struct lookup *lookup)
 {
-	struct dial *dial = lookup->data;
+	struct dial *dial = list_entry(lookup, struct dial, lookup);
 	struct error err = { 0 };
 
-	loop_time(dial->loop);
 	dial->looking = false;
-	dial->addresses = addresses;
+	dial->addresses = lookup->found;
 	if (dial->over) {
 		maybe_free(dial);
 		return;
 	}
-	if (status < 0) {
+	if (lookup->failure != NULL) {
 		error_set(&err, -EHOSTUNREACH, FAULT_CONNECT, "cannot connect to %s: %s", dial->authority,
-		          uv_strerror(status));
+		          lookup->failure);
 		dial_failed(dial, &err);
 		return;
 	}
 	order_make(dial);
 	attempt_next(dial);
-}
-
-static int lookup_start(struct dial *dial, struct error *err)
-{
-	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV };
-	char service[16];
-	int r;
-
-	snprintf(service, sizeof(service), "%u", dial->port);
-	dial->lookup.data = dial;
-	r = uv_getaddrinfo(&dial->loop->uv, &dial->lookup, on_lookup, dial->host, service, &hints);
-	if (r < 0)
-		return error_set(err, -EHOSTUNREACH, FAULT_CONNECT, "%s: %s", dial->host, uv_strerror(r));
-	dial->looking = true;
-	return loop_deadline(dial->loop, &dial->deadline, dial->until);
 }
 
 int dial_start(struct dial **out, struct loop *loop, const struct plugin *transport, const struct url *url,
@@ -301,7 +284,10 @@ int dial_start(struct dial **out, struct loop *loop, const struct plugin *transp
 	if (dial->host == NULL || dial->authority == NULL || (url->user != NULL && dial->user == NULL)) {
 		r = error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a connection");
 	} else if (transport->about.capabilities & XFER_CAP_INET) {
-		r = lookup_start(dial, err);
+		r = lookup_start(&dial->lookup, loop, dial->host, dial->port, on_lookup, err);
+		dial->looking = r == 0;
+		if (r == 0)
+			r = loop_deadline(loop, &dial->deadline, dial->until);
 	} else {
 		dial->order[dial->order_count++] = NULL;
 		r = loop_deadline(loop, &dial->deadline, loop->now); /* from the loop, as promised */

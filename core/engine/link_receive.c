@@ -126,7 +126,7 @@ void link_receive(struct link *link)
 		ssize_t n;
 
 		if (!rx_room(link, &want)) {
-			list_append(&link->loop->thirsty, &link->thirst);
+			loop_starve(link->loop, &link->loop->thirsty, &link->thirst);
 			link_poll_drop(link, XFER_POLL_READ);
 			break;
 		}

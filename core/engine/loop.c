@@ -7,6 +7,9 @@
 /* A blocked disk should not stop those who wait for another file. */
 enum { STORAGE_THREADS_MIN = 4 };
 
+/* After this long the system may have memory again. */
+#define HUNGER (100 * CLOCK_MS)
+
 static void timer_arm(struct loop *loop)
 {
 	struct heap_node *first = heap_first(&loop->deadlines);
@@ -45,6 +48,14 @@ static void on_timer(uv_timer_t *timer)
 		deadline->fire(deadline);
 	}
 	timer_arm(loop);
+}
+
+static void on_again(struct deadline *again)
+{
+	struct loop *loop = list_entry(again, struct loop, again);
+
+	loop->starved = false;
+	loop->settings.settled(loop->settings.context);
 }
 
 static void on_wake(uv_async_t *wake)
@@ -111,6 +122,7 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 	loop->settings = *settings;
 	list_init(&loop->hungry);
 	list_init(&loop->thirsty);
+	loop->again.fire = on_again;
 	r = uv_loop_init(&loop->uv);
 	if (r < 0) {
 		free(loop);
@@ -172,6 +184,13 @@ uint64_t loop_time(struct loop *loop)
 {
 	loop->now = clock_steady_tick(&loop->clock, clock_monotonic(), NULL);
 	return loop->now;
+}
+
+void loop_starve(struct loop *loop, struct list *queue, struct list *node)
+{
+	list_append(queue, node);
+	if (!loop->starved)
+		loop->starved = loop_deadline(loop, &loop->again, loop->now + HUNGER) == 0;
 }
 
 int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when)

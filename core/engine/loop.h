@@ -45,11 +45,13 @@ struct loop {
 	struct heap deadlines;
 	struct pipeline *pipeline;
 	struct lender *lender;
-	struct list hungry;  /* struct sending.hunger: wait for a buffer to read into */
-	struct list thirsty; /* struct link.thirst: wait for a buffer to receive into */
-	unsigned jobs;       /* submitted and not back */
-	unsigned threads;    /* as resolved */
-	uint64_t armed;      /* when the timer fires, 0 = stopped */
+	struct list hungry;    /* struct sending.hunger: wait for a buffer to read into */
+	struct list thirsty;   /* struct link.thirst: wait for a buffer to receive into */
+	struct deadline again; /* they try again, should no buffer come back before */
+	bool starved;          /* `again` is set */
+	unsigned jobs;         /* submitted and not back */
+	unsigned threads;      /* as resolved */
+	uint64_t armed;        /* when the timer fires, 0 = stopped */
 };
 
 int loop_create(struct loop **out, const struct loop_settings *settings, struct error *err);
@@ -62,6 +64,9 @@ void loop_stop(struct loop *loop);
 
 /* Reads the clock anew: at the beginning of every callback of libuv. Returns steady ns. */
 uint64_t loop_time(struct loop *loop);
+
+/* Waits for a buffer, in `hungry` or `thirsty`: until one comes back, or, since memory itself can be short, for a while. */
+void loop_starve(struct loop *loop, struct list *queue, struct list *node);
 
 /* Sets or moves; CLOCK_NEVER removes. Without memory for it the deadline is lost, so -ENOMEM ends the session. */
 int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when);

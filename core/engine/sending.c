@@ -210,8 +210,11 @@ static bool pump(struct sending *sending)
 void sending_pump(struct sending *sending)
 {
 	list_remove(&sending->hunger);
-	if (!pump(sending))
-		list_append(&sending->channel->base->loop->hungry, &sending->hunger);
+	if (!pump(sending)) {
+		struct loop *loop = sending->channel->base->loop;
+
+		loop_starve(loop, &loop->hungry, &sending->hunger);
+	}
 	if (sending->channel->state == CHANNEL_OPEN)
 		channel_flush(sending->channel);
 }
