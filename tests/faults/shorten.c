@@ -62,34 +62,24 @@ static enum shape shape_of(uint64_t number)
 	}
 }
 
-/* Counters and timers (anon_inode) move eight bytes or none, and our control sockets whole packets, as datagrams do. */
-static bool is_stream(pid_t tid, int fd)
+/* Is the socket one of TCP? Of others a call moves all or nothing: datagrams, packets. */
+static bool is_tcp(pid_t tid, unsigned long inode)
 {
 	char path[64];
-	char target[PATH_MAX];
-	snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, fd);
-	ssize_t len = readlink(path, target, sizeof target - 1);
-	if (len < 0)
-		return false;
-	target[len] = '\0';
-	unsigned long inode;
-	if (sscanf(target, "socket:[%lu]", &inode) == 1) {
-		char line[512];
+	char line[512];
+	bool found = false;
+	snprintf(path, sizeof path, "/proc/%d/net/tcp", tid);
+	FILE *file = fopen(path, "r");
+	while (!found && file != NULL && fgets(line, sizeof line, file) != NULL) {
+		char *next = line;
 		char *field;
-		bool found = false;
-		snprintf(path, sizeof path, "/proc/%d/net/tcp", tid);
-		FILE *file = fopen(path, "r");
-		while (!found && file != NULL && fgets(line, sizeof line, file) != NULL) {
-			char *next = line;
-			/* The tenth word is the inode. */
-			for (int word = 0; word < 10 && (field = strtok_r(next, " ", &next)) != NULL; word++)
-				found = word == 9 && strtoul(field, NULL, 10) == inode;
-		}
-		if (file != NULL)
-			fclose(file);
-		return found;
+		/* The tenth word is the inode. */
+		for (int word = 0; word < 10 && (field = strtok_r(next, " ", &next)) != NULL; word++)
+			found = word == 9 && strtoul(field, NULL, 10) == inode;
 	}
-	return strncmp(target, "anon_inode:", 11) != 0;
+	if (file != NULL)
+		fclose(file);
+	return found;
 }
 
 /* The pieces of which a call speaks, into saved. */
@@ -178,9 +168,23 @@ void shorten_end(struct saved *saved, pid_t tid, struct user_regs_struct *regs)
 	put_memory(tid, saved->header_at, &header, sizeof header);
 }
 
-bool shorten_can(pid_t tid, const struct user_regs_struct *regs)
+const char *shorten_kind(pid_t tid, const struct user_regs_struct *regs)
 {
-	return shape_of(regs->orig_rax) != SHAPE_NONE && is_stream(tid, (int)regs->rdi);
+	char path[64];
+	char target[PATH_MAX];
+	unsigned long inode;
+	if (shape_of(regs->orig_rax) == SHAPE_NONE)
+		return "-";
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, (int)regs->rdi);
+	ssize_t len = readlink(path, target, sizeof target - 1);
+	if (len < 0)
+		return "-";
+	target[len] = '\0';
+	if (sscanf(target, "socket:[%lu]", &inode) == 1)
+		return is_tcp(tid, inode) ? "tcp" : "socket";
+	if (strncmp(target, "anon_inode:", 11) == 0)
+		return "anon";
+	return target[0] == '/' ? "file" : "pipe";
 }
 
 #endif

@@ -25,8 +25,11 @@ struct saved {
 	size_t iov_count;
 };
 
-/* Is this a call, on such a descriptor, that can return less than it was asked to move? */
-bool shorten_can(pid_t tid, const struct user_regs_struct *regs);
+/*
+ * What a call moves bytes of: "file", "tcp", "socket" (of another kind), "pipe", "anon" (a counter, a timer); "-" when it is
+ * a call that moves none. Of files and TCP a call can move less than it was asked to.
+ */
+const char *shorten_kind(pid_t tid, const struct user_regs_struct *regs);
 
 /* At the entry of the call, with its registers in saved; then at its exit. */
 void shorten_begin(struct saved *saved, pid_t tid);

@@ -14,9 +14,10 @@
  *               EIO, ENOSPC, ...: it fails and does nothing (close: it fails and has closed). short: it moves half.
  *   -t SECONDS  then COMMAND is killed
  *
- * REPORT gets a line for each call, `call 17 pwrite64:3 65536 short` (the last word where a call can move less than it was
- * asked to), and ends with `reached POINT of N`, or `not reached: N calls`, or `recorded N`. Once a call was made to fail,
- * nothing is traced any more, so that a leak checker, which traces too, can do its work.
+ * REPORT gets a line for each call, `call 17 pwrite64:3 65536 file` (its number, its name, its result, or ? where it did not
+ * return, and what its descriptor is: see shorten_kind()), and ends with `reached POINT of N`, or `not reached: N calls`, or
+ * `recorded N`. Once a call was made to fail, nothing is traced any more, so that a leak checker, which traces too, can do
+ * its work.
  */
 #include "trace.h"
 
@@ -52,7 +53,7 @@ static bool write_report(const struct tracer *tracer)
 			fprintf(file, "%lld", (long long)call->result);
 		else
 			fputc('?', file);
-		fputs(call->can_be_short && (!call->returned || call->result > 1) ? " short\n" : "\n", file);
+		fprintf(file, " %s\n", call->kind);
 	}
 	if (tracer->deed == DEED_NONE)
 		fprintf(file, "recorded %zu\n", tracer->count);

@@ -203,6 +203,12 @@ static void strike(struct tracer *tracer, struct task *task, uint64_t number, st
 		/* Whatever close() returns, the descriptor is closed. */
 		if (number == SYS_close)
 			break;
+		/* One that fails tells where the break is, which is what it does when it is asked for nothing. */
+		if (number == SYS_brk) {
+			regs->rdi = 0;
+			ptrace(PTRACE_SETREGS, task->tid, 0, regs);
+			break;
+		}
 		regs->orig_rax = (unsigned long long)-1;
 		ptrace(PTRACE_SETREGS, task->tid, 0, regs);
 		break;
@@ -220,7 +226,7 @@ static void on_entry(struct tracer *tracer, struct task *task)
 	struct call *call = add_call(tracer, number);
 	task->call = tracer->count;
 	/* Asked now: a call of this name that returns may be the close of another thread's. */
-	call->can_be_short = shorten_can(task->tid, &regs);
+	call->kind = shorten_kind(task->tid, &regs);
 	if (is_point(tracer, call))
 		strike(tracer, task, number, &regs);
 }
@@ -240,9 +246,11 @@ static void on_exit_of(struct tracer *tracer, struct task *task)
 	switch (tracer->deed) {
 	case DEED_KILL_AFTER: kill(task->process, SIGKILL); break;
 	case DEED_FAIL:
-		regs.rax = (unsigned long long)-(long long)tracer->error;
+		regs.rdi = tracer->saved.regs.rdi;
+		if (tracer->saved.regs.orig_rax != SYS_brk)
+			regs.rax = (unsigned long long)-(long long)tracer->error;
 		ptrace(PTRACE_SETREGS, task->tid, 0, &regs);
-		call->result = -tracer->error;
+		call->result = (int64_t)regs.rax;
 		begin_leaving(tracer);
 		break;
 	case DEED_SHORT:

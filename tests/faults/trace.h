@@ -36,7 +36,7 @@ struct call {
 	unsigned long nth; /* of its name */
 	int64_t result;
 	bool returned;
-	bool can_be_short;
+	const char *kind; /* of its descriptor, as shorten_kind() says */
 };
 
 struct tracer {
