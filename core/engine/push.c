@@ -1,38 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/push.h"
 
-#include "base/text.h"
-#include "engine/count.h"
-#include "engine/stall.h"
+#include "engine/push_state.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { REQUEST = 1, PING_FRAME = FRAME_HEADER + MESSAGE_PING_BYTES };
-
-struct push {
-	struct push_session *session;
-	const struct url *url;
-	const struct push_source *source;
-	struct client_sum *sum;
-	uint16_t flags;
-	struct client_progress before; /* what earlier sources came to */
-	uint64_t reached;              /* see reconnect_job */
-	/* Of one attempt: */
-	bool asked;            /* the PUT is sent */
-	bool over;             /* nothing more comes from the session */
-	bool done;             /* the DONE came */
-	bool goaway;           /* which said that the daemon goes away */
-	bool busy;             /* which said that an earlier attempt still holds what it began */
-	unsigned attempts;     /* that were asked for */
-	struct error err;      /* why the session ended */
-	uint64_t taken;        /* bytes of frames that came, without liveness */
-	uint64_t files, bytes; /* sent */
-	struct count count;    /* of a tree, for the line of progress */
-	struct stall stall;
-	char waits[RECONNECT_TEXT_MAX];
-};
+enum { PING_FRAME = FRAME_HEADER + MESSAGE_PING_BYTES };
 
 static struct push_session *of_sending(struct sending *sending)
 {
@@ -133,111 +108,6 @@ static const struct sending_watch sending_events = {
 	.closed = on_sending_closed,
 };
 
-/* ---- what the daemon says ---- */
-
-/* The daemon's words of what failed: where it says io, our side could not read; and its disk is not ours. */
-static enum fault fault_of(enum status status)
-{
-	return status == STATUS_IO ? FAULT_LOCAL : status_fault(status);
-}
-
-static const char *said_text(char *out, size_t size, enum status status, const char *text, size_t len)
-{
-	char shown[ERROR_TEXT_MAX - 32];
-
-	text_printable(shown, sizeof(shown), text, len);
-	snprintf(out, size, "%s%s", status == STATUS_STORE ? "at the daemon: " : "", shown);
-	return out;
-}
-
-static void file_tell(struct push *push, const struct message_event *event)
-{
-	struct client *client = push->session->client;
-	const struct suite *suite = &client->channel.suite;
-	char digest[MESSAGE_DIGEST_TEXT_MAX] = "", path[MESSAGE_PATH_MAX + 1];
-
-	if (client->watch.file == NULL)
-		return;
-	memcpy(path, event->text, event->text_len);
-	path[event->text_len] = '\0';
-	if (suite->limits.digest_size == 0 || event->digest != NULL)
-		message_digest_text(digest, suite->integrity->about.name, suite->limits.chunk_size, event->digest,
-		                    suite->limits.digest_size);
-	client->watch.file(client->watch.context, path[0] != '\0' ? path : push->source->name, event->size, digest);
-}
-
-static int event_take(struct push *push, const struct frame_header *header, const uint8_t *body, struct error *err)
-{
-	struct client *client = push->session->client;
-	struct message_event event;
-	char text[ERROR_TEXT_MAX];
-	int r = message_event_read(body, header->length, client->channel.suite.limits.digest_size, &event, err);
-
-	if (r < 0 || header->request != REQUEST)
-		return r;
-	if (event.kind == EVENT_FILE) {
-		file_tell(push, &event);
-		return 0;
-	}
-	said_text(text, sizeof(text), event.status, event.text, event.text_len);
-	client_say(client, event.kind == EVENT_SKIPPED ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, fault_of(event.status),
-	           text);
-	return 0;
-}
-
-static void sum_add(struct push *push, const struct message_done *done)
-{
-	struct client_summary *summary = push->sum->summary;
-	const struct suite *suite = &push->session->client->channel.suite;
-
-	summary->files += done->files;
-	summary->dirs += done->folders;
-	summary->links += done->links;
-	summary->skipped += done->skipped;
-	summary->failed += done->failed;
-	summary->bytes += done->bytes;
-	summary->received += done->received;
-	summary->chunks += done->chunks;
-	summary->repaired += done->repaired;
-	summary->kept += done->kept;
-	summary->same += done->same;
-	if (done->files > 0 && (done->digest != NULL || suite->limits.digest_size == 0))
-		message_digest_text(summary->digest, suite->integrity->about.name, suite->limits.chunk_size,
-		                    done->digest, suite->limits.digest_size);
-	/* What is done is what the daemon says, not what was sent. */
-	push->files = done->files;
-	push->bytes = done->bytes;
-}
-
-static int done_take(struct push *push, const struct frame_header *header, const uint8_t *body, struct error *err)
-{
-	struct client *client = push->session->client;
-	struct message_done done;
-	struct error cause = { 0 };
-	char text[ERROR_TEXT_MAX];
-	int r = message_done_read(body, header->length, client->channel.suite.limits.digest_size, &done, err);
-
-	if (r < 0 || header->request != REQUEST)
-		return r;
-	client->channel.put = false;
-	push->done = true;
-	client_stop(client);
-	push->goaway = done.status == STATUS_SHUTDOWN;
-	/* The daemon has not noticed yet that the session before this one is gone. */
-	push->busy = done.status == STATUS_BUSY && push->attempts > 1;
-	if (push->goaway || push->busy)
-		return 0; /* tried again */
-	sum_add(push, &done);
-	if (done.status != STATUS_OK) {
-		said_text(text, sizeof(text), done.status, done.text, done.text_len);
-		error_set(&cause, -EIO, fault_of(done.status), "%s", text);
-		client_sum_fault(push->sum, &cause);
-		if (done.text_len > 0)
-			client_say(client, LOG_LEVEL_ERROR, cause.fault, cause.text);
-	}
-	return 0;
-}
-
 /* ---- credit ---- */
 
 /* What the daemon granted, or what the limit of the rate has come to. */
@@ -284,8 +154,8 @@ static int on_frame(void *context, const struct frame_header *header, const uint
 	if (push->over || push->done)
 		return 0;
 	switch (header->type) {
-	case FRAME_EVENT: return event_take(push, header, body, err);
-	case FRAME_DONE: return done_take(push, header, body, err);
+	case FRAME_EVENT: return push_event(push, header, body, err);
+	case FRAME_DONE: return push_done(push, header, body, err);
 	case FRAME_CREDIT: return credit_take(push->session, header, body, err);
 	default: return sending_frame(&push->session->sending, header, body, err);
 	}
@@ -317,7 +187,7 @@ static void put_write(struct push *push, struct error *err)
 	if (push->url->slash)
 		put.flags |= MESSAGE_PUT_INTO;
 	memcpy(put.id, source->id, sizeof(put.id));
-	r = message_put_write(channel_control(&client->channel), REQUEST, &put);
+	r = message_put_write(channel_control(&client->channel), PUSH_REQUEST, &put);
 	if (r == -EMSGSIZE || r == -EINVAL)
 		error_set(err, r, FAULT_USAGE, "no daemon can be told of such a path");
 	else if (r < 0)

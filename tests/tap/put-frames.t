@@ -129,7 +129,7 @@ ends_client() {
 		diag_file "$tmp/heard"
 	fi
 }
-done_body=$(number 2 0)00$(number 80 0)$(number 2 0)
+done_body=$(number 2 0)00$(number 88 0)$(number 2 0)
 ends_client "ENTRIES" "frame=17,0,1,$(number 32 0)"
 ends_client "CHUNK" "frame=19,0,1,$(number 60 1)"
 ends_client "ENDS" "frame=21,0,0,$(number 64 1)"
@@ -141,11 +141,11 @@ ends_client "credit that goes back" "frame=7,0,0,$(number 8 1)"
 ends_client "more requests than are allowed" "frame=18,0,1,$(number 2 257)"
 asks put "frame=33,0,1,$done_body"
 is "$status" 0 "client: a DONE is believed"
-asks put "frame=33,0,1,$(number 2 99)00$(number 80 0)$(string16 'no idea')"
+asks put "frame=33,0,1,$(number 2 99)00$(number 88 0)$(string16 'no idea')"
 is "$status" 1 "client: a DONE with a status that nobody knows: status"
 like_file "$err" '^xfer: no idea$' "client: and its text"
 asks put "frame=34,0,1,0100$(number 2 15)$(number 8 0)$(string16 "$(printf 'red\033[31m')")" \
-	"frame=33,0,1,$(number 2 15)00$(number 80 0)$(number 2 0)"
+	"frame=33,0,1,$(number 2 15)00$(number 88 0)$(number 2 0)"
 is "$status" 7 "client: a failure of the daemon's disk: status"
 like_file "$err" '^xfer: at the daemon: red.x1[bB]' "client: and its text, with nothing that acts on a terminal"
 
@@ -159,9 +159,10 @@ put_of() {
 entry() {
 	printf '%s00%s%s%s%s' "$(number 1 "$1")" "$(number 2 493)" "$(number 8 "$2")" "$(number 12 0)" "$(string8 "$3")"
 }
-# The daemon's request 1 is the LIST, its READs are 2 and so on. It says CREDIT and LIST, in one order or the other.
+# Not to be resumed, so that nothing may be left. The daemon's request 1 is the LIST, its READs are 2 and so on. It says CREDIT
+# and LIST, in one order or the other.
 offers() {
-	perl "$peer" connect "$daemon_port" "$hello" take= "$(put_of 5 0 src pub/new)" take= take= "$@" >"$tmp/heard" 2>&1
+	perl "$peer" connect "$daemon_port" "$hello" take= "$(put_of 5 8 src pub/new)" take= take= "$@" >"$tmp/heard" 2>&1
 }
 
 # ends_put NAME WORD...: the session ends with an ERROR, and nothing is left of it.
