@@ -126,6 +126,7 @@ static void dir_begin(struct receiving *receiving, struct receiving_job *work)
 			.path = piece->path,
 			.target = piece->target,
 			.meta = { .mode = piece->mode, .mtime = { piece->mtime, piece->mtime_ns } },
+			.journal = piece->op == SINK_DIR_MAKE ? receiving->journal : NULL,
 			.no_replace = piece->op == SINK_DIR_RENAME && !receiving->replace,
 			.sync = piece->sync,
 		};

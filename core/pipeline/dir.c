@@ -78,10 +78,18 @@ static int dir_sync(const struct dir_piece *piece, struct job *job)
 	return code;
 }
 
+static int dir_make(const struct dir_piece *piece, struct store_parent *near)
+{
+	/* A journal that cannot be written is no reason not to; one that another transfer has is. */
+	if (piece->journal != NULL && journal_announce(piece->journal) == -EBUSY)
+		return -EBUSY;
+	return store_make_dir_via(near, piece->root, piece->path);
+}
+
 static int dir_piece(const struct dir_piece *piece, struct store_parent *near, struct job *job)
 {
 	switch (piece->op) {
-	case DIR_MAKE: return store_make_dir_via(near, piece->root, piece->path);
+	case DIR_MAKE: return dir_make(piece, near);
 	case DIR_META:
 		/* The root is not the tree's: whoever chose it keeps its mode and times. */
 		if (piece->path[0] == '\0')

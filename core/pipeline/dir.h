@@ -23,10 +23,11 @@ struct dir_piece {
 	const char *target; /* DIR_SYMLINK, DIR_RENAME */
 	struct store_meta meta;
 	bool no_replace;
-	bool sync;               /* DIR_META: the folder itself is synced too, with the names that it got */
-	struct journal *journal; /* DIR_FORGET */
-	void *user;              /* the engine's */
-	int code;                /* result: 0 or the store's -errno */
+	bool sync; /* DIR_META: the folder itself is synced too, with the names that it got */
+	struct journal
+		*journal; /* DIR_FORGET; DIR_MAKE: begun before, so that who finds it finds the directory. Or NULL */
+	void *user;       /* the engine's */
+	int code;         /* result: 0 or the store's -errno */
 };
 enum { DIR_PIECES_MAX = 64 };
 /* Pieces are done in order, then the syncs of folders; a failure does not stop the next. */

@@ -245,6 +245,14 @@ int journal_flush(struct journal *journal)
 	return code;
 }
 
+int journal_announce(struct journal *journal)
+{
+	pthread_mutex_lock(&journal->lock);
+	int code = journal->mute ? 0 : introduce(journal);
+	pthread_mutex_unlock(&journal->lock);
+	return code < 0 ? code : journal_flush(journal);
+}
+
 int journal_sync(struct journal *journal)
 {
 	int result, code = 0;

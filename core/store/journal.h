@@ -153,6 +153,8 @@ int journal_claims(struct journal *journal, uint32_t number, uint64_t offset, ui
  */
 int journal_add_file(struct journal *journal, const struct journal_file *file, uint32_t *number);
 int journal_add_chunks(struct journal *journal, uint32_t number, const struct journal_chunk *chunks, size_t count);
+/* Makes the file, where it is not there yet: what is begun now can be found by it. As journal_flush() otherwise. */
+int journal_announce(struct journal *journal);
 /*
  * Writes what was gathered. An error is told once; from then on the journal takes nothing more and says nothing (a
  * transfer goes on without one). Only -EBUSY is the transfer's end: the same one has begun at the same moment, and was
