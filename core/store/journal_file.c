@@ -92,6 +92,17 @@ char *journal_file_folder(char out[RECORD_PATH_MAX + 1], const char *path)
 	return out;
 }
 
+/* The folder goes with the last one in it. */
+static void folder_remove(struct store_root *root, const char *path)
+{
+	char folder[RECORD_PATH_MAX + 1];
+	struct spot spot;
+	if (*journal_file_folder(folder, path) && spot_find(&spot, NULL, root, folder) == 0) {
+		(void)unlinkat(spot.dir, spot.name, AT_REMOVEDIR); /* others have theirs in it */
+		spot_again(&spot, 0);
+	}
+}
+
 int journal_file_make(struct store_root *root, const char *path, int *fd)
 {
 	char folder[RECORD_PATH_MAX + 1];
@@ -109,27 +120,28 @@ int journal_file_make(struct store_root *root, const char *path, int *fd)
 		if (code < 0)
 			break;
 		code = lock_file(root, path, made);
+		/* Nothing is left of one that is of no use. Whoever has locked it meanwhile has it. */
+		if (code < 0 && code != -EBUSY && code != -ESTALE)
+			(void)journal_file_remove(root, path);
 		if (code < 0)
 			close(made);
 		else
 			*fd = made;
 	}
+	if (code < 0)
+		folder_remove(root, path);
 	return code == -EEXIST || code == -ESTALE ? -EBUSY : code;
 }
 
 int journal_file_remove(struct store_root *root, const char *path)
 {
-	char folder[RECORD_PATH_MAX + 1];
 	struct spot spot;
 	int code = spot_find(&spot, NULL, root, path);
 	if (code == 0) {
 		code = unlinkat(spot.dir, spot.name, 0) < 0 ? -errno : 0;
 		spot_again(&spot, code);
 	}
-	if (*journal_file_folder(folder, path) && spot_find(&spot, NULL, root, folder) == 0) {
-		(void)unlinkat(spot.dir, spot.name, AT_REMOVEDIR); /* others have theirs in it */
-		spot_again(&spot, 0);
-	}
+	folder_remove(root, path);
 	return code == -ENOENT ? 0 : code;
 }
 
