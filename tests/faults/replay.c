@@ -5,6 +5,7 @@
  *   replay points RECORD SUBSETS KEEP SEED    names the moments to try, a line each
  *   replay build RECORD BASE IMAGE POINT      IMAGE becomes BASE with what was on the disk at POINT; prints the marks
  *                                             that were made before
+ *   replay flushed RECORD                     names the moment of the last one with only what was flushed by then
  *   replay sum RECORD                         counts writes, flushes and marks
  *
  * A point is `first:N`: the disk has all that it was told by the first N records; or `some:FIRST:END:SEED`: it has all
@@ -364,13 +365,19 @@ int main(int argc, char **argv)
 		record = record_read(argv[2]);
 		struct point point = point_parse(argv[5], &record);
 		image_build(&record, argv[3], argv[4], &point);
+	} else if (strcmp(verb, "flushed") == 0 && argc == 3) {
+		record = record_read(argv[2]);
+		size_t end = record.count;
+		while (end > 0 && record.entries[end - 1].head.kind != BLOCK_FLUSH)
+			end--;
+		printf("first:%zu\n", end);
 	} else if (strcmp(verb, "sum") == 0 && argc == 3) {
 		record = record_read(argv[2]);
 		printf("%zu writes, %zu flushes, %zu marks\n", record_count(&record, BLOCK_WRITE),
 		       record_count(&record, BLOCK_FLUSH), record_count(&record, BLOCK_MARK));
 	} else {
 		fprintf(stderr,
-		        "usage: replay points RECORD SUBSETS KEEP SEED | build RECORD BASE IMAGE POINT | sum RECORD\n");
+		        "usage: replay points RECORD SUBSETS KEEP SEED | build RECORD BASE IMAGE POINT | flushed RECORD | sum RECORD\n");
 		return 2;
 	}
 	free(record.entries);

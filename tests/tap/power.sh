@@ -76,16 +76,18 @@ power_base() {
 	cp -a "$2/." "$disk" && umount "$disk"
 }
 
+# Fails, with the reason in the file $tmp/blockfs.err.
 disk_begin() {
 	cp --sparse=always "$base" "$tmp/memory/work"
 	record=$tmp/memory/record
 	"$blockfs" "$tmp/memory/work" "$record" "$tmp/blockfs" 2>"$tmp/blockfs.err" &
 	blockfs_pid=$!
 	remember $blockfs_pid
-	await test -e "$tmp/blockfs/disk" || bail_out "blockfs does not start: $(cat "$tmp/blockfs.err")"
-	loop_device=$(losetup --find --show --direct-io=on --sector-size 4096 "$tmp/blockfs/disk") || bail_out "no loop device"
-	mount -t "$power_fs" -o "$(power_options)" "$loop_device" "$disk" || bail_out "the disk cannot be mounted"
-	# It goes when it is unmounted, whoever does that.
+	await sh -c "[ -e '$tmp/blockfs/disk' ] || [ -s '$tmp/blockfs.err' ]"
+	[ -e "$tmp/blockfs/disk" ] || return 1
+	loop_device=$(losetup --find --show --direct-io=on --sector-size 4096 "$tmp/blockfs/disk" 2>"$tmp/blockfs.err") &&
+		mount -t "$power_fs" -o "$(power_options)" "$loop_device" "$disk" 2>"$tmp/blockfs.err" || return 1
+	# The device goes when it is unmounted, whoever does that.
 	losetup -d "$loop_device"
 }
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Power losses: no torn file under a final name, nothing that was said to be done is lost, and the same command completes
-# what was left. Of each transfer some moments; `make check-faults-power` (XFER_POWER=long) tries all. Others with
-# XFER_POWER_SEED=N.
+# what was left. Of each transfer some moments, others with XFER_POWER_SEED=N; `make check-faults-power` tries all.
+# XFER_POWER_SAVE=DIR keeps disk and record of what fails.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
 . "$top_srcdir/tests/tap/power.sh"
 power_namespace "$0" "$@"
@@ -10,7 +10,9 @@ power_namespace "$0" "$@"
 seed=${XFER_POWER_SEED:-1}
 long=${XFER_POWER-}
 # More than a chunk, more than a sync.
-options="--set pipeline.chunk-size=64K --set pipeline.sync-window=1M --set pipeline.integrity=sha256"
+large_size=12000000
+window=1048576 # sync-window
+options="--set pipeline.chunk-size=64K --set pipeline.sync-window=$window --set pipeline.integrity=sha256"
 
 # ---- sources, and what is there before -------------------------------------------------------------------------------
 
@@ -20,6 +22,8 @@ mkdir -p "$src/over" "$src/new/tree/sub/deep" "$src/merge/tree/sub/empty" "$src/
 	"$before/over" "$before/new" "$before/merge/tree/sub"
 make_file "$src/over/file" 1500000
 make_file "$before/over/file" 900000
+mkdir "$src/large" "$before/large"
+make_file "$src/large/file" $large_size
 make_file "$src/new/tree/large" 700000
 for n in 1 2 3 4 5; do
 	make_file "$src/new/tree/small$n" $((n * 3000))
@@ -47,12 +51,12 @@ sums() {
 # entries DIR NAME: a line for each entry that a transfer has to make there, with all but content.
 entries() {
 	case $2 in
-	over) list_tree "$1/over" | tr '\0' '\n' | grep '^\./file ' ;;
+	over | large) list_tree "$1/$2" | tr '\0' '\n' | grep '^\./file ' ;;
 	*) list_tree "$1/$2/tree" | tr '\0' '\n' | grep -v '^\./sub/other ' ;;
 	esac | grep -v '/\.xfer-'
 }
 sums "$before" >"$tmp/sums-before"
-for name in over new merge; do
+for name in over new merge large; do
 	(cd "$src" && find "./$name" -type f -print0 | xargs -0r sha256sum) >"$tmp/sums-$name"
 	entries "$src" $name >"$tmp/entries-$name"
 done
@@ -76,17 +80,20 @@ for program in xfer xferd; do
 	chmod +x "$tmp/$program-sink"
 done
 
-# transfer VERB NAME: brings src/NAME onto the disk. A put is to a daemon there.
+# transfer VERB NAME [OPTIONS...]: brings src/NAME onto the disk. A put is to a daemon there.
 transfer() {
-	case $2 in
-	over) transfer_what=over/file ;;
-	*) transfer_what=$2/tree ;;
+	transfer_verb=$1
+	transfer_to=$2
+	shift 2
+	case $transfer_to in
+	over | large) transfer_what=$transfer_to/file ;;
+	*) transfer_what=$transfer_to/tree ;;
 	esac
 	# shellcheck disable=SC2086
-	if [ "$1" = get ]; then
-		XFER_TEST_NOSYNC=$without "$tmp/xfer-sink" get --json $options "xfer://$get_address/pub/$transfer_what" "$disk/$2"
+	if [ "$transfer_verb" = get ]; then
+		XFER_TEST_NOSYNC=$without "$tmp/xfer-sink" get --json $options "$@" "xfer://$get_address/pub/$transfer_what" "$disk/$transfer_to"
 	else
-		"$xfer" put --json $options "$src/$transfer_what" "xfer://$put_address/pub/$2"
+		"$xfer" put --json $options "$@" "$src/$transfer_what" "xfer://$put_address/pub/$transfer_to"
 	fi
 }
 
@@ -98,7 +105,8 @@ sink_begin() {
 	xferd=$tmp/xferd-sink
 	XFER_TEST_NOSYNC=$without
 	export XFER_TEST_NOSYNC
-	need_daemon -c "$tmp/put.ini" --set "daemon.listen=${put_address:-127.15.$(($$ / 250 % 250)).$(($$ % 250 + 1)):0}"
+	# shellcheck disable=SC2086
+	need_daemon -c "$tmp/put.ini" $options --set "daemon.listen=${put_address:-127.15.$(($$ / 250 % 250)).$(($$ % 250 + 1)):0}"
 	XFER_TEST_NOSYNC=
 	put_address=$daemon_address
 	put_pid=$daemon_pid
@@ -111,7 +119,7 @@ sink_end() {
 
 # record_transfer VERB NAME: what the disk is told by a transfer. Each line that the client prints is a mark.
 record_transfer() {
-	disk_begin
+	disk_begin || bail_out "$(cat "$tmp/blockfs.err")"
 	sink_begin "$1"
 	transfer "$1" "$2" 2>"$tmp/record.err" | while IFS= read -r line; do
 		mark "$line"
@@ -212,6 +220,7 @@ holds() {
 		not_ok "$what" "seed $seed"
 		diag_file "$tmp/wrong"
 		diag_file "$tmp/record.err"
+		[ -z "${XFER_POWER_SAVE-}" ] || cp "$base" "$record" "$XFER_POWER_SAVE"
 	fi
 }
 
@@ -233,6 +242,50 @@ notices() {
 	fi
 }
 
+# written: how many bytes there are of what has no final name yet.
+written() {
+	find "$disk/large" -name '.xfer-*' ! -name '*.j' -printf '%b\n' | awk '{ n += 512 * $1 } END { print n + 0 }'
+}
+enough_written() {
+	[ "$(written)" -ge 6000000 ]
+}
+flushes() {
+	"$replay" sum "$record" | sed 's/.* \([0-9]*\) flushes.*/\1/'
+}
+# A sync that began before has ended, and another one, however slow the disk is; or the file is complete.
+synced_since() {
+	[ "$(flushes)" -ge $(($1 + 6)) ] || [ -e "$disk/large/file" ]
+}
+
+# costs VERB: a loss in the middle of a large file, when the disk has nothing but what was flushed, costs what was not yet
+# synced.
+costs() {
+	disk_begin || bail_out "$(cat "$tmp/blockfs.err")"
+	sink_begin "$1"
+	transfer "$1" large --limit-rate 12M >"$tmp/record.out" 2>"$tmp/record.err" &
+	costs_pid=$!
+	remember $costs_pid
+	await enough_written
+	before_loss=$(written)
+	await synced_since "$(flushes)"
+	mark end # what comes now is not replayed
+	wait $costs_pid
+	sink_end "$1"
+	disk_end
+	power_loss "$("$replay" flushed "$record")"
+	power_back || bail_out "cannot be mounted"
+	again "$1" large >"$tmp/wrong" 2>&1
+	power_gone
+	is "$(cat "$tmp/wrong")" "" "$1, large, $power_fs: completed after a loss"
+	most=$((large_size - before_loss + window + 1048576))
+	received=$(sed -n 's/.*"type":"summary".*"received":\([0-9]*\).*/\1/p' "$tmp/again.out")
+	if [ "${received:-$large_size}" -le $most ]; then
+		ok "$1, large, $power_fs: it costs no more than was not synced ($received of at most $most bytes came again)"
+	else
+		not_ok "$1, large, $power_fs: $received bytes came again, more than $most"
+	fi
+}
+
 # ---- all of them -----------------------------------------------------------------------------------------------------
 
 write_config "$tmp/get.ini" "$src"
@@ -249,8 +302,12 @@ all_hold() {
 }
 
 power_base ext4 "$before" || skip_all "no ext4 in a loop device: $(tail -n 1 "$tmp/mkfs")"
+disk_begin || skip_all "no disk of our own: $(tail -n 1 "$tmp/blockfs.err")"
+disk_end
 if [ -z "$long" ]; then
 	all_hold 4 2
+	costs get
+	costs put
 	notices get merge files 'torn: '
 	notices get over folders 'done, and the old version is there: '
 	notices put new all 'done and lost: '
@@ -264,6 +321,7 @@ else
 		fi
 		all_hold "${XFER_POWER_SUBSETS:-200}" "${XFER_POWER_KEEP:-0}"
 		for verb in get put; do
+			costs $verb
 			notices $verb over folders 'done, and the old version is there: '
 			notices $verb merge folders 'done and lost: '
 			notices $verb new all 'done and lost: '
