@@ -186,13 +186,17 @@ static const char *stage_doing(uint32_t stage)
 	}
 }
 
-/* How long nothing has moved that is owed, and what, as an error; 0: it moves. */
-static uint64_t stalled_for(struct serve *serve, struct error *err)
+/*
+ * How long nothing has moved that is owed, and what, as an error; 0: it moves. *name: what the peer says it is doing, or
+ * NULL where it is not the peer's stall.
+ */
+static uint64_t stalled_for(struct serve *serve, const char **name, struct error *err)
 {
 	const struct channel *channel = &serve->channel;
 	struct xfer_progress ours = { .struct_size = sizeof(ours) };
 	uint64_t age = 0, stage_age;
 
+	*name = NULL;
 	if (link_blocked(&channel->link)) {
 		age = channel->base->loop->now - channel->link.moved_at;
 		error_set(err, -ETIME, FAULT_PEER, "%s did not take what it asked for", channel_peer(channel));
@@ -204,8 +208,10 @@ static uint64_t stalled_for(struct serve *serve, struct error *err)
 		age = stage_age;
 		error_set(err, -ETIME, FAULT_PEER, "%s at the daemon did not end", stage_doing(ours.stage));
 	}
-	stage_age = serve_put_stalled(serve);
-	if (stage_age > age) {
+	stage_age = serve_put_stalled(serve, name);
+	if (stage_age <= age) {
+		*name = NULL;
+	} else {
 		age = stage_age;
 		error_set(err, -ETIME, FAULT_PEER, "%s did not send what it has to put", channel_peer(channel));
 	}
@@ -243,18 +249,23 @@ uint64_t limits_look(const struct limits *limits, struct serve *serve)
 	char limit[TEXT_NUMBER_MAX], hint[TEXT_NUMBER_MAX + 32];
 	struct error err = { 0 };
 	uint64_t age, next;
+	const char *name;
 
 	if (serve_idle(serve)) {
 		next = idle_look(limits, serve);
 		return next < again ? next : again;
 	}
-	age = stalled_for(serve, &err);
+	age = stalled_for(serve, &name, &err);
 	if (age < stall) {
 		next = now + stall - age;
 		return next < again ? next : again;
 	}
 	snprintf(hint, sizeof(hint), " in %s (stall-after)", text_format_duration(limit, stall));
 	error_append(&err, hint);
+	if (name != NULL && name[0] != '\0') {
+		error_append(&err, ": ");
+		error_append(&err, name);
+	}
 	channel_fail(&serve->channel, STATUS_STALLED, &err);
 	return CLOCK_NEVER;
 }

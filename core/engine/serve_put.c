@@ -272,7 +272,7 @@ void serve_put_work(struct serve *serve)
 		serve_put_free(serve);
 }
 
-uint64_t serve_put_stalled(struct serve *serve)
+uint64_t serve_put_stalled(struct serve *serve, const char **name)
 {
 	struct serve_put *put = serve->put;
 	const struct link *link = &serve->channel.link;
@@ -283,7 +283,10 @@ uint64_t serve_put_stalled(struct serve *serve)
 		.waits = put != NULL && put->begun && !put->tidy && sink_waits(put->receiving.sink),
 	};
 
-	return put != NULL ? stall_look(&put->stall, &look, serve->channel.base->loop->now) : 0;
+	if (put == NULL)
+		return 0;
+	*name = put->stall.text;
+	return stall_look(&put->stall, &look, serve->channel.base->loop->now);
 }
 
 void serve_put_progress(const struct serve *serve, struct xfer_progress *ours)

@@ -16,8 +16,8 @@ int serve_put_frame(struct serve *serve, const struct frame_header *header, cons
 /* Something came or was sent. */
 void serve_put_work(struct serve *serve);
 void serve_put_progress(const struct serve *serve, struct xfer_progress *ours);
-/* How long the client has owed us something, in ns; 0: it does not. */
-uint64_t serve_put_stalled(struct serve *serve);
+/* How long the client has owed us something, in ns; 0: it does not. *name: what it is blocked in, as far as it says. */
+uint64_t serve_put_stalled(struct serve *serve, const char **name);
 /* A put is under way: not done, or what it began is not tidied up. */
 bool serve_put_busy(const struct serve *serve);
 /* The session ended; err->code 0: the client closed it. serve_put_gone() is told when nothing is busy any more. */

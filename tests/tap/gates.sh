@@ -4,7 +4,17 @@
 # A daemon whose disk blocks when a test wants it to (tests/preload/block.c); sourced behind lib.sh. The gates are `names`
 # (opening and listing) and `bytes` (reading); see there.
 #
-#   need_gates      close_gate GATE      open_gate GATE
+#   need_gates      close_gate GATE      open_gate GATE      gated NAME FOLDER PROGRAM
+
+# gated NAME FOLDER PROGRAM: makes a program $tmp/NAME, the same but that it waits at closed gates for what is beneath the
+# folder, which need not be there yet.
+gated() {
+	cat >"$tmp/$1" <<-END
+		#!/bin/sh
+		exec env LD_PRELOAD="$gates_preload" XFER_TEST_FOLDER="$(realpath -m "$2")" XFER_TEST_GATES="$tmp/gates" "$3" "\$@"
+	END
+	chmod +x "$tmp/$1"
+}
 
 # need_gates: from then on $xferd is a daemon that waits at closed gates for what is beneath $tmp/pub, or the test ends.
 need_gates() {
@@ -20,11 +30,7 @@ need_gates() {
 	fi
 
 	mkdir "$tmp/gates"
-	cat >"$tmp/blocking" <<-END
-		#!/bin/sh
-		exec env LD_PRELOAD="$gates_preload" XFER_TEST_FOLDER="$(realpath "$tmp")/pub" XFER_TEST_GATES="$tmp/gates" "$xferd" "\$@"
-	END
-	chmod +x "$tmp/blocking"
+	gated blocking "$tmp/pub" "$xferd"
 	xferd=$tmp/blocking
 }
 

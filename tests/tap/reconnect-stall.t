@@ -49,4 +49,29 @@ else
 fi
 stop_daemon
 is "$daemon_status" 0 "stops"
+
+# ---- a put, whose source is a disk that blocks ----
+
+xferd=$top_builddir/xferd
+mkdir "$tmp/source" "$tmp/drop"
+gated put "$tmp/source" "$xfer"
+make_file "$tmp/source/file" 3000000
+write_config "$tmp/xferd.ini" "$tmp/drop" read-write
+# shellcheck disable=SC2086
+need_daemon -c "$tmp/xferd.ini" --set daemon.stall-after=3s $soon
+close_gate bytes
+# shellcheck disable=SC2086
+"$tmp/put" $soon put "$tmp/source/file" "xfer://$daemon_address/pub/file" >"$out" 2>"$err" &
+put_pid=$!
+remember $put_pid
+check "put: the daemon ends it, and its log names the stall" wait_line "$daemon_log" \
+	'did not send what it has to put in 3s \(stall-after\): peer alive, blocked in read for [2-9] s' "$daemon_pid"
+open_gate bytes
+status=0
+wait $put_pid || status=$?
+is "$status" 6 "put: status"
+like_file "$err" 'says: .* did not send what it has to put' "put: the client is told"
+unlike "$(cat "$err")" 'trying again' "put: and does not try again"
+stop_daemon
+is "$daemon_status" 0 "put: stops"
 done_testing
