@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Power losses: no torn file under a final name, nothing that was said to be done is lost, and the same command completes
 # what was left. Of each transfer some moments, others with XFER_POWER_SEED=N; `make check-faults-power` tries all.
-# XFER_POWER_SAVE=DIR keeps disk and record of what fails.
+# XFER_POWER_SAVE=DIR keeps disk and record of what fails; XFER_POWER_FS="xfs" and XFER_POWER_SUBSETS=N make that shorter.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
 . "$top_srcdir/tests/tap/power.sh"
 power_namespace "$0" "$@"
@@ -312,7 +312,7 @@ if [ -z "$long" ]; then
 	notices get over folders 'done, and the old version is there: '
 	notices put new all 'done and lost: '
 else
-	for fs in ext4 ext4-ordered xfs; do
+	for fs in ${XFER_POWER_FS:-ext4 ext4-ordered xfs}; do
 		power_data=
 		[ $fs != ext4-ordered ] || power_data=ordered
 		if ! power_base ${fs%-*} "$before"; then
