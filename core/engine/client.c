@@ -2,6 +2,8 @@
 /* The client's engine: one session at a time, and the verb that uses it. */
 #include "engine/client_state.h"
 
+#include "engine/files.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -359,6 +361,8 @@ static int client_open(struct client *client, struct error *err)
 		.context = client,
 	};
 	int r = setup_create(&client->setup, client->settings, &choice, client->log, err);
+
+	(void)files_raise(0);
 
 	if (r == 0)
 		r = loop_create(&client->loop, &loop, err);

@@ -2,6 +2,7 @@
 #include "engine/limits.h"
 
 #include "base/text.h"
+#include "engine/files.h"
 #include "engine/serve_put.h"
 
 #include <endian.h>
@@ -9,7 +10,6 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum {
 	REFUSED_MAX = 64,         /* connections beyond `sessions` that are told */
@@ -21,23 +21,6 @@ enum {
 #define GOAWAY_GRACE (5 * CLOCK_SECOND) /* for a request that crossed the goaway, and for the peer to go by itself */
 
 /* ---- opening ---- */
-
-/* As many descriptors as the system lets us have, but `want` where it lets us have any number; returns how many. */
-static size_t files_raise(size_t want)
-{
-	struct rlimit limit, more;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return SIZE_MAX;
-	more = limit;
-	if (more.rlim_max < want)
-		more.rlim_max = want; /* root may */
-	more.rlim_cur = more.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
-		return more.rlim_cur;
-	more = (struct rlimit){ limit.rlim_max, limit.rlim_max };
-	return setrlimit(RLIMIT_NOFILE, &more) == 0 ? more.rlim_cur : limit.rlim_cur;
-}
 
 void limits_open(struct limits *limits, const struct settings *settings, struct log *log)
 {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/child.h"
+#include "engine/files.h"
 #include "engine/generation.h"
 #include "engine/notify.h"
 
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -479,16 +479,6 @@ static int open_signals(int *out, struct error *err)
 	return error_system(err, -errno, FAULT_LOCAL, "cannot wait for signals");
 }
 
-/* Each session holds descriptors, and the usual soft limit is there for programs that use select(2). */
-static void raise_limits(void)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static int begin(struct supervisor *supervisor, struct error *err)
 {
 	struct settings *settings;
@@ -502,7 +492,7 @@ static int begin(struct supervisor *supervisor, struct error *err)
 		settings_free(settings);
 		return error_system(err, code, FAULT_LOCAL, "cannot open the log");
 	}
-	raise_limits();
+	(void)files_raise(0);
 	code = start_trial(supervisor, settings, err);
 	/* There is no child yet, so there is nothing to wait for. */
 	if (code < 0) {
