@@ -90,6 +90,7 @@ struct sink_file {
 	unsigned restarts;    /* times that its size was another one than listed */
 	bool barrier;         /* a long run of holes is out: the file digest wants what follows to wait */
 	bool failed;          /* to be abandoned once nothing is out */
+	bool swept;           /* was abandoned: nothing of it is there */
 	bool held;            /* the only chunk waits for its end */
 	bool ended;           /* the end of the whole-file request was taken */
 	bool has_digest;
@@ -235,6 +236,8 @@ void sink_done(struct sink *sink, struct sink_order *order);
  * requests, takes their ends and removes what it made.)
  */
 void sink_abort(struct sink *sink);
+/* The listing said what there is to be had: from there on the sink answers for what is at the destination. */
+bool sink_begun(const struct sink *sink);
 /* Everything is published, or removed again; no order is out and no request unanswered. */
 bool sink_finished(const struct sink *sink);
 /* 0 when all is well, else the fault of the whole: FAULT_MIXED for different causes. *err gets the first text. */

@@ -100,13 +100,28 @@ static void file_cancel(struct sink *sink, struct sink_file *file)
 	sink_reuse_drop(sink, file);
 }
 
+/*
+ * An earlier run may have begun it: that goes, although this run did not come so far. In a staging folder it would appear
+ * under its final name with the tree.
+ */
+static bool may_be_there(const struct sink *sink, const struct sink_file *file)
+{
+	return !sink->aborted && !file->swept && (sink->params.flags & (SINK_FLAG_RESUME | SINK_FLAG_LEAVE));
+}
+
 void sink_file_bury(struct sink *sink, struct sink_file *file)
 {
+	bool there = file->handle != NULL;
+
 	if (file->writing > 0)
 		return;
+	if (!there && may_be_there(sink, file)) {
+		file->reuse = SINK_REUSE_PARTIAL;
+		there = true;
+	}
 	list_remove(&file->link);
-	list_append(file->handle != NULL ? &sink->ready : &sink->files, &file->link);
-	if (file->handle == NULL && file->requests == 0)
+	list_append(there ? &sink->ready : &sink->files, &file->link);
+	if (!there && file->requests == 0)
 		sink_file_free(sink, file);
 }
 

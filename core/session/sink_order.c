@@ -168,6 +168,7 @@ static void abandoned(struct sink *sink, const struct sink_piece *piece)
 		sink_report(sink, FAULT_LOCAL, "%s: what there is of it cannot be removed: %s",
 		            sink_file_text(sink, piece->file, path, sizeof(path)), strerror(-piece->code));
 	piece->file->handle = NULL;
+	piece->file->swept = true;
 	sink_file_bury(sink, piece->file);
 	/* It stands under the name that it would have when complete: nobody may see this tree. */
 	if (left)
