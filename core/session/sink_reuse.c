@@ -259,7 +259,7 @@ bool sink_reuse_hole(struct sink *sink, struct sink_file *file, uint64_t first, 
 {
 	const struct sink_keep piece = { .file = file, .first = first, .count = count, .zeroes = true };
 
-	if (!file->by_digests || first > file->horizon || count > file->horizon - first || file->chunks <= 1)
+	if (!file->by_digests || first > file->horizon || count > file->horizon - first)
 		return false;
 	/* What is asked for as it differs is a hole by now, or was one all the time: looked at, either is fine. */
 	if (keep_add(sink, &piece) < 0)
@@ -338,8 +338,11 @@ static int run_wrong(struct sink *sink, struct sink_file *file, uint64_t first, 
 	r = file->reuse == SINK_REUSE_OLD ? file_differs(sink, file) : 0;
 	if (r < 0)
 		return r;
-	if (zeroes)
+	if (zeroes) {
+		if (file->chunks > 1)
+			(void)ranges_add(&file->seen, first, count); /* else they are looked at once more */
 		return sink_item_add(sink, &hole);
+	}
 	if (file->chunks == 1) {
 		sink_file_restart(sink, file);
 		return 0;
