@@ -48,7 +48,8 @@ static bool journal_end(struct receiving *receiving)
 {
 	if (receiving->journal == NULL)
 		return false;
-	if (receiving->aborted && (receiving->flags & SINK_FLAG_LEAVE)) {
+	/* A source that could not even tell what it has is no reason to forget what was fetched of it. */
+	if ((receiving->aborted || !sink_begun(receiving->sink)) && (receiving->flags & SINK_FLAG_LEAVE)) {
 		journal_close(receiving->journal);
 		receiving->journal = NULL;
 		return false;

@@ -243,6 +243,11 @@ void sink_abort(struct sink *sink)
 	sink_file_forget(sink);
 }
 
+bool sink_begun(const struct sink *sink)
+{
+	return sink->begun;
+}
+
 bool sink_finished(const struct sink *sink)
 {
 	return sink->out == 0 && !sink->listing && sink->live == 0 && sink->step == STEP_OVER;
