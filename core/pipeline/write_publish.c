@@ -181,6 +181,9 @@ int write_settle(struct write_file *file, struct store_parent *near, struct job 
 	}
 	if (code < 0)
 		return write_file_error(file, code);
+	/* An earlier run may have begun another one beside it. */
+	if (file->reuse == WRITE_OLD && file->journal != NULL)
+		(void)store_partial_remove_via(near, file->root, file->path);
 	write_file_close(file);
 	return 0;
 }
