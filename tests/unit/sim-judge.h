@@ -5,6 +5,11 @@
 
 #include "sim-receiver.h"
 
+/* Whether all files of the node stand there. */
+bool sim_judge_same(struct sim *sim, const struct sim_disk *disk, const struct sim_node *node,
+                    const struct sim_name *name);
+/* sim-fill.c: an older copy of the node at `path`; alike: what differs may have the same size and time. */
+void sim_fill(struct sim *sim, struct sim_disk *disk, struct sim_node *node, const char *path, bool alike);
 void sim_judge(struct sim *sim, const struct sim_tree *tree, const struct sim_disk *disk,
                const struct sim_transfer *transfers, unsigned count, bool killed);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sim-receiver.h"
 
+#include "sim-judge.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +37,11 @@ static void on_event(void *context, const struct sink_event *event)
 {
 	const struct sim_receiver *receiver = context;
 
-	sim_check(receiver->end.sim, event->kind == SINK_FILE_DONE || event->text[0] != '\0',
-	          "a failure without words");
-	sim_say(receiver->end.sim, "sink: %s", event->kind == SINK_FILE_DONE ? "a file is done" : event->text);
+	static const char *const kinds[] = { "a file is done", NULL, NULL, "a file is unchanged", "a file differs" };
+	bool failed = event->kind == SINK_FAILED || event->kind == SINK_SKIPPED;
+
+	sim_check(receiver->end.sim, !failed || event->text[0] != '\0', "a failure without words");
+	sim_say(receiver->end.sim, "sink: %s", failed ? event->text : kinds[event->kind]);
 }
 
 static void fail(struct sim_receiver *receiver, int code, const char *text)
@@ -62,13 +66,29 @@ static void totals_ask(struct sim_receiver *receiver, const struct sim_transfer 
 		abort();
 }
 
+/* What counts of what is there, as the program decides it; who does not resume begins under a name of its own. */
+static void flags_choose(struct sim_receiver *receiver, struct sim_transfer *transfer)
+{
+	struct sim *sim = receiver->end.sim;
+	bool noted = !list_empty(&transfer->journal.files);
+
+	transfer->flags_now = transfer->flags;
+	if (transfer->resumes)
+		transfer->flags_now |= SINK_FLAG_LEAVE | (noted ? SINK_FLAG_RESUME : 0);
+	transfer->reused = (transfer->flags_now & ~(unsigned)SINK_FLAG_LEAVE) != 0 ||
+	                   (transfer->resumes && transfer->sinks > 0);
+	transfer->sinks++;
+	if (transfer->hidden[0] == '\0' || !transfer->resumes)
+		snprintf(transfer->hidden, sizeof(transfer->hidden), ".xfer-%016llx",
+		         (unsigned long long)sim_number(sim));
+}
+
 /* Begins the next transfer that is not finished; or all is done. */
 static void begin(struct sim_receiver *receiver)
 {
 	struct sim *sim = receiver->end.sim;
 	const struct sink_watch watch = { .context = receiver, .event = on_event, .release = on_release };
 	uint64_t two = 2 * (uint64_t)receiver->end.limits.chunk_size;
-	char hidden[32];
 	struct sim_transfer *transfer;
 	struct sink_params params;
 	struct sim_name *there;
@@ -84,15 +104,21 @@ static void begin(struct sim_receiver *receiver)
 	transfer = &receiver->transfers[receiver->at];
 	there = sim_disk_look(receiver->disk, transfer->name);
 	transfer->stood = there != NULL;
+	transfer->began = sim->now;
 	transfer->blind = receiver->end.limits.digest_size == 0;
-	snprintf(hidden, sizeof(hidden), ".xfer-%016llx", (unsigned long long)sim_number(sim));
+	flags_choose(receiver, transfer);
 	receiver->disk->transfer = ++sim->closes;
+	receiver->disk->frozen = (transfer->flags & SINK_FLAG_VERIFY) != 0;
 	params = (struct sink_params){
 		.remote = transfer->remote,
 		.name = transfer->name,
 		.name_exists = there != NULL,
 		.name_is_dir = there != NULL && there->kind == SIM_DIR,
-		.hidden = hidden,
+		.hidden = transfer->hidden,
+		.flags = transfer->flags_now,
+		.strong = receiver->end.limits.digest_size >= 32,
+		.keep_payload = sim->plan.keep_payload,
+		.keeps_max = sim->plan.keeps_max,
 		.reserved = ".xfer-",
 		.chunk_size = receiver->end.limits.chunk_size,
 		.digest_size = receiver->end.limits.digest_size,
@@ -126,14 +152,21 @@ static void finish(struct sim_receiver *receiver)
 	sim_check(sim, receiver->held == 0, "%llu bytes of payload are not given back",
 	          (unsigned long long)receiver->held);
 	transfer->clean = sim->calm || sim_struck(sim) == 0;
+	if (transfer->flags & SINK_FLAG_VERIFY)
+		transfer->same = sim_judge_same(sim, receiver->disk, sim_tree_find(receiver->tree, transfer->remote),
+		                                sim_disk_look(receiver->disk, transfer->name));
 	transfer->fault = sink_result(receiver->sink, &transfer->err);
 	sink_counts(receiver->sink, &transfer->count);
 	sink_credit(receiver->sink, &receiver->consumed, &receiver->granted);
-	sim_check(sim, receiver->aborted || receiver->consumed == receiver->received,
+	sim_check(sim, receiver->aborted || receiver->alone || receiver->consumed == receiver->received,
 	          "%llu bytes were received, %llu consumed", (unsigned long long)receiver->received,
 	          (unsigned long long)receiver->consumed);
+	transfer->left = transfer->resumes && (receiver->aborted || !sink_begun(receiver->sink));
 	sink_destroy(receiver->sink);
 	receiver->sink = NULL;
+	receiver->disk->frozen = false;
+	if (!transfer->left)
+		sim_journal_clear(&transfer->journal);
 	sim_say(sim, "sink: transfer %u is finished, %d: %s", receiver->at, transfer->fault,
 	        transfer->fault != FAULT_NONE ? transfer->err.text : "all is well");
 	if (receiver->aborted) {
@@ -141,7 +174,10 @@ static void finish(struct sim_receiver *receiver)
 		return;
 	}
 	transfer->over = true;
-	begin(receiver);
+	if (receiver->end.state == SIM_OPEN)
+		begin(receiver);
+	else
+		receiver->over = true;
 }
 
 /* What the frames that the sink made just now grant. */
@@ -199,11 +235,16 @@ static void killed_over(struct sim_receiver *receiver)
 		return;
 	sink_destroy(receiver->sink);
 	receiver->sink = NULL;
+	receiver->disk->frozen = false;
 	receiver->over = true;
+	sim_journal_tear(&receiver->transfers[receiver->at].journal, sim_strikes(receiver->end.sim, STRIKE_JOURNAL));
 	sim_check(receiver->end.sim, receiver->held == 0, "%llu bytes of payload are not given back",
 	          (unsigned long long)receiver->held);
-	list_init(&receiver->writers);
+	while (!list_empty(&receiver->writers))
+		sim_writer_free(list_entry(list_first(&receiver->writers), struct sim_writer, link));
 }
+
+static void abort_all(struct sim_receiver *receiver);
 
 void sim_receiver_pump(struct sim_receiver *receiver)
 {
@@ -226,8 +267,12 @@ void sim_receiver_pump(struct sim_receiver *receiver)
 	deadline = sink_deadline(receiver->sink, end->sim->now);
 	if (deadline != CLOCK_NEVER && end->state == SIM_OPEN && receiver->idle.node.at == 0)
 		sim_after(end->sim, &receiver->idle, deadline - end->sim->now, idle_over);
-	if (!sink_finished(receiver->sink))
+	if (!sink_finished(receiver->sink)) {
+		/* Something was damaged, and nobody is there to send it again. */
+		if (receiver->alone && receiver->jobs == 0 && list_empty(&receiver->checks))
+			abort_all(receiver);
 		return;
+	}
 	sim_check(end->sim, receiver->jobs == 0, "the sink is finished with orders out");
 	if (list_empty(&receiver->checks)) {
 		finish(receiver);
@@ -349,6 +394,22 @@ static int chunk_take(struct sim_receiver *receiver, const struct frame_header *
 	return r < 0 ? r : 0;
 }
 
+static int digests_take(struct sim_receiver *receiver, const struct frame_header *header, const uint8_t *body,
+                        struct error *err)
+{
+	struct message_digest_run run;
+	int r = message_digest_run_read(body, header->length, receiver->end.limits.digest_size, &run, err);
+
+	if (r < 0)
+		return r;
+	if (sim_verify_run(&receiver->verify, header->request, &run))
+		return 0;
+	sim_enter(receiver->end.sim);
+	r = sink_digests(receiver->sink, header->request, &run, err);
+	sim_leave(receiver->end.sim);
+	return r;
+}
+
 static int on_frame(struct sim_end *end, const struct frame_header *header, const uint8_t *bytes, struct error *err)
 {
 	struct sim_receiver *receiver = of_end(end);
@@ -358,7 +419,7 @@ static int on_frame(struct sim_end *end, const struct frame_header *header, cons
 	if (receiver->aborted || receiver->sink == NULL)
 		return 0;
 	switch (header->type) {
-	case FRAME_DIGEST_RUN: return sim_verify_run(&receiver->verify, header, bytes + FRAME_HEADER, err);
+	case FRAME_DIGEST_RUN: return digests_take(receiver, header, bytes + FRAME_HEADER, err);
 	case FRAME_ENTRIES:
 	case FRAME_ENDS: return check_add(receiver, header, bytes + FRAME_HEADER, err);
 	case FRAME_CHUNK: return chunk_take(receiver, header, bytes, err);
@@ -404,9 +465,13 @@ static void on_ended(struct sim_end *end, const struct error *err)
 {
 	struct sim_receiver *receiver = of_end(end);
 
-	(void)err;
 	sim_never(end->sim, &receiver->idle);
-	abort_all(receiver);
+	if (err->fault == FAULT_PEER && receiver->sink != NULL && !sink_waits(receiver->sink) && !receiver->aborted) {
+		receiver->alone = true;
+		sim_receiver_pump(receiver);
+	} else {
+		abort_all(receiver);
+	}
 }
 
 const struct sim_end_watch sim_receiver_watch = {

@@ -11,11 +11,21 @@
 struct sim_transfer {
 	char remote[SIM_PATH_MAX]; /* at the source */
 	char name[64];             /* at the destination: its path; "" = the root itself */
-	bool over;                 /* finished, well or not */
-	bool clean;                /* nothing went wrong in its time */
-	bool blind;                /* under no digest: damage is not seen */
-	bool stood;                /* something of its name was there when it began */
-	enum fault fault;          /* the result */
+	char hidden[32];           /* what it writes to; of its own */
+	unsigned flags;            /* SINK_FLAG_* that the user wants */
+	bool resumes;              /* what was begun is kept for the next connection, and noted */
+	struct sim_journal journal;
+	unsigned flags_now; /* of the sink that is at work */
+	bool reused;        /* something may have been there that was of use */
+	bool same;          /* digests were compared, and all files were what they are at the source */
+	uint64_t began;     /* when its last sink did */
+	unsigned sinks;     /* that were made for it */
+	bool left;          /* what was begun is left for another run */
+	bool over;          /* finished, well or not */
+	bool clean;         /* nothing went wrong in its time */
+	bool blind;         /* under no digest: damage is not seen */
+	bool stood;         /* something of its name was there when it began */
+	enum fault fault;   /* the result */
 	struct sink_count count;
 	struct error err;
 };
@@ -33,6 +43,7 @@ struct sim_receiver {
 	struct sim_event idle; /* when a limit of the rate lets something be asked for */
 	unsigned jobs;         /* orders out */
 	unsigned dir_jobs;     /* of them, of directories */
+	unsigned keep_jobs;    /* of them, that look at what is there */
 	uint64_t consumed, granted;
 	uint64_t granted_out; /* as the frames said */
 	uint64_t began;       /* when the first payload was granted */
@@ -40,6 +51,7 @@ struct sim_receiver {
 	uint64_t held;        /* payload bytes in tokens that the sink keeps */
 	struct sim_verify verify;
 	bool aborted, over, killed;
+	bool alone; /* the connection is gone, and nothing more is wanted of it */
 };
 
 extern const struct sim_end_watch sim_receiver_watch;

@@ -76,6 +76,8 @@ static void plan_draw(struct sim *sim)
 	plan->totals = sim_chance(sim, 20);
 	plan->odd = sim_chance(sim, 25);
 	plan->verify = sim_chance(sim, 15);
+	plan->keep_payload = ONE_OF(sim, 1024, 5000, 70000);
+	plan->keeps_max = (unsigned)ONE_OF(sim, 1, 2, 4);
 	plan->transfers = sim_chance(sim, 70) ? 1 : 1 + (unsigned)sim_below(sim, TRANSFERS_MAX);
 	plan->nodes = nodes_draw(sim);
 }
@@ -90,17 +92,35 @@ static void odds_draw(struct sim *sim)
 		struct sim_odds *odds = &sim->odds[strike];
 		bool timed = strike == STRIKE_CHANGE || strike == STRIKE_VANISH || strike == STRIKE_CANCEL ||
 		             strike == STRIKE_CRASH;
-		bool rare = strike == STRIKE_CUT || strike == STRIKE_HANG || strike == STRIKE_FLIP;
+		bool rare = strike == STRIKE_CUT || strike == STRIKE_HANG || strike == STRIKE_FLIP ||
+		            strike == STRIKE_JOURNAL;
 
 		odds->left = sim_chance(sim, 60) ? 1 : 1 + (unsigned)sim_below(sim, 4);
 		odds->spread = rare ? 0 : timed ? 1u << sim_below(sim, 9) : 1u << sim_below(sim, 6);
 		odds->wait = (unsigned)sim_below(sim, odds->spread + 1);
 	}
+	/* These need something to go wrong before. */
+	if (sim->odds[STRIKE_JOURNAL].left > 0 && sim->odds[STRIKE_CRASH].left == 0)
+		sim->odds[STRIKE_CRASH] = (struct sim_odds){ .left = 1, .wait = (unsigned)sim_below(sim, 300) };
+	if (sim->odds[STRIKE_ROT].left > 0 && sim->odds[STRIKE_CUT].left == 0)
+		sim->odds[STRIKE_CUT] = (struct sim_odds){ .left = 1 };
 	if (sim->odds[STRIKE_MEMORY].left > 0) {
 		sim->odds[STRIKE_MEMORY].hits = 1;
 		alloc_fail(1 + sim_below(sim, UINT64_C(1) << sim_below(sim, 10)), ONE_OF(sim, 1, 1, 2, 20, 400));
 		alloc_pause(true);
 	}
+}
+
+/* Where digests are strong enough to be taken for what they are of, the user may want more than a copy. */
+static unsigned flags_draw(struct sim *sim)
+{
+	uint64_t draw = sim_below(sim, 100);
+
+	if (sim->plan.integrity % 2 == 0 || draw < 60)
+		return 0;
+	if (draw < 75)
+		return SINK_FLAG_UPDATE;
+	return draw < 90 ? SINK_FLAG_UPDATE | SINK_FLAG_COMPARE : SINK_FLAG_VERIFY;
 }
 
 static void transfers_draw(struct world *world)
@@ -117,12 +137,16 @@ static void transfers_draw(struct world *world)
 		         (unsigned long long)(sim_chance(sim, 80) ? i : sim_below(sim, i + 1)));
 		if (sim_chance(sim, 4))
 			transfer->name[0] = '\0';
+		transfer->flags = flags_draw(sim);
+		transfer->resumes = sim_chance(sim, 60) && !(transfer->flags & SINK_FLAG_VERIFY);
+		sim_journal_make(&transfer->journal, sim);
 	}
 }
 
 /* Sometimes something of that name is there already. */
 static void disk_fill(struct world *world)
 {
+	const struct sim_transfer *transfer = &world->transfers[0];
 	struct sim *sim = &world->sim;
 	char path[SIM_PATH_MAX];
 	struct sim_name *old;
@@ -130,8 +154,14 @@ static void disk_fill(struct world *world)
 	sim->calm = true;
 	if (sim_disk_dir(&world->disk, "folder") < 0)
 		abort();
+	if (sim_chance(sim, transfer->flags != 0 ? 80 : 10)) {
+		bool alike = (transfer->flags & (SINK_FLAG_COMPARE | SINK_FLAG_VERIFY)) != 0 &&
+		             sim->plan.transfers == 1;
+
+		sim_fill(sim, &world->disk, sim_tree_find(&world->tree, transfer->remote), transfer->name, alike);
+	}
 	sim->calm = false;
-	if (!sim_chance(sim, 15) || world->transfers[0].name[0] == '\0')
+	if (!sim_chance(sim, 8) || transfer->name[0] == '\0')
 		return;
 	sim->calm = true;
 	snprintf(path, sizeof(path), "%s", world->transfers[0].name);
@@ -227,6 +257,21 @@ static bool source_lied(const struct sim *sim)
 	return sim->odds[STRIKE_LIE].hits + sim->odds[STRIKE_REPEAT].hits + sim->odds[STRIKE_STRAY].hits > 0;
 }
 
+/* What an earlier run left is no longer what it was: only in what nobody sees. */
+static void rot(struct world *world, struct sim_name *dir, bool hidden)
+{
+	for (struct list *node = dir->children.next; node != &dir->children; node = node->next) {
+		struct sim_name *name = list_entry(node, struct sim_name, link);
+		bool in = hidden || strncmp(name->name, ".xfer-", 6) == 0;
+
+		rot(world, name, in);
+		if (!in || name->content == NULL || name->content->chunks == 0)
+			continue;
+		if (sim_strikes(&world->sim, STRIKE_ROT))
+			name->content->hashes[sim_below(&world->sim, name->content->chunks)] = SIM_UNKNOWN;
+	}
+}
+
 static bool all_over(const struct world *world)
 {
 	for (unsigned i = 0; i < world->sim.plan.transfers; i++) {
@@ -292,6 +337,7 @@ void sim_run(uint64_t seed, bool trace, struct sim_sum *sum)
 			alloc_stop(NULL);
 		world.broke = sim->odds[STRIKE_MEMORY].hits > 0 && !sim->calm;
 		connection_run(&world, &connection);
+		rot(&world, world.disk.root, false);
 		world.broke = world.broke || source_lied(sim);
 		sum->connections++;
 		again = !all_over(&world);

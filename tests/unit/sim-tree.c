@@ -83,15 +83,15 @@ uint64_t sim_version_hash(struct sim *sim, struct sim_version *version, uint32_t
 	return version->hashes[index];
 }
 
-uint64_t sim_zero_hash(uint32_t chunk_size)
+uint64_t sim_zero_hash(uint32_t len)
 {
 	static const uint8_t zeroes[64 * SIM_GRAIN];
 	static uint64_t hash;
-	static uint32_t size; /* that it is of */
+	static uint32_t of; /* the length that it is of */
 
-	if (size != chunk_size)
-		hash = sim_hash(zeroes, chunk_size);
-	size = chunk_size;
+	if (of != len)
+		hash = sim_hash(zeroes, len);
+	of = len;
 	return hash;
 }
 
@@ -303,6 +303,7 @@ bool sim_tree_vanish(struct sim_tree *tree)
 	if (node == NULL)
 		return false;
 	node->gone = true;
+	node->gone_at = tree->sim->now;
 	sim_say(tree->sim, "tree: file %u is removed", node->number);
 	return true;
 }

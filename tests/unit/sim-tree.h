@@ -27,6 +27,7 @@ struct sim_node {
 	struct sim_version *now;
 	const char *target; /* of a link */
 	bool gone;
+	uint64_t gone_at; /* ns */
 	unsigned number;
 	size_t path_len;
 	size_t name_len;
@@ -59,8 +60,8 @@ uint32_t sim_version_length(const struct sim_version *version, uint32_t chunk_si
 bool sim_version_hole(const struct sim_version *version, uint32_t chunk_size, uint64_t index);
 void sim_version_read(const struct sim_version *version, uint32_t chunk_size, uint64_t index, uint8_t *out);
 uint64_t sim_version_hash(struct sim *sim, struct sim_version *version, uint32_t chunk_size, uint64_t index);
-/* Of chunks of zeroes. */
-uint64_t sim_zero_hash(uint32_t chunk_size);
+/* Of so many zeroes. */
+uint64_t sim_zero_hash(uint32_t len);
 /* Of a file, from the hashes of its chunks: hash(context, index) for each. */
 uint64_t sim_file_hash(uint64_t size, uint64_t chunks, uint64_t (*hash)(void *context, uint64_t index), void *context);
 uint64_t sim_version_digest(struct sim *sim, struct sim_version *version, uint32_t chunk_size);

@@ -37,33 +37,30 @@ void sim_verify_ask(struct sim_verify *verify, struct sim_end *end, const struct
 		abort();
 }
 
-int sim_verify_run(struct sim_verify *verify, const struct frame_header *header, const uint8_t *body, struct error *err)
+bool sim_verify_run(struct sim_verify *verify, uint32_t request, const struct message_digest_run *run)
 {
 	const struct sim_end *end = verify->end;
-	struct message_digest_run run;
 	uint8_t digest[FRAME_DIGEST_MAX];
-	int r = message_digest_run_read(body, header->length, end->limits.digest_size, &run, err);
 
-	if (r < 0)
-		return r;
-	sim_check(end->sim, verify->node != NULL && header->request == VERIFY_REQUEST && !verify->over,
-	          "digests that nobody asked for");
-	for (uint64_t i = 0; i < run.count; i++) {
+	if (verify->node == NULL || request != VERIFY_REQUEST)
+		return false;
+	sim_check(end->sim, !verify->over, "digests behind their end");
+	for (uint64_t i = 0; i < run->count; i++) {
+		uint32_t size = end->limits.digest_size;
 		bool right = false;
 
-		sim_check(end->sim, run.first + i >= verify->first && run.first + i < verify->behind,
+		sim_check(end->sim, run->first + i >= verify->first && run->first + i < verify->behind,
 		          "a digest of a chunk that nobody asked for");
 		for (struct sim_version *v = verify->node->now; v != NULL && !right; v = v->older) {
 			if (v->size != verify->size)
 				continue;
-			sim_digest(digest, end->limits.digest_size,
-			           sim_version_hash(end->sim, v, end->limits.chunk_size, run.first + i));
-			right = memcmp(digest, run.digests + i * end->limits.digest_size, end->limits.digest_size) == 0;
+			sim_digest(digest, size, sim_version_hash(end->sim, v, end->limits.chunk_size, run->first + i));
+			right = memcmp(digest, run->digests + i * size, size) == 0;
 		}
-		sim_check(end->sim, right, "a wrong digest of chunk %llu", (unsigned long long)(run.first + i));
+		sim_check(end->sim, right, "a wrong digest of chunk %llu", (unsigned long long)(run->first + i));
 	}
-	verify->came += run.count;
-	return 0;
+	verify->came += run->count;
+	return true;
 }
 
 bool sim_verify_end(struct sim_verify *verify, const struct end *end)

@@ -16,8 +16,8 @@ struct sim_verify {
 };
 
 void sim_verify_ask(struct sim_verify *verify, struct sim_end *end, const struct sim_tree *tree);
-int sim_verify_run(struct sim_verify *verify, const struct frame_header *header, const uint8_t *body,
-                   struct error *err);
+/* Digests came: true when they are ours. */
+bool sim_verify_run(struct sim_verify *verify, uint32_t request, const struct message_digest_run *run);
 /* Whether the end is of this request. */
 bool sim_verify_end(struct sim_verify *verify, const struct end *end);
 

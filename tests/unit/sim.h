@@ -37,24 +37,26 @@ struct sim_event {
 
 /* What can go wrong. Each place where it may asks sim_strikes(). */
 enum sim_strike {
-	STRIKE_DAMAGE, /* a payload is damaged behind its digest */
-	STRIKE_LOSE,   /* the source forgets a chunk */
-	STRIKE_REPEAT, /* the source sends a chunk twice */
-	STRIKE_STRAY,  /* the source sends a chunk that was not asked for, or is none of its file */
-	STRIKE_LIE,    /* the source breaks the protocol, or tells of what is not so */
-	STRIKE_DIGEST, /* the source gives a wrong file digest */
-	STRIKE_FLIP,   /* a bit flips on the way */
-	STRIKE_CUT,    /* the connection breaks */
-	STRIKE_HANG,   /* the connection falls silent */
-	STRIKE_CHANGE, /* a file at the source changes */
-	STRIKE_VANISH, /* it is removed */
-	STRIKE_READ,   /* it cannot be read */
-	STRIKE_WALK,   /* a listing breaks off */
-	STRIKE_WRITE,  /* an operation of the sink's disk fails */
-	STRIKE_FULL,   /* and from there on all that need room */
-	STRIKE_CANCEL, /* the user gives up */
-	STRIKE_CRASH,  /* the receiving program is killed */
-	STRIKE_MEMORY, /* an allocation fails */
+	STRIKE_DAMAGE,  /* a payload is damaged behind its digest */
+	STRIKE_LOSE,    /* the source forgets a chunk */
+	STRIKE_REPEAT,  /* the source sends a chunk twice */
+	STRIKE_STRAY,   /* the source sends a chunk that was not asked for, or is none of its file */
+	STRIKE_LIE,     /* the source breaks the protocol, or tells of what is not so */
+	STRIKE_DIGEST,  /* the source gives a wrong file digest */
+	STRIKE_FLIP,    /* a bit flips on the way */
+	STRIKE_CUT,     /* the connection breaks */
+	STRIKE_HANG,    /* the connection falls silent */
+	STRIKE_CHANGE,  /* a file at the source changes */
+	STRIKE_VANISH,  /* it is removed */
+	STRIKE_READ,    /* it cannot be read */
+	STRIKE_WALK,    /* a listing breaks off */
+	STRIKE_WRITE,   /* an operation of the sink's disk fails */
+	STRIKE_FULL,    /* and from there on all that need room */
+	STRIKE_CANCEL,  /* the user gives up */
+	STRIKE_CRASH,   /* the receiving program is killed */
+	STRIKE_JOURNAL, /* the journal of an earlier run lies */
+	STRIKE_ROT,     /* what an earlier run left on the disk is not what it was */
+	STRIKE_MEMORY,  /* an allocation fails */
 	STRIKES
 };
 
@@ -84,6 +86,8 @@ struct sim_plan {
 	unsigned nodes; /* of the tree */
 	bool odd;       /* what cannot be represented, what cannot be read */
 	bool verify;    /* digests are asked for beside the transfer */
+	uint64_t keep_payload;
+	unsigned keeps_max;
 };
 
 struct sim {
