@@ -14,7 +14,7 @@ begin_points
 
 # Which errors a call is given: those that it can return, or that a user meets after it. What cannot fail is left out, and
 # what takes the process down from below: the C library ends it when a futex fails, libuv when epoll_ctl does, or one of the
-# counters and pipes with which it wakes its own loop, for anything but a signal.
+# counters and pipes with which it wakes its own loop, for anything but a signal; or when there is no pipe for its signals.
 errors_of() {
 	case $1 in
 	exit | exit_group | futex | rt_sigreturn | rt_sigprocmask | rt_sigaction | sched_yield | arch_prctl | rseq) ;;
@@ -24,22 +24,11 @@ errors_of() {
 	clone | clone3 | fork | vfork) echo "EAGAIN ENOMEM" ;;
 	socket | accept4 | pipe2 | eventfd2 | epoll_create1 | timerfd_create | signalfd4 | dup3) echo "EMFILE ENOMEM" ;;
 	openat | openat2 | open) echo "EIO ENOSPC EDQUOT EINTR EMFILE ENOMEM" ;;
-	read | recvfrom | recvmsg | pread64 | readv | preadv | preadv2)
-		case $2 in
-		anon | pipe) echo EINTR ;;
-		file) echo "EIO EINTR EAGAIN ENOMEM short" ;;
-		tcp) echo "EIO EINTR EAGAIN ENOMEM short" ;;
-		*) echo "EIO EINTR EAGAIN ENOMEM" ;;
-		esac
-		;;
-	write | sendto | sendmsg | pwrite64 | writev | pwritev | pwritev2 | sendfile | copy_file_range)
-		case $2 in
-		anon | pipe) echo EINTR ;;
-		file) echo "EIO ENOSPC EDQUOT EINTR EAGAIN ENOMEM short" ;;
-		tcp) echo "EIO EINTR EAGAIN ENOMEM short" ;;
-		*) echo "EIO EINTR EAGAIN ENOMEM" ;;
-		esac
-		;;
+	read.file | pread64.* | readv.file | preadv*) echo "EIO EINTR EAGAIN ENOMEM short" ;;
+	write.file | pwrite64.* | writev.file | pwritev* | copy_file_range*) echo "EIO ENOSPC EDQUOT EINTR EAGAIN ENOMEM short" ;;
+	read.tcp | recv*.tcp | write.tcp | send*.tcp) echo "EIO EINTR EAGAIN ENOMEM short" ;;
+	recv*.socket | send*.socket) echo "EIO EINTR EAGAIN ENOMEM" ;;
+	*.anon | *.pipe) echo EINTR ;;
 	connect | bind | setsockopt | getsockopt | getsockname | getpeername | shutdown) echo "EIO ENOMEM" ;;
 	fsync | fdatasync | syncfs | sync_file_range | close) echo "EIO ENOSPC EDQUOT EINTR" ;;
 	flock | fcntl) echo "EIO EINTR EAGAIN ENOMEM" ;;
@@ -47,14 +36,15 @@ errors_of() {
 	esac
 }
 
-# with_errors FILE: a line `POINT ERROR...` for each `POINT RESULT KIND`. Before the first thread of ours begins it is one
+# with_errors FILE: a line `POINT ERROR...` for each `POINT RESULT`. Before the first thread of ours begins it is one
 # error for each; and none for the dynamic linker's memory, without which it crashes, nor for a sanitizer's, which says so
 # and ends. What moved one byte or none moves no less.
 with_errors() {
 	begun=
 	linked=
-	while read -r point result kind; do
+	while read -r point result; do
 		case $point in
+		pipe2:1) [ "$side_now" = daemon ] || continue ;;
 		clone3:1 | clone:1) begun=yes ;;
 		prlimit64:1) linked=yes ;; # the C library begins
 		mmap:* | munmap:* | mprotect:* | mremap:* | madvise:* | brk:*)
@@ -62,7 +52,7 @@ with_errors() {
 			[ -n "$linked" ] || [ "$side_now" = daemon ] || continue
 			;;
 		esac
-		errors=$(errors_of "${point%%:*}" "$kind")
+		errors=$(errors_of "${point%%:*}")
 		case $result in
 		-* | 0 | 1 | \?) errors=${errors% short} ;;
 		esac
@@ -78,15 +68,10 @@ with_errors() {
 	done <"$1"
 }
 
-descriptors() {
-	find "/proc/$worker/fd" -type l 2>/dev/null | wc -l
-}
-
 # fail_at SIDE VERB WHAT POINT ERROR: fails when the point was not reached.
 fail_at() {
 	need_worker
 	fresh "$3"
-	before=$(descriptors)
 	traced_now=$traced
 	# What was made to fail is no longer traced, and looks for leaks.
 	traced=
@@ -107,8 +92,8 @@ fail_at() {
 		wrong "what stands under a final name is not complete"
 	elif ! kill -0 "$worker" 2>/dev/null; then
 		wrong "the worker is gone"
-	elif ! await eval '[ "$(descriptors)" = "$before" ]'; then
-		wrong "the worker has $(descriptors) descriptors open, and not the $before it had before"
+	elif ! settled; then
+		wrong "the worker has $(descriptors) descriptors open, and not the $idle of one without sessions"
 		fresh_daemon
 	fi
 	again "$2" "$3"

@@ -23,6 +23,11 @@ kill_at() {
 		wrong "the first run hangs"
 		return 0
 	fi
+	# A session of the daemon that has lost its client may have all that it needs, and ends its work.
+	if [ "$1" = client ] && ! settled; then
+		wrong "the daemon does not end the session: $(descriptors) descriptors, not $idle"
+		fresh_daemon
+	fi
 	appears "$3" || wrong "what stands under a final name is not complete"
 	claims=$(claimed)
 	again "$2" "$3"

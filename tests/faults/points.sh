@@ -35,9 +35,16 @@ begin_points() {
 	# shellcheck disable=SC2086
 	$traced "$syscalls" true 2>"$err" || status=$?
 	[ $status != 77 ] || skip_all "$(cat "$err")"
+	begin_sources 330000 200000
+}
+
+# begin_sources BYTES BYTES: of the file, and of the large one in the tree; and how a daemon serves them.
+begin_sources() {
 	mkdir -p "$from/tree/sub/deep" "$into"
-	make_file "$from/file" 330000
-	make_file "$from/tree/large" 200000
+	make_file "$from/file" "$1"
+	make_file "$from/tree/large" "$2"
+	bytes_file=$1
+	bytes_tree=$(($2 + 65536 + 10))
 	make_file "$from/tree/one" 65536
 	make_file "$from/tree/sub/small" 10
 	: >"$from/tree/sub/deep/empty"
@@ -57,18 +64,18 @@ begin_points() {
 	daemon_pid=
 }
 
-# fresh_daemon: one that lost no worker yet. (Who loses one after the other is careful, and starts the next one later.)
+# fresh_daemon: one that lost no worker yet, where the one before was: a transfer is known by it. (Who loses one after the other is careful, and starts the next one later.)
 fresh_daemon() {
 	if [ -n "$daemon_pid" ]; then
-		kill -KILL "$daemon_pid"
-		wait "$daemon_pid" 2>/dev/null
+		stop_daemon
 		# Its number is soon that of somebody else, whom nobody is to kill at the end.
 		test_pids=
 	fi
 	# shellcheck disable=SC2086
-	need_daemon -c "$tmp/xferd.ini" $daemon_set $soon ${daemon_more:-}
+	need_daemon -c "$tmp/xferd.ini" $daemon_set $soon --set "daemon.listen=127.0.0.1:${daemon_port:-0}"
 	url=xfer://$daemon_address
 	worker=$(worker_pid 0)
+	idle=$(descriptors)
 	deaths=0
 }
 
@@ -116,8 +123,9 @@ first_run() {
 	run $tracing "$@" "$xfer" $client_set $soon "$first_verb" --retry-for 0 $(transfer_line "$first_verb" "$first_what")
 }
 
-# again VERB WHAT: the same command, nobody traced.
+# again VERB WHAT: the same command, nobody traced. What was there before is listed in $tmp/there.
 again() {
+	find "$into" -mindepth 1 -printf '%P %s\n' | sort >"$tmp/there"
 	# shellcheck disable=SC2046,SC2086
 	run timeout -s KILL "$hang" "$xfer" $client_set $soon "$1" $(transfer_line "$1" "$2")
 }
@@ -126,6 +134,7 @@ again() {
 record() {
 	points=$tmp/points
 	: >"$points.all"
+	: >"$tmp/there"
 	record_runs=${XFER_FAULTS_RECORDS:-3}
 	for record_run in $(seq "$record_runs"); do
 		need_worker
@@ -139,10 +148,25 @@ record() {
 		grep '^call ' "$tmp/report" >"$tmp/report.last"
 		cat "$tmp/report.last" >>"$points.all"
 	done
-	# Of the last run, those that came in each; with what they were done to, and what came of it.
-	awk -v runs="$record_runs" 'NR == FNR { seen[$3]++; next } seen[$3] == runs { print $3, $4, $5 }' \
+	# Of the last run, those that came in each; with what came of it.
+	awk -v runs="$record_runs" 'NR == FNR { seen[$3]++; next } seen[$3] == runs { print $3, $4 }' \
 		"$points.all" "$tmp/report.last" >"$points.marked"
 	cut -d ' ' -f 1 "$points.marked" >"$points"
+}
+
+# descriptors: how many the worker has open. The fewest that were ever seen are those it has without sessions.
+descriptors() {
+	find "/proc/$worker/fd" -type l 2>/dev/null | wc -l
+}
+at_rest() {
+	seen=$(descriptors)
+	[ "$seen" -ge "$idle" ] || idle=$seen
+	[ "$seen" -le "$idle" ] && [ -z "$(find "/proc/$worker/fd" -lname "$into/*" 2>/dev/null)" ]
+}
+
+# settled: all sessions of the worker have ended, and their work too.
+settled() {
+	await at_rest
 }
 
 # ---- what has to be true ---------------------------------------------------------------------------------------------
@@ -199,8 +223,8 @@ claimed() {
 # total WHAT: bytes of the source.
 total() {
 	case $1 in
-	file) echo 330000 ;;
-	*) echo 265546 ;;
+	file) echo "$bytes_file" ;;
+	*) echo "$bytes_tree" ;;
 	esac
 }
 
@@ -236,7 +260,6 @@ wrong() {
 	failures=$((failures + 1))
 	diag "sh $0 $point_now: $*"
 	diag_file "$err"
-	find "$into" -mindepth 1 -printf '%P %s\n' | sort >"$tmp/there"
 	diag_file "$tmp/there"
 	if [ -n "$daemon_pid" ]; then
 		tail -n 8 "$daemon_log" >"$tmp/log"

@@ -174,11 +174,11 @@ const char *shorten_kind(pid_t tid, const struct user_regs_struct *regs)
 	char target[PATH_MAX];
 	unsigned long inode;
 	if (shape_of(regs->orig_rax) == SHAPE_NONE)
-		return "-";
+		return "";
 	snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, (int)regs->rdi);
 	ssize_t len = readlink(path, target, sizeof target - 1);
 	if (len < 0)
-		return "-";
+		return "";
 	target[len] = '\0';
 	if (sscanf(target, "socket:[%lu]", &inode) == 1)
 		return is_tcp(tid, inode) ? "tcp" : "socket";

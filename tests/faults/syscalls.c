@@ -9,15 +9,15 @@
  * be traced). The process is COMMAND itself; with -p another one that is there already; with -a the first one, of all that
  * COMMAND starts, that was executed with WORD as an argument.
  *
- *   -k POINT    the Kth call ("17"), or the Nth of its name ("pwrite64:3"). Without it, nothing is broken.
+ *   -k POINT    the Kth call ("17"), or the Nth of its name ("pwrite64.file:3", "fsync:1"): a call that moves bytes has the kind
+ *               of its descriptor in its name, see shorten_kind(). Without it, nothing is broken.
  *   -d WHAT     kill: SIGKILL instead of the call. kill-after: SIGKILL when it is done, before its result is seen.
  *               EIO, ENOSPC, ...: it fails and does nothing (close: it fails and has closed). short: it moves half.
  *   -t SECONDS  then COMMAND is killed
  *
- * REPORT gets a line for each call, `call 17 pwrite64:3 65536 file` (its number, its name, its result, or ? where it did not
- * return, and what its descriptor is: see shorten_kind()), and ends with `reached POINT of N`, or `not reached: N calls`, or
- * `recorded N`. Once a call was made to fail, nothing is traced any more, so that a leak checker, which traces too, can do
- * its work.
+ * REPORT gets a line for each call, `call 17 pwrite64.file:3 65536` (its number, its name, its result, or ? where it did not
+ * return), and ends with `reached POINT of N`, or `not reached: N calls`, or `recorded N`. Once a call was made to fail,
+ * nothing is traced any more, so that a leak checker, which traces too, can do its work.
  */
 #include "trace.h"
 
@@ -53,7 +53,7 @@ static bool write_report(const struct tracer *tracer)
 			fprintf(file, "%lld", (long long)call->result);
 		else
 			fputc('?', file);
-		fprintf(file, " %s\n", call->kind);
+		fputc('\n', file);
 	}
 	if (tracer->deed == DEED_NONE)
 		fprintf(file, "recorded %zu\n", tracer->count);

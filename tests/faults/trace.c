@@ -162,7 +162,17 @@ void trace_start(struct tracer *tracer, char **command)
 
 /* ---- calls ----------------------------------------------------------------------------------------------------- */
 
-static struct call *add_call(struct tracer *tracer, uint64_t number)
+/* How many there were of the name, this one too. */
+static unsigned long count_name(struct tracer *tracer, const char *name)
+{
+	size_t at = 0;
+	while (at + 1 < CALL_NUMBERS && tracer->seen[at].name[0] != '\0' && strcmp(tracer->seen[at].name, name) != 0)
+		at++;
+	memcpy(tracer->seen[at].name, name, NAME_SIZE);
+	return ++tracer->seen[at].calls;
+}
+
+static struct call *add_call(struct tracer *tracer, uint64_t number, const char *kind)
 {
 	if (tracer->count + 1 >= tracer->capacity) {
 		tracer->capacity = tracer->capacity == 0 ? 1024 : 2 * tracer->capacity;
@@ -171,11 +181,12 @@ static struct call *add_call(struct tracer *tracer, uint64_t number)
 			fail("calls");
 	}
 	struct call *call = &tracer->calls[++tracer->count];
-	*call = (struct call){ .nth = number < CALL_NUMBERS ? ++tracer->seen[number] : 0 };
-	if (syscall_name(number) != NULL)
-		snprintf(call->name, sizeof call->name, "%s", syscall_name(number));
-	else
+	*call = (struct call){ 0 };
+	if (syscall_name(number) == NULL)
 		snprintf(call->name, sizeof call->name, "call-%lu", (unsigned long)number);
+	else
+		snprintf(call->name, sizeof call->name, "%s%s%s", syscall_name(number), *kind != '\0' ? "." : "", kind);
+	call->nth = count_name(tracer, call->name);
 	return call;
 }
 
@@ -223,10 +234,8 @@ static void on_entry(struct tracer *tracer, struct task *task)
 	if (ptrace(PTRACE_GETREGS, task->tid, 0, &regs) < 0)
 		return;
 	uint64_t number = regs.orig_rax;
-	struct call *call = add_call(tracer, number);
+	struct call *call = add_call(tracer, number, shorten_kind(task->tid, &regs));
 	task->call = tracer->count;
-	/* Asked now: a call of this name that returns may be the close of another thread's. */
-	call->kind = shorten_kind(task->tid, &regs);
 	if (is_point(tracer, call))
 		strike(tracer, task, number, &regs);
 }

@@ -31,20 +31,26 @@ struct task {
 	bool struck; /* that one is the point */
 };
 
+enum { NAME_SIZE = 32 };
+
 struct call {
-	char name[24];
-	unsigned long nth; /* of its name */
+	char name[NAME_SIZE]; /* with the kind of its descriptor, as shorten_kind() tells it */
+	unsigned long nth;    /* of its name */
 	int64_t result;
 	bool returned;
-	const char *kind; /* of its descriptor, as shorten_kind() says */
+};
+
+struct count {
+	char name[NAME_SIZE];
+	unsigned long calls;
 };
 
 struct tracer {
 	const char *report; /* NULL: none */
 	const char *word;   /* NULL: the command itself, or `process` */
 	enum deed deed;
-	int error;           /* that a call fails with, positive */
-	char point_name[24]; /* "": any */
+	int error;                  /* that a call fails with, positive */
+	char point_name[NAME_SIZE]; /* "": any */
 	unsigned long point_nth;
 	pid_t command;
 	pid_t process; /* whose calls are counted; 0: not there yet */
@@ -56,7 +62,7 @@ struct tracer {
 	struct call *calls; /* owned; the first is number 1 */
 	size_t count;
 	size_t capacity;
-	unsigned long seen[CALL_NUMBERS]; /* calls of each number */
+	struct count seen[CALL_NUMBERS]; /* by name; the first without one ends them */
 	struct saved saved;
 };
 
