@@ -426,7 +426,8 @@ static struct serve_put *put_make(struct serve *serve, uint32_t request, const s
 	memcpy(put->name, message->name, message->name_len);
 	memcpy(put->place.id, message->id, sizeof(put->place.id));
 	transfer_id_name(put->hidden, message->id);
-	snprintf(put->journal_path, sizeof(put->journal_path), "%s/%s.j", JOURNAL_FOLDER, put->hidden);
+	snprintf(put->journal_path, sizeof(put->journal_path), "%s/%s.j", JOURNAL_FOLDER,
+	         put->hidden + sizeof(STORE_HIDDEN) - 1);
 	snprintf(put->source, sizeof(put->source), "%s of %s", put->name[0] != '\0' ? put->name : ".",
 	         channel_peer(&serve->channel));
 	return put;

@@ -160,4 +160,15 @@ nothing_left() {
 }
 check "--no-resume: nothing is left" await nothing_left
 
+# ---- what nobody comes back for goes ----
+
+fresh
+begin_put 4096 "$src/file" "$url/dir" --retry-for 0
+stop_daemon KILL
+end_put
+check "abandoned: what came is there" test -n "$(leftovers "$pub")"
+find "$pub" -exec touch -h -d '8 days ago' {} +
+need_daemon -c "$tmp/xferd.ini"
+check "abandoned: a week later it goes" await nothing_left
+
 done_testing
