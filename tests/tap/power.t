@@ -242,9 +242,9 @@ notices() {
 	fi
 }
 
-# written: how many bytes there are of what has no final name yet.
+# written: how many bytes there are of what has no final name yet. (Blocks would not do: xfs takes more in advance.)
 written() {
-	find "$disk/large" -name '.xfer-*' ! -name '*.j' -printf '%b\n' | awk '{ n += 512 * $1 } END { print n + 0 }'
+	find "$disk/large" -name '.xfer-*' ! -name '*.j' -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'
 }
 enough_written() {
 	[ "$(written)" -ge 6000000 ]
@@ -254,7 +254,7 @@ flushes() {
 }
 # A sync that began before has ended, and another one, however slow the disk is; or the file is complete.
 synced_since() {
-	[ "$(flushes)" -ge $(($1 + 6)) ] || [ -e "$disk/large/file" ]
+	[ "$(flushes)" -ge $(($1 + 8)) ] || [ -e "$disk/large/file" ]
 }
 
 # costs VERB: a loss in the middle of a large file, when the disk has nothing but what was flushed, costs what was not yet
