@@ -6,8 +6,8 @@
  */
 #include "fuzz.h"
 
-#include "wire/bytes.h"
 #include "base/crc32c.h"
+#include "wire/bytes.h"
 
 #include "wire-frames.h"
 

@@ -114,7 +114,7 @@ char *__wrap_strndup(const char *text, size_t len)
 	return refused() ? NULL : counted(__real_strndup(text, len));
 }
 
-static int print(char **out, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static int print(char **out, const char *format, va_list args)
 {
 	int n = refused() ? -1 : vasprintf(out, format, args);
 

@@ -199,7 +199,7 @@ bool sim_step(struct sim *sim)
 
 /* ---- verdict ---- */
 
-static void say(const struct sim *sim, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void say(const struct sim *sim, const char *format, va_list args)
 {
 	char text[1024];
 

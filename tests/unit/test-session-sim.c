@@ -57,8 +57,8 @@ static void catch_all(void)
 static void sum_print(const struct sim_sum *sum, double seconds)
 {
 	static const char *const names[STRIKES] = {
-		"damaged", "lost",    "repeated", "stray", "lie",   "digest", "flip",   "cut",   "silence",
-		"changed", "removed", "unread",   "walk",  "write", "full",   "cancel", "crash", "journal", "rot", "memory",
+		"damaged", "lost",   "repeated", "stray", "lie",  "digest", "flip",  "cut",     "silence", "changed",
+		"removed", "unread", "walk",     "write", "full", "cancel", "crash", "journal", "rot",     "memory",
 	};
 
 	printf("# %" PRIu64 " seeds in %.1f s: %" PRIu64 " events, %" PRIu64 " connections, %" PRIu64 " chunks\n",
