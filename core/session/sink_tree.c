@@ -310,13 +310,19 @@ static bool take_queue(struct sink *sink, struct sink_order *order)
 	return order->count > 0;
 }
 
+/* Of a tree that is aborted before it has its name. */
+static enum sink_step step_aborted(const struct sink *sink)
+{
+	return sink->leave ? STEP_OVER : STEP_REMOVE;
+}
+
 /* What is left to do when all entries are done. */
 static enum sink_step step_first(const struct sink *sink)
 {
 	if (!sink->staged)
 		return STEP_OVER;
 	if (sink->aborted)
-		return sink->leave ? STEP_OVER : STEP_REMOVE;
+		return step_aborted(sink);
 	return sink->params.sync ? STEP_SYNC : STEP_RENAME;
 }
 
@@ -402,7 +408,7 @@ static void step_done(struct sink *sink, const struct sink_dir_piece *piece)
 		return;
 	}
 	switch (sink->step) {
-	case STEP_SYNC: sink->step = sink->aborted ? STEP_REMOVE : STEP_RENAME; break;
+	case STEP_SYNC: sink->step = sink->aborted ? step_aborted(sink) : STEP_RENAME; break;
 	case STEP_RENAME: sink->step = sink->params.sync ? STEP_SYNC_RENAME : STEP_OVER; break;
 	case STEP_SYNC_RENAME:
 	case STEP_REMOVE:

@@ -290,7 +290,7 @@ static void small_files_share_an_order(void **state)
 	source_destroy(source, NULL, NULL);
 }
 
-static struct sink *sink_make_at(const char *name, bool is_dir)
+static struct sink *sink_make_with(const char *name, bool is_dir, unsigned flags)
 {
 	const struct sink_params params = { .remote = "x",
 		                            .name = name,
@@ -302,12 +302,19 @@ static struct sink *sink_make_at(const char *name, bool is_dir)
 		                            .integrity = "none",
 		                            .requests_max = 16,
 		                            .window = 4096,
-		                            .order_payload = 4096 };
+		                            .order_payload = 4096,
+		                            .flags = flags,
+		                            .sync = true };
 	const struct sink_watch watch = { 0 };
 	struct sink *sink;
 
 	assert_int_equal(sink_create(&sink, &params, &watch), 0);
 	return sink;
+}
+
+static struct sink *sink_make_at(const char *name, bool is_dir)
+{
+	return sink_make_with(name, is_dir, 0);
 }
 
 static struct sink *sink_make(void)
@@ -414,6 +421,46 @@ static void giving_up_before_anything_came_is_the_end(void **state)
 	sink_destroy(sink);
 }
 
+/* A tree that is all there is given up while it is synced. Whether it is taken away. */
+static bool given_up_while_synced(unsigned flags)
+{
+	struct sink *sink = sink_make_with("x", false, flags);
+	const struct entry entries[] = { { .kind = ENTRY_DIR, .mode = 0755, .name = "x", .name_len = 1, .text = "" },
+		                         { .kind = ENTRY_UP, .mode = 0755, .name = "", .text = "" } };
+	const struct end end = { .request = 1, .status = STATUS_OK, .text = "" };
+	struct buf frames = { 0 }, run = { 0 };
+	struct sink_order order;
+	bool removed;
+
+	assert_int_equal(sink_frames(sink, &frames, 1), 0);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(message_entry_write(&run, &entries[i]), 0);
+	assert_int_equal(sink_entries(sink, run.data, run.len, NULL), 0);
+	assert_int_equal(sink_end(sink, &end, NULL), 0);
+	while (sink_next(sink, &order) && order.dirs[0].op != SINK_DIR_SYNC)
+		sink_done(sink, &order);
+	assert_int_equal(order.dirs[0].op, SINK_DIR_SYNC);
+	sink_abort(sink);
+	sink_done(sink, &order);
+	removed = sink_next(sink, &order);
+	if (removed) {
+		assert_int_equal(order.dirs[0].op, SINK_DIR_REMOVE);
+		sink_done(sink, &order);
+	}
+	assert_true(sink_finished(sink));
+	buf_free(&frames);
+	buf_free(&run);
+	sink_destroy(sink);
+	return removed;
+}
+
+static void what_is_given_up_while_it_is_synced_stays_for_another_run(void **state)
+{
+	(void)state;
+	assert_true(given_up_while_synced(0));
+	assert_false(given_up_while_synced(SINK_FLAG_LEAVE));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +478,7 @@ int main(void)
 		cmocka_unit_test(a_name_of_ours_is_no_entry),
 		cmocka_unit_test(what_is_unfinished_lies_beside_its_place),
 		cmocka_unit_test(giving_up_before_anything_came_is_the_end),
+		cmocka_unit_test(what_is_given_up_while_it_is_synced_stays_for_another_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
