@@ -18,7 +18,7 @@ begin_points
 errors_of() {
 	case $1 in
 	exit | exit_group | futex | rt_sigreturn | rt_sigprocmask | rt_sigaction | sched_yield | arch_prctl | rseq) ;;
-	set_tid_address | set_robust_list | get[egpt]*id | restart_syscall | uname | umask | epoll_ctl) ;;
+	set_tid_address | set_robust_list | getpid | gettid | get*uid | get*gid | restart_syscall | uname | umask | epoll_ctl | sigaltstack) ;;
 	epoll_wait | epoll_pwait | poll | ppoll | getrandom) echo EINTR ;;
 	mmap | munmap | mprotect | mremap | brk | madvise) echo ENOMEM ;;
 	clone | clone3 | fork | vfork) echo "EAGAIN ENOMEM" ;;
@@ -38,7 +38,7 @@ errors_of() {
 
 # with_errors FILE: a line `POINT ERROR...` for each `POINT RESULT`. Before the first thread of ours begins it is one
 # error for each; and none for the dynamic linker's memory, without which it crashes, nor for a sanitizer's, which says so
-# and ends. What moved one byte or none moves no less.
+# and ends; its own beginning is none of ours. What moved one byte or none moves no less.
 with_errors() {
 	begun=
 	linked=
@@ -52,6 +52,7 @@ with_errors() {
 			[ -n "$linked" ] || [ "$side_now" = daemon ] || continue
 			;;
 		esac
+		[ -n "$begun" ] || [ "$side_now" = daemon ] || ! sanitized || continue
 		errors=$(errors_of "${point%%:*}")
 		case $result in
 		-* | 0 | 1 | \?) errors=${errors% short} ;;
