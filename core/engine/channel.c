@@ -13,7 +13,7 @@ enum { PONGS_AHEAD = 512 * 1024 /* bytes of control frames waiting to be sent */
 
 static struct channel *of_link(struct link *link)
 {
-	return link->owner;
+	return list_entry(link, struct channel, link);
 }
 
 /* ---- the end ---- */
@@ -320,6 +320,14 @@ static void on_sent(struct link *link)
 		channel->base->watch->sent(channel);
 }
 
+static void on_refill(struct link *link)
+{
+	struct channel *channel = of_link(link);
+
+	if (channel->state == CHANNEL_OPEN)
+		channel->base->watch->refill(channel);
+}
+
 /* What a peer is told about an error in what it sent. */
 static enum status status_of(const struct error *err)
 {
@@ -371,6 +379,7 @@ static const struct link_watch link_events = {
 	.frame = on_frame,
 	.settled = on_settled,
 	.sent = on_sent,
+	.refill = on_refill,
 	.ended = on_ended,
 	.closed = on_closed,
 };
@@ -390,7 +399,7 @@ int channel_open(struct channel *channel, const struct channel_base *base, const
 		.rx_limits = { .control_max = FRAME_HELLO_MAX },
 		.deadline.fire = on_deadline,
 	};
-	r = link_open(&channel->link, base->loop, transport, conn, &channel->rx_limits, &link_events, channel, err);
+	r = link_open(&channel->link, base->loop, transport, conn, &channel->rx_limits, &link_events, err);
 	if (r == 0)
 		r = loop_deadline(base->loop, &channel->deadline, channel_now(channel) + base->hello_timeout);
 	return r;

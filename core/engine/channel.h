@@ -24,6 +24,8 @@ struct channel_watch {
 	             struct lent *buffer, struct error *err);
 	void (*settled)(struct channel *channel);
 	void (*sent)(struct channel *channel);
+	/* As link_watch.refill; the daemon's, for it alone has many sessions that share its buffers. */
+	void (*refill)(struct channel *channel);
 	/* Fills our progress for the peer. */
 	void (*progress)(struct channel *channel, struct xfer_progress *ours);
 	/* Something to say once: "datagrams are not heard, ...". */
@@ -32,8 +34,8 @@ struct channel_watch {
 	void (*answer)(struct channel *channel, bool in_band, uint64_t sequence, uint64_t rtt);
 	void (*asked)(struct channel *channel, bool in_band, uint64_t sequence);
 	/*
-	 * A time to look whether the session may go on as it is, after the hello and whenever the pulse is looked at;
-	 * may end the channel. Returns when to look again at the latest, steady ns. NULL: never.
+	 * A time to look whether the session may go on as it is, after the hello and when it was said; may end the
+	 * channel. Returns when to look again, steady ns. NULL: never.
 	 */
 	uint64_t (*look)(struct channel *channel);
 	/*
@@ -99,6 +101,7 @@ struct channel {
 	uint32_t peer_rtt_us;             /* in-band: what the asker told of it */
 	struct xfer_progress theirs;      /* in-band */
 	struct channel_remote *remote;    /* owned; NULL before the handshake is done */
+	uint64_t look_at;                 /* steady ns, see channel_watch.look */
 	uint64_t worked_at; /* steady ns, when a frame came last that is neither of the hello nor of liveness */
 };
 

@@ -63,12 +63,12 @@ void channel_pulse_look(struct channel *channel)
 	}
 	if (todo & PULSE_PONG)
 		pong_send(channel, 0, 0);
+	if (channel->state == CHANNEL_OPEN && channel->base->watch->look != NULL &&
+	    channel->look_at <= channel_now(channel))
+		channel->look_at = channel->base->watch->look(channel);
 	when = pulse_deadline(&channel->pulse, datagrams, channel_now(channel));
-	if (channel->state == CHANNEL_OPEN && channel->base->watch->look != NULL) {
-		uint64_t look = channel->base->watch->look(channel);
-
-		when = look < when ? look : when;
-	}
+	if (channel->base->watch->look != NULL && channel->look_at < when)
+		when = channel->look_at;
 	if (channel->state == CHANNEL_OPEN)
 		(void)loop_deadline(channel->base->loop, &channel->deadline, when);
 }

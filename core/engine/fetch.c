@@ -302,7 +302,7 @@ static void stall_check(struct fetch *fetch)
 	struct stall_look look = {
 		.channel = channel,
 		/* What is half received counts, too: a large frame takes its time. */
-		.moved = fetch->taken + (channel->link.rx_fill - channel->link.rx_start),
+		.moved = fetch->taken + link_half(&channel->link),
 		.waits = sink_waits(fetch->receiving.sink),
 		.ours = &ours,
 	};

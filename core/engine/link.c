@@ -18,7 +18,7 @@ void link_poll(struct link *link, uint32_t events)
 
 	if (link->events == events || link->conn == NULL)
 		return;
-	link->events = events;
+	link->events = (uint8_t)events;
 	if (events & XFER_POLL_READ)
 		read_events |= UV_READABLE;
 	if (link->write_poll == NULL && (events & XFER_POLL_WRITE))
@@ -112,14 +112,7 @@ static void close_now(struct link *link)
 	link_ops(link)->close(link->conn);
 	link->conn = NULL;
 	link_rx_drop(link);
-	list_remove(&link->thirst);
-	for (; link->batch_count > 0; link->batch_count--) {
-		lent_unref(link->batches[link->batch_first].buffer);
-		link->batch_first = (uint8_t)((link->batch_first + 1) % LINK_BATCHES_MAX);
-	}
-	free(link->batches);
-	link->batches = NULL;
-	link->queued = 0;
+	link_out_drop(link);
 	buf_free(&link->control);
 }
 
@@ -204,6 +197,7 @@ static void on_event(struct link *link, int status, int events)
 	if (status < 0)
 		events |= UV_READABLE | UV_WRITABLE; /* the transport says what is wrong */
 	if (events & UV_WRITABLE) {
+		link->willing = true;
 		link_flush(link);
 		if (!link->ended)
 			link->watch->sent(link);
@@ -248,7 +242,7 @@ static int polls_open(struct link *link, const struct xfer_poll *poll)
 }
 
 int link_open(struct link *link, struct loop *loop, const struct plugin *transport, struct xfer_conn *conn,
-              const struct frame_limits *limits, const struct link_watch *watch, void *owner, struct error *err)
+              const struct frame_limits *limits, const struct link_watch *watch, struct error *err)
 {
 	struct xfer_poll poll = { .struct_size = sizeof(poll) };
 	int r;
@@ -259,7 +253,6 @@ int link_open(struct link *link, struct loop *loop, const struct plugin *transpo
 		.watch = watch,
 		.conn = conn,
 		.limits = limits,
-		.owner = owner,
 	};
 	list_init(&link->thirst);
 	r = link_ops(link)->poll(conn, &poll);

@@ -3,14 +3,16 @@
  * A link: one connection of a transport plug-in, driven by the loop, with frames going in and out.
  *
  * Receiving: bytes go into a lent buffer and frames are taken where they lie; whoever wants a payload to stay takes a
- * reference to the buffer. When nothing is half received there is no buffer. Sending: control frames go before batches
- * that have not begun; a batch is a run of whole frames that the pipeline made.
+ * reference to the buffer. When nothing is half received there is no buffer, and none is lent for a few bytes. Sending:
+ * control frames go before batches that have not begun; a batch is a run of whole frames that the pipeline made. Where a
+ * batch does not get on, its buffer may be taken back, and its bytes are asked for again (lending.h).
  */
 #ifndef XFER_ENGINE_LINK_H
 #define XFER_ENGINE_LINK_H
 
 #include "base/buf.h"
 #include "engine/loop.h"
+#include "pipeline/again.h"
 #include "registry/registry.h"
 #include "wire/frame.h"
 
@@ -29,6 +31,8 @@ struct link_watch {
 	void (*settled)(struct link *link);
 	/* Something was sent; link_queued() is smaller than it was. */
 	void (*sent)(struct link *link);
+	/* The first batch has no bytes any more and could be sent: link_refill(). */
+	void (*refill)(struct link *link);
 	/* The end, once; err->code 0 when the peer closed in order. Only link_close() is left to do. */
 	void (*ended)(struct link *link, const struct error *err);
 	/* The last callback: the struct may be freed. */
@@ -37,12 +41,34 @@ struct link_watch {
 
 enum { LINK_BATCHES_MAX = 64 };
 
+/* [ sent | in the buffer | taken back ]; one of the last two is all that is left at the end, and then nothing. */
 struct link_batch {
-	struct lent *buffer;
-	size_t offset;
-	size_t len;
+	struct lent *buffer; /* NULL: all that is left was taken back */
+	size_t offset;       /* in the buffer, of the next byte to be sent */
+	size_t len;          /* bytes in the buffer */
+	size_t taken;        /* bytes behind them */
+	size_t size;         /* bytes of the whole */
+	struct again *again; /* how to have them again, owned; NULL: they stay */
 };
 
+/* What only a link with something to send has. */
+struct link_out {
+	struct link *link;
+	struct list stuck; /* in loop.stuck while it does not get on, with buffers that could be taken back */
+	size_t queued;     /* bytes of batches not sent, wherever they are */
+	uint8_t first, count;
+	bool begun;     /* part of the first batch is sent: it comes before control frames */
+	bool refilling; /* watch->refill() was called, link_refill() is to come */
+	struct link_batch batches[LINK_BATCHES_MAX]; /* a ring */
+};
+
+/* The beginning of a frame, too short for a buffer. */
+struct link_stash {
+	size_t len;
+	uint8_t bytes[];
+};
+
+/* Ten thousand sessions that rest keep one each. */
 struct link {
 	struct loop *loop;
 	const struct plugin *transport;
@@ -51,49 +77,66 @@ struct link {
 	uv_poll_t read_poll;
 	uv_poll_t *write_poll;             /* owned; only where the transport writes to another descriptor */
 	const struct frame_limits *limits; /* the owner's; they change with the welcome */
-	struct lent *rx;                   /* NULL while nothing is half received */
-	size_t rx_start, rx_fill;          /* frames before start are handled; bytes before fill are received */
-	struct buf control;                /* control frames to be sent */
+	struct lent *rx;                   /* NULL between turns when no more is there than a stash holds */
+	struct link_stash *stash;          /* owned, or NULL */
+	uint32_t rx_start, rx_fill;        /* frames before start are handled; bytes before fill are received */
+	/* In loop.thirsty: wants a receive buffer and there was none. In loop.filling: has one, half filled. */
+	struct list thirst;
+	struct buf control; /* control frames to be sent */
 	size_t control_sent;
-	struct link_batch *batches; /* owned ring, allocated at the first batch */
-	uint8_t batch_first, batch_count;
-	bool batch_begun; /* part of the first batch is sent: it comes before control frames */
+	struct link_out *out;          /* owned; NULL while there is no batch */
+	struct deadline patience;      /* the end of lingering, or of listening to who is mute */
+	uint64_t received, sent_bytes; /* bytes, all in all */
+	uint64_t paced;                /* sent_bytes when it was new, or when its buffers were taken back */
+	uint64_t rx_at;                /* steady ns, when the frame began of which the beginning is there */
+	uint64_t received_at;          /* steady ns, when bytes came last */
+	uint64_t moved_at;             /* while blocked: when bytes were taken last, or when it began to be blocked */
+	uint64_t batch_at;             /* when the last batch was taken whole; 0 = never */
+	int mute;                      /* why nothing can be sent any more, -errno; 0 = it can */
+	uint8_t events;                /* what the polls wait for */
+	uint8_t open_handles;
 	bool ready;
 	bool large;   /* the last frame was large: ask for no more than the next header */
+	bool quick;   /* the last large frame came in no time: the next one gets its buffer before it is there */
 	bool blocked; /* the transport did not take all that there is */
+	bool willing; /* it just said that it takes bytes */
 	bool ended;
 	bool broken; /* the transport failed: nothing can be sent any more */
 	bool linger; /* the last words count: link_close() waits until the peer has heard them */
 	bool lingering;
-	bool shut;          /* the write side is to be shut down when all is sent */
-	int mute;           /* why nothing can be sent any more, -errno; 0 = it can */
-	struct list thirst; /* in loop.thirsty: wants a receive buffer and there was none */
-	uint32_t events;    /* what the polls wait for */
-	uint8_t open_handles;
-	struct deadline patience;      /* the end of lingering, or of listening to who is mute */
-	size_t queued;                 /* bytes of batches not sent */
-	uint64_t received, sent_bytes; /* bytes, all in all */
-	uint64_t received_at;          /* steady ns, when bytes came last */
-	uint64_t moved_at;             /* while blocked: when bytes were taken last, or when it began to be blocked */
-	uint64_t batch_at;             /* when the last batch was taken whole; 0 = never */
-	void *owner;
+	bool shut; /* the write side is to be shut down when all is sent */
 };
 
 /* Takes over conn, also on failure. limits are borrowed and may change between frames. */
 int link_open(struct link *link, struct loop *loop, const struct plugin *transport, struct xfer_conn *conn,
-              const struct frame_limits *limits, const struct link_watch *watch, void *owner, struct error *err);
+              const struct frame_limits *limits, const struct link_watch *watch, struct error *err);
 /* Where control frames are written to, by the message_X_write() functions; link_flush() afterwards. */
 struct buf *link_control(struct link *link);
-/* Takes over one reference to the buffer. -ENOBUFS when LINK_BATCHES_MAX are queued. */
-int link_batch(struct link *link, struct lent *buffer, size_t offset, size_t len);
+/*
+ * Takes over one reference to the buffer, and `again`, which tells how to have the same bytes again (NULL: they are
+ * kept). -ENOBUFS when LINK_BATCHES_MAX are queued.
+ */
+int link_batch(struct link *link, struct lent *buffer, size_t offset, size_t len, struct again *again);
+/* The batch whose bytes are wanted again, NULL when there is none. */
+const struct link_batch *link_wants(const struct link *link);
+/* The next `len` of them, at the front of the buffer, of which one reference is taken over. */
+void link_refill(struct link *link, struct lent *buffer, size_t len);
+/* Takes back the buffers of what can be had again. */
+void link_take_back(struct link *link);
+/* Bytes that were sent since it was new, or since its buffers were taken back: what it has shown to be worth. */
+uint64_t link_pace(const struct link *link);
 /* Sends what can be sent now. */
 void link_flush(struct link *link);
 /* There is something to send that the transport does not take: see moved_at. */
 bool link_blocked(const struct link *link);
 size_t link_queued(const struct link *link);
+/* Bytes of a frame that is not whole yet. */
+size_t link_half(const struct link *link);
 unsigned link_batches(const struct link *link);
 /* Those who had no buffer to receive into try again; called when buffers came back. */
 void links_feed(struct loop *loop);
+/* Looks at those who have had a buffer to receive into for long: see lending.h. */
+void links_hurry(struct loop *loop);
 /* Bytes of control frames that are not sent yet. */
 size_t link_control_queued(const struct link *link);
 /* Sends what is queued, then says that no more will come. */

@@ -1,31 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The receiving half of a link: bytes into buffers, frames out of them. */
+/*
+ * The receiving half of a link: bytes into buffers, frames out of them.
+ *
+ * Bytes are received into a buffer that all links share (lending.h), in which whole frames are handled at once. What is
+ * left of a frame at the end of the turn stays in a stash of its own size when it is short; longer, in a buffer that is
+ * lent; and a large frame gets its own when so much of it is there that it is worth it, or when the one before came in
+ * no time. So whoever sends a byte now and then holds bytes, not buffers.
+ */
+#include "engine/lending.h"
 #include "engine/link_state.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
-	RX_SMALL = 128 * 1024, /* receive buffer while only control frames come */
-	RX_SLACK = 64 * 1024,  /* what may be received beyond a frame that is moved to the next buffer */
-	LARGE = 64 * 1024      /* a frame from here on is received exactly, so that nothing is moved */
+	LARGE = 64 * 1024,    /* a frame from here on is received exactly, so that nothing is moved */
+	PROOF = 64 * 1024,    /* bytes of a large frame that have to be there before it gets a buffer of its own */
+	RX_SLACK = 64 * 1024, /* what may be received beyond a frame that is moved to the next buffer */
+	STASH_MAX = 1024,     /* bytes of a frame that need no buffer */
+	BEGUN = 72 * 1024,    /* the buffer for more of it */
+	QUICK = 64 * 1024,    /* bytes a second: who is as fast gets buffers out of the movers' share, and in advance */
+	SLOW = 1024,          /* bytes a second: who is slower has no right to a buffer that others wait for */
+	FEED_MAX = 16         /* links that try again at a time */
 };
+
+#define SLOW_AFTER (1 * CLOCK_SECOND) /* who is not quick by then is slow */
+#define ENOUGH (10 * CLOCK_SECOND)    /* and by then has had the buffer for long enough */
+
+static void stash_drop(struct link *link)
+{
+	if (link->stash != NULL)
+		link->loop->stashed -= link->stash->len;
+	free(link->stash);
+	link->stash = NULL;
+}
 
 void link_rx_drop(struct link *link)
 {
-	lent_unref(link->rx);
+	lending_give(link->loop, link->rx);
 	link->rx = NULL;
 	link->rx_start = 0;
 	link->rx_fill = 0;
-}
-
-static size_t rx_size(const struct link *link)
-{
-	size_t chunk = link->limits->chunk_size;
-
-	if (chunk == 0)
-		return RX_SMALL;
-	return frame_chunk_overhead(link->limits) + chunk + RX_SLACK;
+	stash_drop(link);
+	list_remove(&link->thirst);
 }
 
 /* The frame that begins at rx_start: its whole length, or 0 when not even its header is there. */
@@ -56,10 +74,16 @@ static int rx_deliver(struct link *link, const struct frame_header *header, stru
 	return link->watch->frame(link, header, bytes, link->rx, err);
 }
 
-/* Handles all whole frames; afterwards rx_start is at the first one that is not whole. */
+/* What is there of a frame came at that many bytes a second at least. */
+static bool rx_came_at(const struct link *link, size_t bytes, unsigned rate)
+{
+	return (link->loop->now - link->rx_at) / CLOCK_MS * rate <= bytes * UINT64_C(1000);
+}
+
+/* Handles all whole frames; afterwards rx_start is at the first one that is not whole. Returns how many, or -errno. */
 static int rx_parse(struct link *link, struct error *err)
 {
-	for (;;) {
+	for (int count = 0;; count++) {
 		struct frame_header header;
 		size_t len;
 		int r = rx_frame(link, &header, &len, err);
@@ -67,47 +91,91 @@ static int rx_parse(struct link *link, struct error *err)
 		if (r < 0)
 			return r;
 		if (len == 0 || len > link->rx_fill - link->rx_start)
-			return 0;
+			return count;
 		link->large = len >= LARGE;
+		if (link->large)
+			link->quick = rx_came_at(link, len, QUICK);
 		r = rx_deliver(link, &header, err);
 		if (r < 0)
 			return r;
 		if (link->ended)
-			return 0;
-		link->rx_start += len;
+			return count;
+		link->rx_start += (uint32_t)len;
+		link->rx_at = link->loop->now;
 	}
 }
 
-/* Makes sure that the frame at rx_start fits, moving what is there to a new buffer; false when there is none to be had. */
+/* What is there moves to the front of another buffer. */
+static void rx_move(struct link *link, struct lent *fresh)
+{
+	size_t have = link->rx_fill - link->rx_start;
+
+	if (have > 0)
+		memcpy(fresh->data, link->rx->data + link->rx_start, have);
+	lending_give(link->loop, link->rx);
+	link->rx = fresh;
+	link->rx_start = 0;
+	link->rx_fill = (uint32_t)have;
+}
+
+/* The first buffer of a turn. */
+static bool rx_begin(struct link *link)
+{
+	size_t chunk = link->limits->chunk_size;
+
+	if (link->large && link->quick && chunk > 0)
+		link->rx = lend_get(link->loop->lender, frame_chunk_overhead(link->limits) + chunk + RX_SLACK);
+	else
+		link->rx = lending_take(link->loop);
+	if (link->rx == NULL)
+		return false;
+	if (link->stash == NULL) {
+		link->rx_at = link->loop->now;
+		return true;
+	}
+	link->rx_fill = (uint32_t)link->stash->len;
+	memcpy(link->rx->data, link->stash->bytes, link->rx_fill);
+	stash_drop(link);
+	return true;
+}
+
+/* A buffer for a frame of which `need` bytes are wanted in one piece. */
+static struct lent *rx_lend(struct link *link, size_t have, size_t need)
+{
+	enum lend_use use = link->quick || rx_came_at(link, have, QUICK) ? LEND_MOVING : LEND_SLOW;
+
+	if (need <= LENDING_SCRATCH)
+		return lending_take(link->loop);
+	return lend_get_for(link->loop->lender, use, need + RX_SLACK);
+}
+
+/* Makes room for what comes next, *want bytes at most. False when a buffer is missing for it. */
 static bool rx_room(struct link *link, size_t *want)
 {
 	struct frame_header header;
-	struct lent *fresh;
-	size_t have = link->rx_fill - link->rx_start;
-	size_t len = 0;
+	size_t have, need, len = 0;
 
-	if (link->rx != NULL && have == 0 && link->rx->refs == 1) {
+	if (link->rx == NULL && !rx_begin(link))
+		return false;
+	have = link->rx_fill - link->rx_start;
+	if (have == 0 && link->rx->refs == 1) {
 		link->rx_start = 0;
 		link->rx_fill = 0;
 	}
-	if (link->rx != NULL && have >= FRAME_HEADER)
-		(void)rx_frame(link, &header, &len, NULL);
-	if (link->rx == NULL || link->rx_start + (len > 0 ? len : FRAME_HEADER) > link->rx->size) {
-		size_t size = rx_size(link);
+	(void)rx_frame(link, &header, &len, NULL);
+	need = len == 0 ? FRAME_HEADER : len;
+	if (len >= LARGE && have < PROOF && !link->quick)
+		need = PROOF;
+	if (link->rx_start + need > link->rx->size) {
+		struct lent *fresh = rx_lend(link, have, need);
 
-		fresh = lend_get(link->loop->lender, size > len ? size : len);
 		if (fresh == NULL)
 			return false;
-		if (have > 0)
-			memcpy(fresh->data, link->rx->data + link->rx_start, have);
-		lent_unref(link->rx);
-		link->rx = fresh;
-		link->rx_start = 0;
-		link->rx_fill = have;
+		rx_move(link, fresh);
 	}
 	*want = link->rx->size - link->rx_fill;
 	if (len >= LARGE)
-		*want = len - have; /* exactly: the next frame begins in a buffer of its own */
+		*want = need - have; /* exactly: the next frame begins in a buffer of its own */
 	else if (len == 0 && link->large && frame_chunk_overhead(link->limits) > have)
 		*want = frame_chunk_overhead(link->limits) - have;
 	if (*want > link->rx->size - link->rx_fill)
@@ -115,21 +183,77 @@ static bool rx_room(struct link *link, size_t *want)
 	return true;
 }
 
+/* ---- between two turns ---- */
+
+static int rx_stash(struct link *link)
+{
+	size_t have = link->rx_fill - link->rx_start;
+	struct link_stash *stash = malloc(sizeof(*stash) + have);
+
+	if (stash == NULL)
+		return -ENOMEM;
+	stash->len = have;
+	memcpy(stash->bytes, link->rx->data + link->rx_start, have);
+	link_rx_drop(link);
+	link->stash = stash;
+	link->loop->stashed += have;
+	return 0;
+}
+
+/*
+ * The turn is over. What is left goes where it costs least; *thirsty is set when it needs more than there is. -ENOMEM;
+ * -ENOBUFS: there is no place for it at all.
+ */
+static int rx_leave(struct link *link, bool *thirsty)
+{
+	size_t have = link->rx_fill - link->rx_start;
+	struct lent *fresh;
+
+	if (link->rx == NULL)
+		return 0;
+	if (have == 0) {
+		link_rx_drop(link);
+		return 0;
+	}
+	if (have <= STASH_MAX)
+		return rx_stash(link);
+	if (lending_is_scratch(link->rx)) {
+		fresh = lend_get_for(link->loop->lender, LEND_BEGUN, have > BEGUN ? have : BEGUN);
+		if (fresh == NULL) {
+			*thirsty = true;
+			return lending_stash_room(link->loop) ? rx_stash(link) : -ENOBUFS;
+		}
+		rx_move(link, fresh);
+	}
+	if (list_empty(&link->thirst))
+		list_append(&link->loop->filling, &link->thirst);
+	return 0;
+}
+
+/* Waits for a buffer, and keeps none from others meanwhile. */
+static void rx_thirsty(struct link *link)
+{
+	if (link->rx != NULL && link->rx->use == LEND_BEGUN && lending_stash_room(link->loop))
+		(void)rx_stash(link);
+	link_poll_drop(link, XFER_POLL_READ);
+	list_remove(&link->thirst);
+	lending_wait(link->loop, &link->loop->thirsty, &link->thirst);
+}
+
 void link_receive(struct link *link)
 {
 	struct error err = { 0 };
+	bool closed = false, thirsty = false, half;
+	int frames = 0, r = 0;
 	size_t turn = 0;
-	bool closed = false;
 
 	while (!link->ended && turn < LINK_TURN && !closed) {
 		size_t want;
 		ssize_t n;
 
-		if (!rx_room(link, &want)) {
-			loop_starve(link->loop, &link->loop->thirsty, &link->thirst);
-			link_poll_drop(link, XFER_POLL_READ);
+		thirsty = !rx_room(link, &want);
+		if (thirsty)
 			break;
-		}
 		n = link_ops(link)->recv(link->conn, link->rx->data + link->rx_fill, want, 0);
 		if (n == -EAGAIN || n == -EINTR)
 			break;
@@ -138,38 +262,72 @@ void link_receive(struct link *link)
 			return;
 		}
 		closed = n == 0;
-		link->rx_fill += (size_t)n;
+		link->rx_fill += (uint32_t)n;
 		link->received += (uint64_t)n;
 		if (n > 0)
 			link->received_at = link->loop->now;
 		turn += (size_t)n;
-		if (rx_parse(link, &err) < 0) {
+		r = rx_parse(link, &err);
+		if (r < 0) {
 			link_end(link, &err);
 			return;
 		}
+		frames += r;
 	}
 	if (link->ended)
 		return;
-	if (link->rx != NULL && link->rx_start == link->rx_fill)
-		link_rx_drop(link);
-	if (closed) {
-		if (link->rx != NULL)
+	half = link->rx_fill > link->rx_start || link->stash != NULL;
+	r = closed ? 0 : rx_leave(link, &thirsty);
+	if (r < 0 || closed) {
+		if (r < 0)
+			error_set(&err, r == -ENOBUFS ? -EDQUOT : r, FAULT_LOCAL, "no memory for what it sends");
+		else if (half)
 			error_set(&err, -ECONNRESET, FAULT_PEER, "the connection was closed in the middle of a frame");
 		link_end(link, &err);
 		return;
 	}
-	link->watch->settled(link);
+	if (thirsty)
+		rx_thirsty(link);
+	if (frames > 0)
+		link->watch->settled(link);
+}
+
+size_t link_half(const struct link *link)
+{
+	return link->stash != NULL ? link->stash->len : link->rx_fill - link->rx_start;
 }
 
 void links_feed(struct loop *loop)
 {
 	struct list *node;
 
-	while ((node = list_first(&loop->thirsty)) != NULL) {
+	for (int i = 0; i < FEED_MAX && (node = list_first(&loop->thirsty)) != NULL; i++) {
 		struct link *link = list_entry(node, struct link, thirst);
 
 		list_remove(node);
 		if (!link->ended)
 			link_poll_add(link, XFER_POLL_READ);
+	}
+}
+
+/* Who is slow is so out of the share of the slow, and not for ever while others wait. */
+void links_hurry(struct loop *loop)
+{
+	struct list *node = loop->filling.next, *next;
+	struct error err = { 0 };
+
+	for (; node != &loop->filling; node = next) {
+		struct link *link = list_entry(node, struct link, thirst);
+		size_t have = link->rx_fill - link->rx_start;
+
+		next = node->next;
+		if (loop->now - link->rx_at < SLOW_AFTER)
+			continue;
+		if (link->rx->use == LEND_MOVING && !rx_came_at(link, have, QUICK))
+			(void)lend_reuse(link->rx, LEND_SLOW);
+		if (loop->now - link->rx_at < ENOUGH || rx_came_at(link, have, SLOW) || list_empty(&loop->thirsty))
+			continue;
+		error_set(&err, -EDQUOT, FAULT_PEER, "what it sends comes too slowly, and others wait for the buffer");
+		link_end(link, &err);
 	}
 }

@@ -5,28 +5,69 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { IOV_BATCHES = 8 };
+enum {
+	IOV_BATCHES = 8,
+	CONTROL_KEPT = 4096 /* bytes of a buffer for control frames that a link keeps while it has none */
+};
 
+static struct link_batch *batch_at(struct link_out *out, unsigned at)
+{
+	return &out->batches[(out->first + at) % LINK_BATCHES_MAX];
+}
+
+static size_t batch_left(const struct link_batch *batch)
+{
+	return batch->len + batch->taken;
+}
+
+static void batch_drop(struct link_batch *batch)
+{
+	lent_unref(batch->buffer);
+	again_destroy(batch->again);
+}
+
+/* Without a batch a link that rests needs none of it. */
+static void out_drop(struct link *link)
+{
+	list_remove(&link->out->stuck);
+	free(link->out);
+	link->out = NULL;
+}
+
+void link_out_drop(struct link *link)
+{
+	if (link->out == NULL)
+		return;
+	for (unsigned i = 0; i < link->out->count; i++)
+		batch_drop(batch_at(link->out, i));
+	out_drop(link);
+}
+
+/* What can be sent now, in order. */
 static int iov_fill(const struct link *link, struct iovec *iov)
 {
-	unsigned at = link->batch_first, left = link->batch_count;
+	struct link_out *out = link->out;
 	size_t control = link->control.len - link->control_sent;
+	unsigned at = 0;
 	int count = 0;
 
-	if (link->batch_begun) {
-		const struct link_batch *batch = &link->batches[at];
+	if (out != NULL && out->begun) {
+		const struct link_batch *batch = batch_at(out, at++);
 
-		iov[count++] = (struct iovec){ batch->buffer->data + batch->offset, batch->len };
-		at = (at + 1) % LINK_BATCHES_MAX;
-		left--;
+		if (batch->len > 0)
+			iov[count++] = (struct iovec){ batch->buffer->data + batch->offset, batch->len };
+		if (batch->taken > 0)
+			return count; /* the rest of its frame comes before anything else */
 	}
 	if (control > 0)
 		iov[count++] = (struct iovec){ link->control.data + link->control_sent, control };
-	for (; left > 0 && count < IOV_BATCHES; left--) {
-		const struct link_batch *batch = &link->batches[at];
+	for (; out != NULL && at < out->count && count < IOV_BATCHES; at++) {
+		const struct link_batch *batch = batch_at(out, at);
 
-		iov[count++] = (struct iovec){ batch->buffer->data + batch->offset, batch->len };
-		at = (at + 1) % LINK_BATCHES_MAX;
+		if (batch->len > 0)
+			iov[count++] = (struct iovec){ batch->buffer->data + batch->offset, batch->len };
+		if (batch->taken > 0)
+			break;
 	}
 	return count;
 }
@@ -34,19 +75,27 @@ static int iov_fill(const struct link *link, struct iovec *iov)
 /* Takes up to n bytes off the first batch; returns how many. */
 static size_t batch_sent(struct link *link, size_t n)
 {
-	struct link_batch *batch = &link->batches[link->batch_first];
+	struct link_out *out = link->out;
+	struct link_batch *batch = batch_at(out, 0);
 	size_t take = n < batch->len ? n : batch->len;
 
 	batch->offset += take;
 	batch->len -= take;
-	link->queued -= take;
-	link->batch_begun = batch->len > 0;
-	if (batch->len == 0) {
+	out->queued -= take;
+	out->begun = batch_left(batch) > 0;
+	if (batch->len > 0)
+		return take;
+	if (batch->taken > 0) {
 		lent_unref(batch->buffer);
-		link->batch_first = (uint8_t)((link->batch_first + 1) % LINK_BATCHES_MAX);
-		link->batch_count--;
-		link->batch_at = link->loop->now;
+		batch->buffer = NULL;
+		return take;
 	}
+	batch_drop(batch);
+	out->first = (uint8_t)((out->first + 1) % LINK_BATCHES_MAX);
+	out->count--;
+	link->batch_at = link->loop->now;
+	if (out->count == 0)
+		out_drop(link);
 	return take;
 }
 
@@ -55,7 +104,7 @@ static void bytes_sent(struct link *link, size_t n)
 {
 	size_t control;
 
-	if (link->batch_begun)
+	if (link->out != NULL && link->out->begun)
 		n -= batch_sent(link, n);
 	control = link->control.len - link->control_sent;
 	if (n > 0 && control > 0) {
@@ -72,6 +121,31 @@ static void bytes_sent(struct link *link, size_t n)
 		n -= batch_sent(link, n);
 }
 
+/* The transport took all that it takes now. `moved`: it took something since it was asked last. */
+static void blocked(struct link *link, bool moved)
+{
+	if (!link->blocked)
+		link->moved_at = link->loop->now;
+	if (link->out != NULL && (moved || !link->blocked)) {
+		/* The one that has not moved for longest comes first. */
+		list_remove(&link->out->stuck);
+		list_append(&link->loop->stuck, &link->out->stuck);
+	}
+	link->blocked = true;
+	link_poll_add(link, XFER_POLL_WRITE);
+}
+
+/* All that there is was taken. */
+static void unblocked(struct link *link)
+{
+	link->blocked = false;
+	if (link->out != NULL)
+		list_remove(&link->out->stuck);
+	link_poll_drop(link, XFER_POLL_WRITE);
+	if (link->control.cap > CONTROL_KEPT)
+		buf_free(&link->control);
+}
+
 static void shut_down(struct link *link)
 {
 	int r = link_ops(link)->shutdown(link->conn, 0);
@@ -83,13 +157,11 @@ static void shut_down(struct link *link)
 	link->shut = false;
 }
 
-void link_flush(struct link *link)
+static void flush(struct link *link)
 {
 	struct iovec iov[IOV_BATCHES + 1];
 	size_t turn = 0;
 
-	if (!link->ready || link->conn == NULL || link->mute != 0 || (link->ended && !link->lingering))
-		return;
 	for (;;) {
 		int count = iov_fill(link, iov);
 		ssize_t n;
@@ -102,10 +174,7 @@ void link_flush(struct link *link)
 		}
 		n = link_ops(link)->sendv(link->conn, iov, count, 0);
 		if (n == -EAGAIN || n == -EINTR) {
-			if (!link_blocked(link))
-				link->moved_at = link->loop->now;
-			link->blocked = true;
-			link_poll_add(link, XFER_POLL_WRITE);
+			blocked(link, turn > 0);
 			return;
 		}
 		if (n < 0) {
@@ -117,12 +186,28 @@ void link_flush(struct link *link)
 		turn += (size_t)n;
 		bytes_sent(link, (size_t)n);
 	}
-	link->blocked = false;
-	link_poll_drop(link, XFER_POLL_WRITE);
-	if (link->control.cap > 4096)
-		buf_free(&link->control);
+	if (link->out != NULL) {
+		/* What was taken back is wanted when the transport takes bytes again, and no earlier. */
+		if (link->blocked && !link->willing)
+			return;
+		unblocked(link);
+		if (link->ended || link->out->refilling)
+			return;
+		link->out->refilling = true;
+		link->watch->refill(link);
+		return;
+	}
+	unblocked(link);
 	if (link->shut)
 		shut_down(link);
+}
+
+void link_flush(struct link *link)
+{
+	if (!link->ready || link->conn == NULL || link->mute != 0 || (link->ended && !link->lingering))
+		return;
+	flush(link);
+	link->willing = false;
 }
 
 struct buf *link_control(struct link *link)
@@ -130,25 +215,86 @@ struct buf *link_control(struct link *link)
 	return &link->control;
 }
 
-int link_batch(struct link *link, struct lent *buffer, size_t offset, size_t len)
+int link_batch(struct link *link, struct lent *buffer, size_t offset, size_t len, struct again *again)
 {
-	unsigned at;
+	int r = 0;
 
 	if (link->conn == NULL || link->ended) {
-		lent_unref(buffer);
-		return -EPIPE;
+		r = -EPIPE;
+	} else if (link->out == NULL) {
+		link->out = calloc(1, sizeof(*link->out));
+		if (link->out == NULL) {
+			r = -ENOMEM;
+		} else {
+			link->out->link = link;
+			list_init(&link->out->stuck);
+		}
+	} else if (link->out->count == LINK_BATCHES_MAX) {
+		r = -ENOBUFS;
 	}
-	if (link->batches == NULL)
-		link->batches = calloc(LINK_BATCHES_MAX, sizeof(*link->batches));
-	if (link->batches == NULL || link->batch_count == LINK_BATCHES_MAX) {
+	if (r < 0) {
 		lent_unref(buffer);
-		return link->batches == NULL ? -ENOMEM : -ENOBUFS;
+		again_destroy(again);
+		return r;
 	}
-	at = ((unsigned)link->batch_first + link->batch_count) % LINK_BATCHES_MAX;
-	link->batches[at] = (struct link_batch){ buffer, offset, len };
-	link->batch_count++;
-	link->queued += len;
+	*batch_at(link->out, link->out->count) = (struct link_batch){
+		.buffer = buffer, .offset = offset, .len = len, .size = len, .again = again
+	};
+	link->out->count++;
+	link->out->queued += len;
+	if (link->blocked && list_empty(&link->out->stuck)) /* by control frames, so far */
+		list_append(&link->loop->stuck, &link->out->stuck);
 	return 0;
+}
+
+const struct link_batch *link_wants(const struct link *link)
+{
+	return link->out != NULL && link->out->refilling ? batch_at(link->out, 0) : NULL;
+}
+
+void link_refill(struct link *link, struct lent *buffer, size_t len)
+{
+	struct link_batch *batch;
+
+	if (link->out == NULL || !link->out->refilling) {
+		lent_unref(buffer);
+		return;
+	}
+	link->out->refilling = false;
+	batch = batch_at(link->out, 0);
+	batch->buffer = buffer;
+	batch->offset = 0;
+	batch->len = len;
+	batch->taken -= len;
+	link_flush(link);
+}
+
+void link_take_back(struct link *link)
+{
+	struct link_out *out = link->out;
+
+	link->paced = link->sent_bytes;
+	list_remove(&out->stuck);
+	for (unsigned i = 0; i < out->count; i++) {
+		struct link_batch *batch = batch_at(out, i);
+		size_t sent = batch->size - batch_left(batch);
+
+		if (batch->buffer == NULL || batch->again == NULL)
+			continue;
+		/* The buffer of one that was noted before need not begin where the batch does. */
+		if (!again_noted(batch->again) &&
+		    again_note(batch->again, batch->buffer->data + batch->offset - sent, batch->size) < 0)
+			continue;
+		lent_unref(batch->buffer);
+		batch->buffer = NULL;
+		batch->taken += batch->len;
+		batch->len = 0;
+	}
+}
+
+uint64_t link_pace(const struct link *link)
+{
+	return link->sent_bytes - link->paced;
 }
 
 bool link_blocked(const struct link *link)
@@ -158,7 +304,7 @@ bool link_blocked(const struct link *link)
 
 size_t link_queued(const struct link *link)
 {
-	return link->queued;
+	return link->out != NULL ? link->out->queued : 0;
 }
 
 size_t link_control_queued(const struct link *link)
@@ -168,7 +314,7 @@ size_t link_control_queued(const struct link *link)
 
 unsigned link_batches(const struct link *link)
 {
-	return link->batch_count;
+	return link->out != NULL ? link->out->count : 0;
 }
 
 void link_finish(struct link *link)

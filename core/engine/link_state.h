@@ -23,6 +23,8 @@ void link_end_system(struct link *link, int code, const char *doing);
 /* Nothing can be sent any more, -errno `code`: ends when what has come is read. */
 void link_mute(struct link *link, int code);
 
+void link_out_drop(struct link *link);
+
 /* The descriptor can be read. */
 void link_receive(struct link *link);
 void link_rx_drop(struct link *link);

@@ -7,9 +7,6 @@
 /* A blocked disk should not stop those who wait for another file. */
 enum { STORAGE_THREADS_MIN = 4 };
 
-/* After this long the system may have memory again. */
-#define HUNGER (100 * CLOCK_MS)
-
 static void timer_arm(struct loop *loop)
 {
 	struct heap_node *first = heap_first(&loop->deadlines);
@@ -48,14 +45,6 @@ static void on_timer(uv_timer_t *timer)
 		deadline->fire(deadline);
 	}
 	timer_arm(loop);
-}
-
-static void on_again(struct deadline *again)
-{
-	struct loop *loop = list_entry(again, struct loop, again);
-
-	loop->starved = false;
-	loop->settings.settled(loop->settings.context);
 }
 
 static void on_wake(uv_async_t *wake)
@@ -121,8 +110,10 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for the event loop");
 	loop->settings = *settings;
 	list_init(&loop->hungry);
+	list_init(&loop->hungry_new);
 	list_init(&loop->thirsty);
-	loop->again.fire = on_again;
+	list_init(&loop->filling);
+	list_init(&loop->stuck);
 	r = uv_loop_init(&loop->uv);
 	if (r < 0) {
 		free(loop);
@@ -162,6 +153,7 @@ void loop_destroy(struct loop *loop)
 	if (loop == NULL)
 		return;
 	pipeline_destroy(loop->pipeline);
+	lent_unref(loop->scratch);
 	lend_destroy(loop->lender);
 	handles_close(loop);
 	heap_free(&loop->deadlines);
@@ -184,13 +176,6 @@ uint64_t loop_time(struct loop *loop)
 {
 	loop->now = clock_steady_tick(&loop->clock, clock_monotonic(), NULL);
 	return loop->now;
-}
-
-void loop_starve(struct loop *loop, struct list *queue, struct list *node)
-{
-	list_append(queue, node);
-	if (!loop->starved)
-		loop->starved = loop_deadline(loop, &loop->again, loop->now + HUNGER) == 0;
 }
 
 int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when)

@@ -45,13 +45,17 @@ struct loop {
 	struct heap deadlines;
 	struct pipeline *pipeline;
 	struct lender *lender;
-	struct list hungry;    /* struct sending.hunger: wait for a buffer to read into */
-	struct list thirsty;   /* struct link.thirst: wait for a buffer to receive into */
-	struct deadline again; /* they try again, should no buffer come back before */
-	bool starved;          /* `again` is set */
-	unsigned jobs;         /* submitted and not back */
-	unsigned threads;      /* as resolved */
-	uint64_t armed;        /* when the timer fires, 0 = stopped */
+	struct list hungry;      /* struct sending.hunger: wait for a buffer to read into, and have moved before */
+	struct list hungry_new;  /* the same, who have not, or not lately */
+	struct list thirsty;     /* struct link.thirst: wait for a buffer to receive into */
+	struct list filling;     /* struct link.thirst: have one, half filled; by the time when they got it */
+	struct list stuck;       /* struct link_out.stuck: what they send is not taken, the longest at rest first */
+	struct lent *scratch;    /* see lending.h; NULL while in use */
+	size_t stashed;          /* bytes of frames kept beside the budget */
+	struct deadline pressed; /* set while somebody waits for a buffer */
+	unsigned jobs;           /* submitted and not back */
+	unsigned threads;        /* as resolved */
+	uint64_t armed;          /* when the timer fires, 0 = stopped */
 };
 
 int loop_create(struct loop **out, const struct loop_settings *settings, struct error *err);
@@ -64,9 +68,6 @@ void loop_stop(struct loop *loop);
 
 /* Reads the clock anew: at the beginning of every callback of libuv. Returns steady ns. */
 uint64_t loop_time(struct loop *loop);
-
-/* Waits for a buffer, in `hungry` or `thirsty`: until one comes back, or, since memory itself can be short, for a while. */
-void loop_starve(struct loop *loop, struct list *queue, struct list *node);
 
 /* Sets or moves; CLOCK_NEVER removes. Without memory for it the deadline is lost, so -ENOMEM ends the session. */
 int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when);

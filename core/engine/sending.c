@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/sending.h"
 
+#include "engine/lending.h"
 #include "pipeline/list.h"
 
 #include <errno.h>
@@ -11,7 +12,9 @@ enum {
 	AHEAD = 8 * 1024 * 1024,    /* bytes read and not yet sent, per session */
 	CONTROL_AHEAD = 256 * 1024, /* bytes of listings and the like not yet sent, per session */
 	BATCHES_MAX = 48,           /* of them, batches: below LINK_BATCHES_MAX by the jobs under way */
-	LARGE_FILES_MAX = 8         /* files of more than one order read at the same time */
+	LARGE_FILES_MAX = 8,        /* files of more than one order read at the same time */
+	LIST_RUN_MIN = 8192,        /* bytes of entries that a session may always have unsent */
+	REFILL = 256 * 1024         /* bytes of a batch that are read again at a time */
 };
 
 /* An order under way. */
@@ -19,6 +22,7 @@ struct sending_job {
 	union {
 		struct job job;
 		struct read_job read;
+		struct again_job again;
 		struct list_job list;
 	};
 	struct sending *sending;
@@ -99,12 +103,15 @@ static int list_begin(struct sending_job *work)
 {
 	struct source_request *request = work->order.pieces[0].request;
 	int r = walk_open(work->sending, request, &work->list.refuse);
+	uint64_t run_max;
 
 	if (r < 0)
 		return r;
 	work->list.walk = request->handle;
 	work->list.request = request->id;
-	work->list.run_max = work->order.payload_max;
+	/* What of it is not taken stays in memory. */
+	run_max = LIST_RUN_MIN + lending_ahead(&work->sending->channel->link, CONTROL_AHEAD);
+	work->list.run_max = work->order.payload_max < run_max ? work->order.payload_max : run_max;
 	job_begin(work, JOB_LIST);
 	return 0;
 }
@@ -155,48 +162,101 @@ static bool may_read(const struct sending *sending)
 	if (sending->job_count >= jobs_max || link_batches(link) >= BATCHES_MAX)
 		return false;
 	/* A client that grants much and reads nothing fills no memory of ours. */
-	if (link_control_queued(link) > CONTROL_AHEAD)
+	if (link_control_queued(link) > lending_ahead(link, CONTROL_AHEAD))
 		return false;
 	/* One order may always be under way, however large the chunks are. */
-	return sending->job_count + link_batches(link) == 0 || link_queued(link) + sending->job_count * payload < AHEAD;
+	return sending->job_count + link_batches(link) == 0 ||
+	       link_queued(link) + sending->job_count * payload < lending_ahead(link, AHEAD);
+}
+
+/* Reads on in a batch of which the buffer was taken back; false when a buffer was missing. */
+static bool refill(struct sending *sending)
+{
+	struct loop *loop = sending->channel->base->loop;
+	const struct link_batch *batch = link_wants(&sending->channel->link);
+	struct sending_job *work;
+	struct lent *buffer;
+	size_t len;
+
+	if (batch == NULL || sending->refilling || sending->channel->state != CHANNEL_OPEN)
+		return true;
+	len = batch->taken < REFILL ? batch->taken : REFILL;
+	buffer = lend_get_for(loop->lender, lending_use(&sending->channel->link), len);
+	if (buffer == NULL)
+		return false;
+	work = malloc(sizeof(*work));
+	if (work == NULL) {
+		lent_unref(buffer);
+		sending_fail(sending, -ENOMEM, "out of memory for a job");
+		return true;
+	}
+	work->sending = sending;
+	work->again = (struct again_job){
+		.again = again_ref(batch->again),
+		.from = batch->size - batch->taken,
+		.len = len,
+		.buffer = buffer,
+	};
+	sending->refilling = true;
+	job_begin(work, JOB_AGAIN);
+	return true;
+}
+
+/* The next order, with a buffer where it needs one. 0: there is none; -ENOBUFS: there is no buffer for it. */
+static int order_next(struct sending *sending, struct sending_job *work)
+{
+	struct lender *lender = sending->channel->base->loop->lender;
+	struct lent *buffer;
+
+	if (source_next_list(sending->source, &work->order))
+		return 1;
+	buffer = lend_get_for(lender, lending_use(&sending->channel->link),
+	                      read_job_buffer_size(&sending->channel->suite));
+	if (buffer == NULL)
+		return -ENOBUFS;
+	if (!source_next(sending->source, &work->order)) {
+		lent_unref(buffer);
+		return 0;
+	}
+	memset(&work->read, 0, offsetof(struct read_job, pieces) + work->order.count * sizeof(work->read.pieces[0]));
+	work->read.buffer = buffer;
+	return 1;
+}
+
+static int order_begin(struct sending_job *work)
+{
+	int r;
+
+	if (work->order.is_list) {
+		work->list = (struct list_job){ 0 };
+		return list_begin(work);
+	}
+	r = read_begin(work);
+	if (r < 0)
+		lent_unref(work->read.buffer);
+	return r;
 }
 
 /* Starts what can be started; false when a buffer was missing. */
 static bool pump(struct sending *sending)
 {
-	struct lender *lender = sending->channel->base->loop->lender;
-
+	if (!refill(sending))
+		return false;
 	while (may_read(sending)) {
-		struct lent *buffer = lend_get(lender, read_job_buffer_size(&sending->channel->suite));
-		struct sending_job *work;
+		struct sending_job *work = malloc(sizeof(*work));
 		int r;
 
-		if (buffer == NULL)
-			return false;
-		work = malloc(sizeof(*work));
 		if (work == NULL) {
-			lent_unref(buffer);
 			sending_fail(sending, -ENOMEM, "out of memory for a job");
 			return true;
 		}
-		if (!source_next(sending->source, &work->order)) {
-			lent_unref(buffer);
-			free(work);
-			return true;
-		}
 		work->sending = sending;
-		if (work->order.is_list) {
-			lent_unref(buffer);
-			work->list = (struct list_job){ 0 };
-			r = list_begin(work);
-		} else {
-			memset(&work->read, 0,
-			       offsetof(struct read_job, pieces) + work->order.count * sizeof(work->read.pieces[0]));
-			work->read.buffer = buffer;
-			r = read_begin(work);
-			if (r < 0)
-				lent_unref(buffer);
+		r = order_next(sending, work);
+		if (r <= 0) {
+			free(work);
+			return r == 0;
 		}
+		r = order_begin(work);
 		if (r < 0) {
 			/* The order never comes back; the session ends, and its source with it. */
 			free(work);
@@ -209,29 +269,46 @@ static bool pump(struct sending *sending)
 
 void sending_pump(struct sending *sending)
 {
-	list_remove(&sending->hunger);
-	if (!pump(sending)) {
-		struct loop *loop = sending->channel->base->loop;
+	struct loop *loop = sending->channel->base->loop;
 
-		loop_starve(loop, &loop->hungry, &sending->hunger);
-	}
+	/* First, for what is sent makes room for what is read. */
 	if (sending->channel->state == CHANNEL_OPEN)
 		channel_flush(sending->channel);
+	list_remove(&sending->hunger);
+	if (!pump(sending))
+		lending_wait(loop,
+		             lending_use(&sending->channel->link) == LEND_MOVING ? &loop->hungry : &loop->hungry_new,
+		             &sending->hunger);
+}
+
+void sending_refill(struct sending *sending)
+{
+	struct loop *loop = sending->channel->base->loop;
+
+	if (!refill(sending) && list_empty(&sending->hunger))
+		lending_wait(loop, &loop->hungry_new, &sending->hunger);
+}
+
+/* In order, until one finds no buffer: so whoever needs a large one gets it too. */
+static void feed(struct list *queue)
+{
+	struct list *node;
+
+	while ((node = list_first(queue)) != NULL) {
+		struct sending *sending = list_entry(node, struct sending, hunger);
+
+		list_remove(node);
+		if (!pump(sending)) {
+			list_prepend(queue, node);
+			return;
+		}
+	}
 }
 
 void sendings_feed(struct loop *loop)
 {
-	struct list waiting;
-	struct list *node;
-
-	/* Once round: who finds none again goes to the end of the queue. */
-	list_init(&waiting);
-	while ((node = list_first(&loop->hungry)) != NULL) {
-		list_remove(node);
-		list_append(&waiting, node);
-	}
-	while ((node = list_first(&waiting)) != NULL)
-		sending_pump(list_entry(node, struct sending, hunger));
+	feed(&loop->hungry);
+	feed(&loop->hungry_new);
 }
 
 static void list_done(struct sending_job *work)
@@ -270,13 +347,35 @@ static void read_done(struct sending_job *work)
 			sending->watch->piece(sending, &read->pieces[i], piece->request);
 	}
 	if (read->out_len > 0 && sending->channel->state == CHANNEL_OPEN)
-		r = link_batch(&sending->channel->link, read->buffer, read->out_offset, read->out_len);
+		r = link_batch(&sending->channel->link, read->buffer, read->out_offset, read->out_len,
+		               sending->channel->server ? again_create(read) : NULL);
 	else
 		lent_unref(read->buffer);
 	if (r == 0 && read->code < 0)
 		r = read->code;
 	if (r < 0)
 		sending_fail(sending, r, "a file cannot be sent");
+}
+
+static void again_done(struct sending_job *work)
+{
+	struct sending *sending = work->sending;
+	struct again_job *again = &work->again;
+	struct error err = { 0 };
+
+	sending->refilling = false;
+	again_destroy(again->again);
+	if (again->code == 0) {
+		link_refill(&sending->channel->link, again->buffer, again->len);
+		return;
+	}
+	lent_unref(again->buffer);
+	if (again->code != -ESTALE) {
+		sending_fail(sending, again->code, "a file cannot be sent");
+	} else if (sending->channel->state == CHANNEL_OPEN) {
+		error_set(&err, -ESTALE, FAULT_CHANGED, "a file changed while it was sent");
+		channel_fail(sending->channel, STATUS_CHANGED, &err);
+	}
 }
 
 static void maybe_closed(struct sending *sending)
@@ -297,11 +396,15 @@ static void on_job(struct loop_owner *owner, struct job *job)
 
 	list_remove(&job->link);
 	sending->job_count--;
-	if (job->kind == JOB_LIST)
-		list_done(work);
-	else
-		read_done(work);
-	source_done(sending->source, &work->order, request_release, NULL);
+	if (job->kind == JOB_AGAIN) {
+		again_done(work);
+	} else {
+		if (job->kind == JOB_LIST)
+			list_done(work);
+		else
+			read_done(work);
+		source_done(sending->source, &work->order, request_release, NULL);
+	}
 	free(work);
 	if (sending->closing)
 		maybe_closed(sending);

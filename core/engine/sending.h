@@ -38,10 +38,11 @@ struct sending {
 	struct channel *channel; /* borrowed */
 	const struct sending_watch *watch;
 	struct source *source; /* NULL until the first request */
-	struct list hunger;    /* in loop.hungry: waits for a buffer to read into */
+	struct list hunger;    /* in loop.hungry or .hungry_new: waits for a buffer to read into */
 	struct list jobs;      /* struct job.link, oldest first */
 	unsigned job_count;
 	uint32_t requests_max;
+	bool refilling; /* a batch is being read again */
 	bool closing;
 };
 
@@ -51,6 +52,8 @@ void sending_open(struct sending *sending, struct channel *channel, const struct
 int sending_frame(struct sending *sending, const struct frame_header *header, const uint8_t *body, struct error *err);
 /* Starts what can be started. */
 void sending_pump(struct sending *sending);
+/* For channel_watch: the bytes of a batch are wanted again. */
+void sending_refill(struct sending *sending);
 /* Those who had no buffer try again. */
 void sendings_feed(struct loop *loop);
 /* Nothing is asked for and nothing is to be sent. */

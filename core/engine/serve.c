@@ -169,6 +169,14 @@ static void on_work(struct channel *channel)
 	serve_put_work(of_channel(channel));
 }
 
+/* It did not get on, others needed its buffers, and now it could. */
+static void on_refill(struct channel *channel)
+{
+	log_say(of_channel(channel)->base->log, LOG_LEVEL_DEBUG, "%s takes bytes again, reading on",
+	        channel_peer(channel));
+	sending_refill(&of_channel(channel)->sending);
+}
+
 static void on_progress(struct channel *channel, struct xfer_progress *ours)
 {
 	sending_progress(&of_channel(channel)->sending, ours);
@@ -216,6 +224,7 @@ const struct channel_watch serve_watch = {
 	.frame = on_frame,
 	.settled = on_work,
 	.sent = on_work,
+	.refill = on_refill,
 	.progress = on_progress,
 	.warn = on_warn,
 	.look = on_look,

@@ -275,11 +275,10 @@ void serve_put_work(struct serve *serve)
 uint64_t serve_put_stalled(struct serve *serve, const char **name)
 {
 	struct serve_put *put = serve->put;
-	const struct link *link = &serve->channel.link;
 	const struct stall_look look = {
 		.channel = &serve->channel,
 		/* What is half received counts, too: a large frame takes its time. */
-		.moved = put != NULL ? put->taken + (link->rx_fill - link->rx_start) : 0,
+		.moved = put != NULL ? put->taken + link_half(&serve->channel.link) : 0,
 		.waits = put != NULL && put->begun && !put->tidy && sink_waits(put->receiving.sink),
 	};
 

@@ -2,6 +2,7 @@
 #include "engine/server.h"
 
 #include "engine/expire.h"
+#include "engine/lending.h"
 #include "engine/serve.h"
 
 #include <errno.h>
@@ -279,8 +280,10 @@ static int server_open(struct server *server, struct error *err)
 	limits_open(&server->base.limits, settings, params->log);
 	r = loop_create(&server->base.channel.loop, &loop, err);
 
-	if (r == 0)
+	if (r == 0) {
+		lending_shares(server->base.channel.loop);
 		r = exports_open(server, err);
+	}
 	if (r == 0)
 		r = channel_offer_make(&server->base.channel.offer, params->setup, err);
 	if (r < 0)

@@ -16,7 +16,18 @@ struct suite {
 	struct frame_limits limits; /* chunk_size and digest_size are those of the session */
 };
 
-enum job_kind { JOB_READ, JOB_WRITE, JOB_LIST, JOB_CHECK, JOB_DIR, JOB_PLACE, JOB_PROBE, JOB_KEEP, JOB_EXPIRE };
+enum job_kind {
+	JOB_READ,
+	JOB_AGAIN,
+	JOB_WRITE,
+	JOB_LIST,
+	JOB_CHECK,
+	JOB_DIR,
+	JOB_PLACE,
+	JOB_PROBE,
+	JOB_KEEP,
+	JOB_EXPIRE
+};
 
 struct job {
 	enum job_kind kind;

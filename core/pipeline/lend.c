@@ -21,8 +21,10 @@ enum {
 
 struct lender {
 	size_t budget;
-	size_t out;   /* bytes lent now */
-	size_t spare; /* bytes in the free lists */
+	size_t out;               /* bytes lent now */
+	size_t spare;             /* bytes in the free lists */
+	size_t used[LEND_USES];   /* of `out` */
+	size_t shares[LEND_USES]; /* what `used` may come to */
 	struct lent *free[RANKS];
 };
 
@@ -57,6 +59,8 @@ int lend_create(struct lender **out, size_t budget)
 	if (lender == NULL)
 		return -ENOMEM;
 	lender->budget = budget;
+	for (int use = 0; use < LEND_USES; use++)
+		lender->shares[use] = budget;
 	*out = lender;
 	return 0;
 }
@@ -104,14 +108,25 @@ static struct lent *lent_map(struct lender *lender, size_t size)
 	return lent;
 }
 
+/* A buffer of this size fits into what may be lent. A single one always does. */
+static bool fits(size_t out, size_t limit, size_t size)
+{
+	return out == 0 || (size <= limit && out <= limit - size);
+}
+
 struct lent *lend_get(struct lender *lender, size_t size)
+{
+	return lend_get_for(lender, LEND_MOVING, size);
+}
+
+struct lent *lend_get_for(struct lender *lender, enum lend_use use, size_t size)
 {
 	unsigned rank = rank_of(size);
 
 	if (size > SIZE_MAX - PAGE)
 		return NULL;
 	size = rank < RANKS ? rank_bytes(rank) : (size + PAGE - 1) / PAGE * PAGE;
-	if (lender->out > 0 && (size > lender->budget || lender->out > lender->budget - size))
+	if (!fits(lender->out, lender->budget, size) || !fits(lender->used[use], lender->shares[use], size))
 		return NULL;
 
 	struct lent *lent = rank < RANKS ? lender->free[rank] : NULL;
@@ -127,8 +142,10 @@ struct lent *lend_get(struct lender *lender, size_t size)
 			return NULL;
 	}
 	lent->refs = 1;
+	lent->use = use;
 	lent->next = NULL;
 	lender->out += size;
+	lender->used[use] += size;
 	return lent;
 }
 
@@ -136,6 +153,18 @@ struct lent *lent_ref(struct lent *lent)
 {
 	lent->refs++;
 	return lent;
+}
+
+bool lend_reuse(struct lent *lent, enum lend_use use)
+{
+	struct lender *lender = lent->lender;
+
+	if (lent->use != use && !fits(lender->used[use], lender->shares[use], lent->size))
+		return false;
+	lender->used[lent->use] -= lent->size;
+	lender->used[use] += lent->size;
+	lent->use = use;
+	return true;
 }
 
 void lent_unref(struct lent *lent)
@@ -147,6 +176,7 @@ void lent_unref(struct lent *lent)
 	unsigned rank = rank_of(lent->size);
 
 	lender->out -= lent->size;
+	lender->used[lent->use] -= lent->size;
 	if (rank >= RANKS || lender->out + lender->spare + lent->size > lender->budget) {
 		lent_free(lent);
 		return;
@@ -165,6 +195,19 @@ size_t lend_out(const struct lender *lender)
 size_t lend_budget(const struct lender *lender)
 {
 	return lender->budget;
+}
+
+void lend_share(struct lender *lender, enum lend_use use, size_t bytes)
+{
+	lender->shares[use] = bytes;
+}
+
+size_t lend_room(const struct lender *lender, enum lend_use use)
+{
+	size_t all = lender->budget > lender->out ? lender->budget - lender->out : 0;
+	size_t own = lender->shares[use] > lender->used[use] ? lender->shares[use] - lender->used[use] : 0;
+
+	return all < own ? all : own;
 }
 
 void lend_trim(struct lender *lender)

@@ -15,6 +15,7 @@ enum place { PLACE_DONE = 0, PLACE_STORAGE, PLACE_HASH };
 enum { PLAN_MAX = 4 }; /* three stages and PLACE_DONE */
 static const uint8_t plans[][PLAN_MAX] = {
 	[JOB_READ] = { PLACE_STORAGE, PLACE_HASH, PLACE_DONE },
+	[JOB_AGAIN] = { PLACE_STORAGE, PLACE_DONE },
 	[JOB_WRITE] = { PLACE_HASH, PLACE_STORAGE, PLACE_DONE },
 	[JOB_LIST] = { PLACE_STORAGE, PLACE_HASH, PLACE_DONE },
 	[JOB_CHECK] = { PLACE_HASH, PLACE_DONE },
@@ -69,7 +70,7 @@ static enum place job_pool(const struct job *job)
 
 static uint32_t job_stage_name(const struct job *job)
 {
-	bool source = job->kind == JOB_READ || job->kind == JOB_LIST;
+	bool source = job->kind == JOB_READ || job->kind == JOB_AGAIN || job->kind == JOB_LIST;
 	bool reads = source || job->kind == JOB_PLACE || job->kind == JOB_PROBE || job->kind == JOB_KEEP;
 
 	switch (job_next(job)) {
@@ -88,6 +89,7 @@ static uint64_t stage_hash(struct job **jobs, size_t count)
 	case JOB_LIST: return list_stage_hash((struct list_job *)jobs[0]);
 	case JOB_CHECK: return check_stage_hash((struct check_job *)jobs[0]);
 	case JOB_KEEP: return keep_stage_hash(jobs, count);
+	case JOB_AGAIN:
 	case JOB_DIR:
 	case JOB_PLACE:
 	case JOB_PROBE:
@@ -100,6 +102,7 @@ static uint64_t stage_storage(struct job *job)
 {
 	switch (job->kind) {
 	case JOB_READ: return read_stage_storage((struct read_job *)job);
+	case JOB_AGAIN: return again_stage_storage((struct again_job *)job);
 	case JOB_WRITE: return write_stage_storage((struct write_job *)job);
 	case JOB_LIST: return list_stage_storage((struct list_job *)job);
 	case JOB_DIR: return dir_stage_storage((struct dir_job *)job);
@@ -130,7 +133,9 @@ static void stage_run(struct counters *counters, struct job **jobs, size_t count
 	if (job_next(jobs[0]) == PLACE_HASH) {
 		bytes = stage_hash(jobs, count);
 	} else {
-		stage = jobs[0]->kind == JOB_READ || jobs[0]->kind == JOB_LIST ? PIPELINE_READ : PIPELINE_WRITE;
+		stage = jobs[0]->kind == JOB_READ || jobs[0]->kind == JOB_AGAIN || jobs[0]->kind == JOB_LIST
+		                ? PIPELINE_READ
+		                : PIPELINE_WRITE;
 		bytes = stage_storage(jobs[0]);
 	}
 	for (size_t i = 0; i < count; i++)

@@ -4,6 +4,7 @@
  * loop in batches.
  *
  *   read job:   storage (open, read) -> hash (digests, frames) -> loop sends the batch
+ *   again job:  storage (open, read what was read before) -> loop sends what is left of the batch
  *   write job:  loop received it -> hash (check) -> storage (write, publish) -> loop
  *   list job:   storage (walk) -> hash (digest of the run) -> loop sends the frame
  *   check job:  hash (digest of a control frame's run) -> loop
@@ -21,6 +22,7 @@
 #define XFER_PIPELINE_PIPELINE_H
 
 #include "base/error.h"
+#include "pipeline/again.h"
 #include "pipeline/check.h"
 #include "pipeline/dir.h"
 #include "pipeline/expire.h"

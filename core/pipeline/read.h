@@ -16,7 +16,9 @@ struct read_file;
  */
 int read_file_create(struct read_file **out, struct store_root *root, const char *path, uint64_t size,
                      const struct suite *suite);
-/* No piece of it is under way; closes the descriptor. NULL is allowed. */
+/* One more who needs it; loop thread. Each of them destroys it. */
+struct read_file *read_file_ref(struct read_file *file);
+/* No piece of it is under way when the last one does; closes the descriptor. NULL is allowed. */
 void read_file_destroy(struct read_file *file);
 
 /*

@@ -22,6 +22,7 @@ int read_file_create(struct read_file **out, struct store_root *root, const char
 		free(file);
 		return code;
 	}
+	file->refs = 1;
 	file->path = memcpy(file + 1, path, len);
 	file->root = root != NULL ? store_root_ref(root) : NULL;
 	file->suite = suite;
@@ -31,9 +32,15 @@ int read_file_create(struct read_file **out, struct store_root *root, const char
 	return 0;
 }
 
+struct read_file *read_file_ref(struct read_file *file)
+{
+	file->refs++;
+	return file;
+}
+
 void read_file_destroy(struct read_file *file)
 {
-	if (file == NULL)
+	if (file == NULL || --file->refs > 0)
 		return;
 	if (file->fd >= 0)
 		close(file->fd);
@@ -149,19 +156,27 @@ bool read_file_enter(struct read_file *file, struct store_parent *near, struct r
 	return entered;
 }
 
-void read_file_leave(struct read_file *file, bool last)
+void read_file_rest(struct read_file *file)
 {
 	int fd = -1;
 
 	pthread_mutex_lock(&file->lock);
-	file->readers--;
-	if (last && file->readers == 0) {
+	if (file->readers == 0) {
 		fd = file->fd;
 		file->fd = -1;
 	}
 	pthread_mutex_unlock(&file->lock);
 	if (fd >= 0)
 		close(fd);
+}
+
+void read_file_leave(struct read_file *file, bool last)
+{
+	pthread_mutex_lock(&file->lock);
+	file->readers--;
+	pthread_mutex_unlock(&file->lock);
+	if (last)
+		read_file_rest(file);
 }
 
 bool read_file_same(struct read_file *file, struct read_piece *piece, int fd)

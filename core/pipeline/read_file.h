@@ -10,7 +10,8 @@
 #include <stdbool.h>
 
 struct read_file {
-	pthread_mutex_t lock; /* guards all but the first four */
+	pthread_mutex_t lock; /* guards all but the first five */
+	unsigned refs;        /* the loop's */
 	struct store_root *root;
 	const struct suite *suite;
 	uint64_t believed; /* size that the requester knows, bytes */
@@ -43,6 +44,8 @@ bool read_file_enter(struct read_file *file, struct store_parent *near, struct r
                      struct read_view *out);
 /* Ends the use; last: nothing more will be read, so that the descriptor may be given back. */
 void read_file_leave(struct read_file *file, bool last);
+/* Nobody reads from it for a while: the descriptor may be given back. */
+void read_file_rest(struct read_file *file);
 /* The file is still what it was when it was opened; else it failed in this piece, and says how it changed. */
 bool read_file_same(struct read_file *file, struct read_piece *piece, int fd);
 /* The file failed in this piece, or in another one before: its request ends here when this is the last piece. */

@@ -6,6 +6,7 @@
 #ifndef XFER_PIPELINE_STAGE_H
 #define XFER_PIPELINE_STAGE_H
 
+#include "pipeline/again.h"
 #include "pipeline/check.h"
 #include "pipeline/dir.h"
 #include "pipeline/expire.h"
@@ -20,6 +21,7 @@ enum { STAGE_JOBS_MAX = 4 }; /* jobs that a hash stage takes at once */
 
 uint64_t read_stage_storage(struct read_job *job);
 uint64_t read_stage_hash(struct job *const *jobs, size_t count);
+uint64_t again_stage_storage(struct again_job *job);
 uint64_t write_stage_hash(struct job *const *jobs, size_t count);
 uint64_t write_stage_storage(struct write_job *job);
 /* Whether files of the job are to be synced now, and that, which needs no turn. */

@@ -283,17 +283,28 @@ static bool next_list(struct source *source, struct source_order *order)
 	return false;
 }
 
+static void order_begin(struct source_order *order)
+{
+	order->is_list = false;
+	order->digests = false;
+	order->payload_max = 0;
+	order->run = 0;
+	order->count = 0;
+}
+
+bool source_next_list(struct source *source, struct source_order *order)
+{
+	order_begin(order);
+	return next_list(source, order);
+}
+
 bool source_next(struct source *source, struct source_order *order)
 {
 	uint64_t room = credit_left(source);
 
 	if (room > source->limits.order_payload)
 		room = source->limits.order_payload;
-	order->is_list = false;
-	order->digests = false;
-	order->payload_max = 0;
-	order->run = 0;
-	order->count = 0;
+	order_begin(order);
 	/* Names come first: they are what the peer's next requests are made of. */
 	return next_list(source, order) || next_open(source, order, room) || next_fresh(source, order, room);
 }

@@ -89,6 +89,8 @@ void source_cancel(struct source *source, uint32_t id); /* unknown: ignored, it 
 
 /* Fills *order and returns true when something can be done now. */
 bool source_next(struct source *source, struct source_order *order);
+/* The same, but only a LIST, which needs no buffer. */
+bool source_next_list(struct source *source, struct source_order *order);
 /*
  * Takes an order back. Requests that ended and have nothing under way are freed: `release` is called for each before.
  */

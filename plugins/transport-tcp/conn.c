@@ -12,14 +12,34 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
-enum { TCP_SENDFILE_MAX = 0x7ffff000 }; /* bytes that sendfile(2) moves at most */
+enum {
+	TCP_SENDFILE_MAX = 0x7ffff000, /* bytes that sendfile(2) moves at most */
+	TCP_AHEAD_FIRST = 16 * 1024,   /* what the kernel holds before it can send it, of a connection that ... */
+	TCP_PROVEN = 1024 * 1024       /* ... has not sent that many bytes yet: its peer may never read */
+};
 
 /* Ten thousand of them may rest: what only a connecting one needs is on the side. */
 struct xfer_conn {
 	const struct tcp *tcp;
 	struct sockaddr_storage *dialled; /* owned; whom we connect to, NULL once the connection is open */
 	int fd;                           /* owned */
+	uint32_t sent;                    /* bytes, until they are TCP_PROVEN */
 };
+
+static int tcp_ahead_first(const struct tcp *tcp)
+{
+	return tcp->send_ahead < TCP_AHEAD_FIRST ? tcp->send_ahead : TCP_AHEAD_FIRST;
+}
+
+/* Thousands that do not read fill no memory of the kernel's; who reads is not kept waiting. */
+static void tcp_conn_sent(struct xfer_conn *conn, size_t bytes)
+{
+	if (conn->sent >= TCP_PROVEN || conn->tcp->send_ahead == 0)
+		return;
+	conn->sent += bytes < TCP_PROVEN ? (uint32_t)bytes : TCP_PROVEN;
+	if (conn->sent >= TCP_PROVEN)
+		(void)tcp_socket_ahead(conn->tcp, conn->fd, conn->tcp->send_ahead);
+}
 
 int tcp_conn_create(const struct tcp *tcp, int fd, struct xfer_conn **out)
 {
@@ -29,6 +49,10 @@ int tcp_conn_create(const struct tcp *tcp, int fd, struct xfer_conn **out)
 	conn->tcp = tcp;
 	conn->dialled = NULL;
 	conn->fd = fd;
+	conn->sent = 0;
+	/* Where the kernel cannot do it, its buffer is the bound. */
+	if (tcp->send_ahead > 0)
+		(void)tcp_socket_ahead(tcp, fd, tcp_ahead_first(tcp));
 	*out = conn;
 	return 0;
 }
@@ -144,7 +168,10 @@ ssize_t tcp_sendv(struct xfer_conn *conn, const struct iovec *iov, int count, ui
 	do
 		sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
-	return sent < 0 ? -errno : sent;
+	if (sent < 0)
+		return -errno;
+	tcp_conn_sent(conn, (size_t)sent);
+	return sent;
 }
 
 ssize_t tcp_recv(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags)
@@ -167,6 +194,7 @@ ssize_t tcp_sendfile(struct xfer_conn *conn, int fd, uint64_t offset, size_t len
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0)
 		return errno == EINVAL || errno == ENOSYS ? -EOPNOTSUPP : -errno;
+	tcp_conn_sent(conn, (size_t)sent);
 	return sent;
 }
 

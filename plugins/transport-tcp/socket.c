@@ -37,6 +37,11 @@ static int tcp_socket_early(const struct tcp *tcp, int fd)
 	return rc;
 }
 
+int tcp_socket_ahead(const struct tcp *tcp, int fd, int bytes)
+{
+	return tcp_socket_set(tcp, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, "send-ahead", bytes);
+}
+
 int tcp_socket_tune(const struct tcp *tcp, int fd)
 {
 	int rc = tcp_socket_set(tcp, fd, IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY", 1);

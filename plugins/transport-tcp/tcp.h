@@ -12,6 +12,7 @@ struct tcp {
 	int backlog;
 	int send_buffer; /* bytes, 0 = the kernel's autotuning */
 	int receive_buffer;
+	int send_ahead;         /* bytes not sent yet, 0 = no bound but the buffer */
 	const char *congestion; /* "" = the system's */
 	int keepalive;
 	int allow_plaintext;
@@ -29,7 +30,9 @@ void tcp_destroy(void *instance);
 int tcp_socket_open(const struct tcp *tcp, const struct sockaddr *address, int *fd);
 /* What an accepted or connected socket needs too. */
 int tcp_socket_tune(const struct tcp *tcp, int fd);
-/* The same for a descriptor that somebody else opened; -EINVAL when it is no TCP socket. */
+/* How many bytes the kernel takes before it can send them. */
+int tcp_socket_ahead(const struct tcp *tcp, int fd, int bytes);
+/* As tcp_socket_tune() for a descriptor that somebody else opened; -EINVAL when it is no TCP socket. */
 int tcp_socket_adopt(const struct tcp *tcp, int fd);
 /* "127.0.0.1:15010" or "[::1]:15010", at most TCP_ADDRESS_MAX bytes; "?" for another family. Returns text. */
 char *tcp_address_text(const struct sockaddr_storage *address, char text[TCP_ADDRESS_MAX]);

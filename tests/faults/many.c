@@ -4,12 +4,16 @@
  *
  *   many [-n COUNT] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-s] idle PORT
  *   many [...] read PORT PATH SIZE
+ *   many [...] put PORT FOLDER
  *
  * Opens COUNT sessions with 127.0.0.1:PORT, -s: each from an address of its own. `idle` does nothing in them; `read` asks
- * in each for all of a file of SIZE bytes and then reads one byte a second of what comes. With -p each sends a ping as
- * often as that; the daemon has to have a long dead-after otherwise.
+ * in each for all of a file of SIZE bytes and then reads one byte a second of what comes; `put` puts a file of one chunk
+ * into FOLDER in each, of which it sends one byte a second, under the integrity `none`. With -p each sends a ping as
+ * often as that (not in a put); the daemon has to have a long dead-after otherwise. The kernel holds little of what is
+ * not read: elsewhere it would be other kernels that do.
  *
- * Prints "open N in MS ms" when all have had their WELCOME or something else, at the end of its standard input "there N of COUNT", and a
+ * Prints "open N in MS ms" when all have had their WELCOME or something else, "moving N in MS ms" when all of these have
+ * had their first byte or sent it, at the end of its standard input "there N of COUNT", and a
  * line "ended N: TEXT" for each way in which others ended. Its status is 0 when all are there.
  */
 #include "base/buf.h"
@@ -32,16 +36,20 @@ enum {
 	CONNECTING_MAX = 256, /* sessions without a WELCOME at a time: more do not fit into a listener's queue */
 	TURNS = 100,          /* parts of a second: sessions do not all move at once */
 	CAUSES_MAX = 16,
+	RECEIVE_BUFFER = 4096,
 	WELCOME_MAX = FRAME_HEADER + FRAME_HELLO_MAX
 };
 
-enum mode { MODE_IDLE, MODE_READ };
+enum mode { MODE_IDLE, MODE_READ, MODE_PUT };
 enum state { STATE_NONE, STATE_CONNECTING, STATE_WELCOME, STATE_OPEN, STATE_ENDED };
 
 struct session {
 	int fd;
 	enum state state;
-	uint64_t bytes; /* read */
+	bool credit;      /* put: it may send */
+	bool begun;       /* put: the head of the chunk is sent */
+	uint32_t request; /* put: what it answers, 0 = nothing */
+	uint64_t bytes;   /* read, or of payload sent */
 };
 
 struct cause {
@@ -55,13 +63,14 @@ struct many {
 	uint16_t port;
 	bool spread;      /* an address for each session */
 	unsigned ping;    /* seconds; 0 = never */
-	const char *path; /* of the file to read */
+	const char *path; /* of the file to read, or of the folder to put to */
 	uint64_t size;    /* its bytes */
 	struct message_hello hello;
 	struct session *sessions;
 	struct cause causes[CAUSES_MAX];
-	unsigned begun, connecting, open;
+	unsigned begun, connecting, open, moving;
 	bool told; /* "open" is said */
+	bool told_moving;
 	int epoll;
 	uint64_t began;
 	uint64_t turn; /* turns done */
@@ -83,6 +92,16 @@ static void maybe_told(struct many *many)
 	fflush(stdout);
 }
 
+static void maybe_told_moving(struct many *many)
+{
+	if (!many->told || many->told_moving || many->moving < many->open || many->mode == MODE_IDLE)
+		return;
+	many->told_moving = true;
+	printf("moving %u in %llu ms\n", many->moving,
+	       (unsigned long long)((clock_monotonic() - many->began) / CLOCK_MS));
+	fflush(stdout);
+}
+
 static void session_end(struct many *many, struct session *session, const char *text)
 {
 	struct cause *cause = many->causes;
@@ -93,7 +112,9 @@ static void session_end(struct many *many, struct session *session, const char *
 	cause->count++;
 	if (session->state == STATE_OPEN)
 		many->open--;
-	else
+	if (session->bytes > 0)
+		many->moving--;
+	if (session->state != STATE_OPEN)
 		many->connecting--;
 	close(session->fd);
 	session->fd = -1;
@@ -117,12 +138,15 @@ static void session_begin(struct many *many, unsigned at)
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(many->port) };
 	struct sockaddr_in from = { .sin_family = AF_INET };
 	struct epoll_event event = { .events = EPOLLOUT, .data.u32 = at };
+	const int room = RECEIVE_BUFFER;
 
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	from.sin_addr.s_addr = htonl(0x7f010000 + at); /* 127.1.0.0 and on */
 	session->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (session->fd < 0)
 		die("socket");
+	if (many->mode == MODE_READ && setsockopt(session->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)) < 0)
+		die("receive buffer");
 	if (many->spread && bind(session->fd, (struct sockaddr *)&from, sizeof(from)) < 0)
 		die("bind");
 	if (connect(session->fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS)
@@ -169,6 +193,21 @@ static void session_ask(struct many *many, struct session *session)
 	session_send(many, session, &frames);
 }
 
+static void session_put(struct many *many, struct session *session)
+{
+	uint32_t at = (uint32_t)(session - many->sessions);
+	struct message_put put = { .flags = MESSAGE_PUT_NO_RESUME, .path = many->path, .path_len = strlen(many->path) };
+	struct buf frame = { 0 };
+	char name[32];
+
+	memcpy(put.id, &at, sizeof(at));
+	put.name_len = (size_t)snprintf(name, sizeof(name), "many-%u", at);
+	put.name = name;
+	if (message_put_write(&frame, 1, &put) < 0)
+		die("put");
+	session_send(many, session, &frame);
+}
+
 static void session_opened(struct many *many, struct session *session)
 {
 	session->state = STATE_OPEN;
@@ -180,35 +219,115 @@ static void session_opened(struct many *many, struct session *session)
 			die("epoll");
 		session_ask(many, session);
 	}
+	if (many->mode == MODE_PUT)
+		session_put(many, session);
 	maybe_told(many);
 }
 
-/* Something came: WELCOME, or the daemon's last words; pongs do not matter. */
+/* The daemon wants to know what there is: a file of one chunk. */
+static void session_list(struct many *many, struct session *session, uint32_t request)
+{
+	char name[32];
+	const struct entry entry = {
+		.kind = ENTRY_FILE,
+		.mode = 0644,
+		.size = many->hello.chunk_size,
+		.name = name,
+		.name_len = (size_t)snprintf(name, sizeof(name), "many-%u", (unsigned)(session - many->sessions)),
+	};
+	const struct end end = { .request = request };
+	struct buf frames = { 0 };
+	size_t start;
+
+	if (message_body_begin(&frames, &start) < 0 || message_entry_write(&frames, &entry) < 0 ||
+	    message_body_seal(&frames, start, FRAME_ENTRIES, request) < 0 || message_body_begin(&frames, &start) < 0 ||
+	    message_end_write(&frames, 0, &end) < 0 || message_body_seal(&frames, start, FRAME_ENDS, 0) < 0)
+		die("entries");
+	session_send(many, session, &frames);
+}
+
+/* It wants it, and has a buffer for it. */
+static void session_chunk(struct many *many, struct session *session)
+{
+	const struct frame_limits limits = { FRAME_CONTROL_MAX, many->hello.chunk_size, 0 };
+	uint8_t head[FRAME_HEADER + FRAME_CHUNK_HEAD];
+	struct buf frame = { 0 };
+
+	frame_chunk_seal(head, &limits, session->request, 0, 0, many->hello.chunk_size, NULL);
+	if (buf_append(&frame, head, sizeof(head)) < 0)
+		die("chunk");
+	session->begun = true;
+	/* What the daemon has to say to it from now on does not matter. */
+	if (epoll_ctl(many->epoll, EPOLL_CTL_DEL, session->fd, NULL) < 0)
+		die("epoll");
+	session_send(many, session, &frame);
+}
+
+/* What one says that it ends with. */
+static void last_words(const struct frame_header *header, const uint8_t *body, char *text, size_t size)
+{
+	struct message_notice notice;
+	struct message_done done;
+
+	if ((header->type == FRAME_ERROR || header->type == FRAME_GOAWAY) &&
+	    message_notice_read(body, header->length, &notice, NULL) == 0)
+		snprintf(text, size, "%s: %.*s", status_name(notice.status), (int)notice.text_len, notice.text);
+	else if (header->type == FRAME_DONE && message_done_read(body, header->length, 0, &done, NULL) == 0)
+		snprintf(text, size, "%s: %.*s", status_name(done.status), (int)done.text_len, done.text);
+	else
+		snprintf(text, size, "a frame of type %d", (int)header->type);
+}
+
+/* One frame; false: the session ends with `text`. */
+static bool frame_take(struct many *many, struct session *session, const struct frame_header *header,
+                       const uint8_t *body, char *text, size_t size)
+{
+	switch (header->type) {
+	case FRAME_WELCOME:
+		if (session->state != STATE_WELCOME)
+			break;
+		session_opened(many, session);
+		return true;
+	case FRAME_PONG: return true;
+	case FRAME_LIST:
+		/* The sums are asked for first, or not at all: one answer does for both. */
+		session_list(many, session, header->request);
+		return true;
+	case FRAME_READ: session->request = header->request; break;
+	case FRAME_CREDIT: session->credit = session->credit || header->request == 0; break;
+	default: last_words(header, body, text, size); return false;
+	}
+	if (session->request != 0 && session->credit && !session->begun)
+		session_chunk(many, session);
+	return true;
+}
+
+/* Something came. Frames are short, and come whole. */
 static void session_hear(struct many *many, struct session *session)
 {
 	const struct frame_limits limits = { .control_max = FRAME_CONTROL_MAX };
-	uint8_t bytes[WELCOME_MAX];
 	struct frame_header header;
-	struct message_notice notice;
+	uint8_t bytes[WELCOME_MAX];
 	char text[128] = "closed";
-	ssize_t n = recv(session->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	ssize_t n = recv(session->fd, bytes, sizeof(bytes), MSG_DONTWAIT), at = 0;
 
 	if (n < 0 && errno == EAGAIN)
 		return;
-	if (n >= FRAME_HEADER && frame_header_read(bytes, &limits, &header, NULL) == 0 &&
-	    FRAME_HEADER + header.length <= (size_t)n) {
-		if (header.type == FRAME_WELCOME && session->state == STATE_WELCOME) {
-			session_opened(many, session);
-			return;
+	while (n - at >= FRAME_HEADER && session->state != STATE_ENDED) {
+		if (frame_header_read(bytes + at, &limits, &header, NULL) < 0 ||
+		    FRAME_HEADER + (ssize_t)header.length > n - at) {
+			snprintf(text, sizeof(text), "half a frame");
+			n = 0;
+			break;
 		}
-		if (header.type == FRAME_PONG)
-			return;
-		if ((header.type == FRAME_ERROR || header.type == FRAME_GOAWAY) &&
-		    message_notice_read(bytes + FRAME_HEADER, header.length, &notice, NULL) == 0)
-			snprintf(text, sizeof(text), "%s: %.*s", status_name(notice.status), (int)notice.text_len,
-			         notice.text);
+		if (!frame_take(many, session, &header, bytes + at + FRAME_HEADER, text, sizeof(text))) {
+			n = 0;
+			break;
+		}
+		at += FRAME_HEADER + (ssize_t)header.length;
 	}
-	session_end(many, session, n < 0 ? strerror(errno) : text);
+	if (n <= 0 && session->state != STATE_ENDED)
+		session_end(many, session, n < 0 ? strerror(errno) : text);
 }
 
 static void session_ping(struct many *many, struct session *session)
@@ -224,11 +343,17 @@ static void session_ping(struct many *many, struct session *session)
 /* One byte of what was asked for. */
 static void session_move(struct many *many, struct session *session)
 {
-	uint8_t byte;
-	ssize_t n = recv(session->fd, &byte, 1, MSG_DONTWAIT);
+	uint8_t byte = 0;
+	ssize_t n;
 
+	if (many->mode == MODE_READ)
+		n = recv(session->fd, &byte, 1, MSG_DONTWAIT);
+	else if (session->begun && session->bytes + 1 < many->hello.chunk_size)
+		n = send(session->fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		return;
 	if (n > 0)
-		session->bytes++;
+		many->moving += session->bytes++ == 0;
 	else if (n == 0 || errno != EAGAIN)
 		session_end(many, session, n < 0 ? strerror(errno) : "closed");
 }
@@ -243,10 +368,11 @@ static void turn(struct many *many)
 
 		if (session->state == STATE_OPEN && many->ping > 0 && (second + at) % many->ping == 0)
 			session_ping(many, session);
-		if (session->state == STATE_OPEN && many->mode == MODE_READ)
+		if (session->state == STATE_OPEN && many->mode != MODE_IDLE)
 			session_move(many, session);
 	}
 	many->turn++;
+	maybe_told_moving(many);
 }
 
 static void on_event(struct many *many, unsigned at)
@@ -288,7 +414,8 @@ static void run(struct many *many)
 static void usage(void)
 {
 	fprintf(stderr, "usage: many [-n COUNT] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-s] idle PORT\n"
-	                "       many [...] read PORT PATH SIZE\n");
+	                "       many [...] read PORT PATH SIZE\n"
+	                "       many [...] put PORT FOLDER\n");
 	exit(2);
 }
 
@@ -314,6 +441,10 @@ static void arguments(struct many *many, int argc, char **argv)
 		many->mode = MODE_READ;
 		many->path = argv[2];
 		many->size = strtoull(argv[3], NULL, 10);
+	} else if (argc == 3 && strcmp(argv[0], "put") == 0) {
+		many->mode = MODE_PUT;
+		many->path = argv[2];
+		snprintf(many->hello.integrity[0], sizeof(many->hello.integrity[0]), "none");
 	} else {
 		usage();
 	}

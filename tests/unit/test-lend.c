@@ -139,6 +139,49 @@ static void spares_are_in_the_budget(void **state)
 	lend_destroy(lender);
 }
 
+static void shares_are_kept(void **state)
+{
+	struct lender *lender;
+	struct lent *fresh[4], *moving[4];
+	(void)state;
+	assert_int_equal(lend_create(&lender, 4 * MIB), 0);
+	assert_int_equal(lend_room(lender, LEND_NEW), 4 * MIB);
+	lend_share(lender, LEND_NEW, 2 * MIB);
+	assert_int_equal(lend_room(lender, LEND_NEW), 2 * MIB);
+	fresh[0] = lend_get_for(lender, LEND_NEW, MIB);
+	fresh[1] = lend_get_for(lender, LEND_NEW, MIB);
+	assert_non_null(fresh[1]);
+	assert_null(lend_get_for(lender, LEND_NEW, 1));
+	assert_int_equal(lend_room(lender, LEND_NEW), 0);
+	assert_int_equal(lend_room(lender, LEND_MOVING), 2 * MIB);
+	moving[0] = lend_get(lender, MIB);
+	moving[1] = lend_get(lender, MIB);
+	assert_non_null(moving[1]);
+	assert_null(lend_get(lender, 1));
+	lent_unref(moving[0]);
+
+	/* The room is in the other share. */
+	assert_null(lend_get_for(lender, LEND_NEW, 1));
+	assert_false(lend_reuse(moving[1], LEND_NEW));
+	assert_true(lend_reuse(fresh[0], LEND_MOVING));
+	fresh[2] = lend_get_for(lender, LEND_NEW, MIB);
+	assert_non_null(fresh[2]);
+	assert_null(lend_get_for(lender, LEND_NEW, 1));
+	lent_unref(fresh[0]);
+	lent_unref(fresh[1]);
+	lent_unref(fresh[2]);
+	lent_unref(moving[1]);
+	assert_int_equal(lend_room(lender, LEND_NEW), 2 * MIB);
+
+	/* One that is larger than its share comes alone. */
+	fresh[0] = lend_get_for(lender, LEND_NEW, 3 * MIB);
+	assert_non_null(fresh[0]);
+	assert_null(lend_get_for(lender, LEND_NEW, 1));
+	lent_unref(fresh[0]);
+	assert_int_equal(lend_out(lender), 0);
+	lend_destroy(lender);
+}
+
 /* Every size gets enough, and hardly more. */
 static void ranks_fit(void **state)
 {
@@ -159,13 +202,10 @@ static void ranks_fit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_budget_is_kept),
-		cmocka_unit_test(one_that_is_larger_comes_alone),
-		cmocka_unit_test(a_reference_holds_it),
-		cmocka_unit_test(what_came_back_last_goes_out_first),
-		cmocka_unit_test(trim_gives_all_back),
-		cmocka_unit_test(spares_are_in_the_budget),
-		cmocka_unit_test(ranks_fit),
+		cmocka_unit_test(the_budget_is_kept),   cmocka_unit_test(one_that_is_larger_comes_alone),
+		cmocka_unit_test(a_reference_holds_it), cmocka_unit_test(what_came_back_last_goes_out_first),
+		cmocka_unit_test(trim_gives_all_back),  cmocka_unit_test(spares_are_in_the_budget),
+		cmocka_unit_test(shares_are_kept),      cmocka_unit_test(ranks_fit),
 	};
 	return cmocka_run_group_tests_name("lend", tests, NULL, NULL);
 }

@@ -408,7 +408,7 @@ static size_t option_index(const struct plugin *plugin, const char *name)
 static void test_options(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "backlog",    "send-buffer", "receive-buffer",
+	static const char *const names[] = { "backlog",    "send-buffer", "receive-buffer", "send-ahead",
 		                             "congestion", "keepalive",   "allow-plaintext" };
 	assert_int_equal(tcp->about.option_count, COUNT(names));
 	union xfer_value values[COUNT(names)] = { { 0 } };

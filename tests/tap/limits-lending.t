@@ -1,0 +1,98 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Buffers are lent to sessions that move and taken back from those that do not: who stands still keeps nobody waiting, and
+# gets the same bytes when it goes on.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+
+mkdir "$tmp/pub"
+make_file "$tmp/pub/big" 67108864
+cp "$tmp/pub/big" "$tmp/pub/fickle"
+write_config "$tmp/xferd.ini" "$tmp/pub"
+# Nobody dies of standing still here, and a few sessions take all buffers.
+alive="--set liveness.udp.dead-after=10m --set liveness.udp.interval=1m"
+# shellcheck disable=SC2086
+need_daemon -c "$tmp/xferd.ini" $alive --set pipeline.memory=8M --set core.log-level=debug
+
+# get FILE NAME: to got/NAME/, in the background; get_pid.
+get() {
+	mkdir -p "$tmp/got/$2"
+	# shellcheck disable=SC2086
+	"$xfer" -q --no-progress $alive get "xfer://$daemon_address/pub/$1" "$tmp/got/$2/" 2>"$tmp/$2.err" &
+	get_pid=$!
+	remember $get_pid
+}
+# begun NAME: something of it is there, or all.
+begun() {
+	[ -n "$(find "$tmp/got/$1" -type f -size +100k)" ]
+}
+# Of none all is there.
+halfway() {
+	[ -z "$(find "$tmp/got" -mindepth 2 -name '[a-z]*')" ]
+}
+
+# ---- who stands still ------------------------------------------------------------------------------------------------
+
+for round in 1 2 3 4 5; do
+	rm -rf "$tmp/got"
+	for name in one two three four; do
+		file=big
+		[ $name != four ] || file=fickle
+		get $file $name
+		eval "$name=\$get_pid"
+		await begun $name
+		kill -STOP "$get_pid"
+	done
+	halfway && break
+	kill -CONT $one $two $three $four
+	wait $one $two $three $four
+done
+check "four stand still in the middle" halfway
+run timeout 120 "$xfer" -q --no-progress get "xfer://$daemon_address/pub/big" "$tmp/good"
+is "$status" 0 "another one is served meanwhile"
+check "with the right content" cmp "$tmp/pub/big" "$tmp/good"
+
+# What the fourth has yet to get is not what it was any more.
+make_file "$tmp/pub/fickle" 67108864
+kill -CONT $one $two $three $four
+for name in one two three; do
+	eval "wait \$$name"
+	is "$?" 0 "$name goes on, and comes to its end"
+	check "$name has the right content" cmp "$tmp/pub/big" "$tmp/got/$name/big"
+done
+wait $four
+fourth=$?
+if [ $fourth = 0 ]; then
+	check "four has its file as it is now" cmp "$tmp/pub/fickle" "$tmp/got/four/fickle"
+else
+	is "$fourth" 8 "four is told that its file changed"
+	check "and has nothing" test ! -e "$tmp/got/four/fickle"
+fi
+like_file "$daemon_log" 'takes bytes again, reading on' "buffers were taken back, and what was in them read again"
+
+# ---- who goes on and stops -------------------------------------------------------------------------------------------
+
+rm -rf "$tmp/got"
+for name in one two three four; do
+	get big $name
+	eval "$name=\$get_pid"
+done
+# Two at a time have half a tenth of a second.
+while kill -0 $one 2>/dev/null && kill -0 $three 2>/dev/null; do
+	kill -STOP $one $two 2>/dev/null
+	sleep 0.05
+	kill -CONT $one $two 2>/dev/null
+	kill -STOP $three $four 2>/dev/null
+	sleep 0.05
+	kill -CONT $three $four 2>/dev/null
+done
+for name in one two three four; do
+	eval "wait \$$name"
+	is "$?" 0 "in turns: $name comes to its end"
+	check "in turns: $name has the right content" cmp "$tmp/pub/big" "$tmp/got/$name/big"
+done
+
+stop_daemon
+is "$daemon_status" 0 "the daemon stops"
+unlike "$(cat "$daemon_log")" ' error: ' "nothing went wrong"
+
+done_testing

@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Many clients that rest, read or put one byte a second, and a good one that should not notice: with the limits that the
+# daemon has by default. `make check` asks for 300 of them and only that all is well; `make check-faults` (XFER_MANY=10000)
+# for nine tenths of the speed as well, over medians, since machines are noisy.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/many.sh"
+
+count=${XFER_MANY:-300}
+rounds=${XFER_MANY_ROUNDS:-1}
+size=268435456
+patience=300
+
+# Two descriptors for each: its own, and one for what it reads.
+ulimit -n "$(ulimit -H -n)"
+if [ "$(ulimit -n)" != unlimited ] && [ "$(ulimit -n)" -lt $((count + 300)) ]; then
+	ulimit -n $((2 * count + 600)) 2>/dev/null ||
+		skip_all "the limit of open files is $(ulimit -n), and $((count + 300)) are needed"
+fi
+# In memory where there is some, so that it is the daemon that is measured.
+if [ -d /dev/shm ] && [ "$(df -k --output=avail /dev/shm | tail -n 1)" -gt $((3 * size / 1024)) ]; then
+	fast=$(mktemp -d /dev/shm/xfer-test.XXXXXX)
+	trap 'rm -rf "$fast"; clean_up' EXIT
+else
+	fast=$tmp
+fi
+
+mkdir "$fast/pub" "$fast/in"
+make_file "$fast/pub/big" $size
+echo small >"$fast/pub/small"
+write_config "$tmp/xferd.ini" "$fast/pub"
+cat >>"$tmp/xferd.ini" <<-END
+	[export.in]
+	path = $fast/in
+	access = read-write
+	[pipeline]
+	integrity = sha256, none
+END
+# Those many say nothing of themselves: they would be dead in 4 s, and asked for it all the time.
+need_daemon -c "$tmp/xferd.ini" --set liveness.udp.dead-after=10m --set liveness.udp.interval=1m
+worker=$(worker_pid 0)
+
+# good: milliseconds that a get of 256 MiB takes; added to the file $1.
+good() {
+	good_began=$(date +%s%N)
+	"$xfer" -q --no-progress get "xfer://$daemon_address/pub/big" "$fast/got" 2>"$err"
+	good_status=$?
+	echo $((($(date +%s%N) - good_began) / 1000000)) >>"$1"
+	cmp "$fast/pub/big" "$fast/got" 2>>"$err" || good_status=99
+	rm -f "$fast/got"
+	[ $good_status = 0 ]
+}
+# several FILE: three, where medians are asked for.
+several() {
+	good "$1" && { [ "$rounds" = 1 ] || { good "$1" && good "$1"; }; }
+}
+median() {
+	sort -n "$1" | sed -n "$((($(wc -l <"$1") + 1) / 2))p"
+}
+pss() {
+	sed -n 's/^Pss:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$worker/smaps_rollup"
+}
+
+# beside NAME MODE ARGUMENTS...: the good client's speed without and with so many of that kind.
+beside() {
+	name=$1
+	mode=$2
+	shift 2
+	rm -f "$tmp/alone" "$tmp/beside"
+	all=yes
+	for round in $(seq "$rounds"); do
+		several "$tmp/alone" || all=no
+		rested=$(pss)
+		if ! begin_many -n "$count" "$@"; then
+			not_ok "$name: $count sessions"
+			return
+		fi
+		[ "$mode" = idle ] || wait_line "$many_out" '^moving ' "$many_pid" >/dev/null || all=no
+		grew=$(($(pss) - rested))
+		several "$tmp/beside" || all=no
+		end_many
+		grep -q "^there $count of $count\$" "$out" || all=no
+	done
+	is $all yes "$name: all of $count stay, and the good client gets its file"
+	[ $all = yes ] || diag_file "$out"
+	diag "$name: memory of the worker grows by $((grew * 1024 / count)) bytes for each"
+	ratio=$(($(median "$tmp/alone") * 100 / $(median "$tmp/beside")))
+	diag "$name: a get of 256 MiB takes $(median "$tmp/alone") ms alone, $(median "$tmp/beside") ms beside them: $ratio %"
+	if [ "$rounds" -gt 1 ]; then
+		check "$name: the good client has nine tenths of its speed ($ratio %)" test $ratio -ge 90
+	fi
+}
+
+beside idle idle idle "$daemon_port"
+beside "one byte a second read" read read "$daemon_port" pub/big $size
+beside "one byte a second put" put put "$daemon_port" in/
+stop_daemon
+is "$daemon_status" 0 "the daemon stops"
+unlike "$(cat "$daemon_log")" ' error: ' "nothing went wrong"
+
+done_testing
