@@ -12,7 +12,10 @@
 
 enum { TOTALS_REQUEST = 0xfffffff0 /* beyond what a sink uses in practice; it would skip it */ };
 
-/* After a goaway what is under way may finish, for so long: the new worker, or the new daemon, is there by then. */
+/*
+ * After a goaway what is under way may finish, for so long: the new worker, or the new daemon, is there by then. And for
+ * so long what has come is still written when the session is gone.
+ */
 #define GRACE (1 * CLOCK_SECOND)
 
 struct fetch {
@@ -29,10 +32,10 @@ struct fetch {
 	/* Of one attempt: */
 	struct receiving receiving;
 	bool begun;       /* receiving is open */
-	bool alone;       /* the session is gone, but all has come: what is left is ours to do */
+	bool alone;       /* the session is gone: what has come is still written */
 	bool over;        /* nothing more comes from the session */
 	bool done;        /* all is published, removed or left for another run */
-	uint64_t leave;   /* steady ns: when a goaway is followed at the latest; 0 = none was heard */
+	uint64_t leave;   /* steady ns: when a goaway is followed, or the rest given up; 0 = neither */
 	struct error err; /* why the session ended */
 	uint64_t taken;   /* bytes of frames that came, without liveness */
 	struct stall stall;
@@ -164,6 +167,24 @@ static int on_frame(void *context, const struct frame_header *header, const uint
 	return fetch->begun ? receiving_frame(&fetch->receiving, header, bytes, buffer, err) : 0;
 }
 
+/* The session is gone, or to go. */
+static void alone_begin(struct fetch *fetch, const struct error *err)
+{
+	fetch->alone = true;
+	fetch->err = *err;
+	fetch->leave = fetch->client->loop->now + GRACE;
+}
+
+/* Without a session: when all had come it is finished, however long a disk takes; else the rest is for the next one. */
+static void alone_look(struct fetch *fetch)
+{
+	const struct receiving *receiving = &fetch->receiving;
+	bool rests = receiving->job_count + receiving->checks.jobs == 0 && receiving->waiting == NULL;
+
+	if (rests || (sink_waits(receiving->sink) && fetch->client->loop->now >= fetch->leave))
+		fetch_give_up(fetch, &fetch->err);
+}
+
 /* Follows a goaway: the rest comes from another worker. */
 static void goaway_look(struct fetch *fetch)
 {
@@ -177,9 +198,11 @@ static void goaway_look(struct fetch *fetch)
 	/* Where nothing is awaited the session is not needed any more. */
 	if (client->loop->now < fetch->leave || !sink_waits(fetch->receiving.sink))
 		return;
-	client->words.goaway = true;
 	error_set(&err, -ECONNRESET, FAULT_PEER, "%s shuts down or reloads", channel_peer(&client->channel));
-	fetch_give_up(fetch, &err);
+	alone_begin(fetch, &err);
+	client->channel_live = false;
+	channel_finish(&client->channel); /* comes back as ended() */
+	alone_look(fetch);
 }
 
 static void on_work(void *context)
@@ -191,10 +214,10 @@ static void on_work(void *context)
 	receiving_pump(&fetch->receiving);
 	if (fetch->over || fetch->done)
 		return;
-	if (!fetch->alone)
+	if (fetch->alone)
+		alone_look(fetch);
+	else
 		goaway_look(fetch);
-	else if (fetch->receiving.job_count + fetch->receiving.checks.jobs == 0 && fetch->receiving.waiting == NULL)
-		fetch_give_up(fetch, &fetch->err); /* something was damaged, and nobody is there to send it again */
 }
 
 /* ---- beginning ---- */
@@ -275,12 +298,13 @@ static void on_ended(void *context, const struct error *err)
 {
 	struct fetch *fetch = context;
 
-	if (err->fault != FAULT_PEER || !fetch->begun || fetch->over || sink_waits(fetch->receiving.sink)) {
+	if (fetch->alone && err->fault != FAULT_INTERRUPTED)
+		return; /* our own doing */
+	if (err->fault != FAULT_PEER || !fetch->begun || fetch->over) {
 		fetch_give_up(fetch, err);
 		return;
 	}
-	fetch->alone = true;
-	fetch->err = *err;
+	alone_begin(fetch, err);
 	on_work(fetch);
 }
 

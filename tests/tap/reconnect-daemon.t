@@ -95,6 +95,27 @@ end_get interrupted 130 'interrupted'
 check "interrupted: at once" test $(($(date +%s) - began)) -le 3
 forget
 
+# ---- it goes when all has come ----
+
+# What is left is to sync, which takes its time: no daemon is needed for that.
+slow_sync="strace -f -qq -o /dev/null -e trace=fsync,fdatasync -e inject=fsync,fdatasync:delay_enter=1500000"
+if $slow_sync true 2>"$err"; then
+	start_again -c "$tmp/xferd.ini"
+	# shellcheck disable=SC2086
+	$slow_sync "$xfer" --no-progress $soon get --retry-for 0 "xfer://$daemon_address/pub/big" "$tmp/synced" \
+		>"$tmp/synced.out" 2>"$tmp/synced.err" &
+	get_pid=$!
+	remember $get_pid
+	await_bytes $((get_bytes / 1024))
+	stop_daemon KILL
+	check "synced: it is not there yet" test ! -e "$tmp/synced"
+	end_get synced 0
+	says synced 0 .
+	whole synced
+else
+	skip "a daemon that goes when all has come" "strace does not run here: $(head -n 1 "$err")"
+fi
+
 # ---- it was not there yet ----
 
 run "$xfer" get -q "xfer://$daemon_address/pub/big" "$tmp/first"
@@ -109,6 +130,20 @@ whole first
 run "$xfer" get --retries 1 "xfer://127.0.0.1:1/pub/big" "$tmp/none"
 is "$status" 3 "first: who never was there is no dead peer"
 like_file "$err" 'given up after .* and 1 more try: .*cannot connect' "first: and says so"
+
+# ---- several daemons in one command ----
+
+first_address=$daemon_address
+need_daemon -c "$tmp/xferd.ini"
+mkdir "$tmp/several"
+make_file "$tmp/pub/1" 1000
+make_file "$tmp/pub/2" 1000
+make_file "$tmp/pub/3" 1000
+run "$xfer" get "xfer://$first_address/pub/1" "xfer://$daemon_address/pub/2" "xfer://$first_address/pub/3" "$tmp/several"
+is "$status" 0 "several daemons: status"
+is "$(grep -c . "$err")" 0 "several daemons: without a word"
+rm "$tmp/pub/big"
+check "several daemons: all has come" diff -r "$tmp/pub" "$tmp/several"
 
 # Several sources: who was given up is tried once for each of the others.
 stop_daemon KILL

@@ -47,9 +47,10 @@ for workers in 1 3; do
 	kill -HUP "$daemon_pid"
 	check "reloaded-$all: the old workers end, although the get goes on" \
 		wait_line "$daemon_log" 'worker ended' "$daemon_pid" $workers
-	check "reloaded-$all: before the client does" kill -0 "$get_pid"
+	like "$(grep 'transfer .*file=pub/big ' "$daemon_log" | tail -n 1)" 'files=0 .*result=.?(interrupted|broken off)' "reloaded-$all: it left before"
 	end_get reloaded-$all 0
 	says reloaded-$all 0 .
+	like_file "$tmp/reloaded-$all.out" ', 5\.7 MiB travelled' "reloaded-$all: nothing travelled twice"
 	whole reloaded-$all
 
 	stop_daemon
