@@ -83,6 +83,7 @@ struct sink_file {
 	struct ranges claims; /* chunks that the journal says are there, as long as they are not checked */
 	struct ranges kept;   /* SINK_REUSE_OLD: chunks that are right there; SINK_REUSE_STANDS: chunks that are not */
 	uint64_t zeroes;      /* SINK_REUSE_OLD: chunks that are a hole there as they are here */
+	uint64_t looked;      /* chunks that were looked at, right or not */
 	unsigned requests;    /* READs unanswered */
 	unsigned writing;     /* pieces queued or out */
 	unsigned out;         /* of them, out */

@@ -356,6 +356,7 @@ static int keep_done(struct sink *sink, const struct sink_keep *piece)
 	uint64_t kept = piece->code < 0 ? 0 : piece->kept;
 	int r = 0;
 
+	file->looked += piece->count;
 	if (piece->zeroes)
 		return kept & 1 ? run_kept(sink, file, piece->first, piece->count, true)
 		                : run_wrong(sink, file, piece->first, piece->count, true);
@@ -446,6 +447,11 @@ bool sink_reuse_settle(struct sink *sink, struct sink_file *file)
 		return false;
 	if (file->reuse == SINK_REUSE_OLD && file->differs)
 		return false;
+	if (file->looked < file->chunks) { /* a chunk that nobody looked at is not unchanged */
+		sink_file_fail(sink, file, FAULT_INTEGRITY, "the source gave digests of %llu of %llu chunks",
+		               (unsigned long long)file->looked, (unsigned long long)file->chunks);
+		return true;
+	}
 	if (file->reuse == SINK_REUSE_STANDS && file->differs)
 		differs_report(sink, file);
 	file->stays = true;
