@@ -140,14 +140,19 @@ static void result_judge(struct judge *judge, const struct sim_node *node)
 	if (judge->unreadable > 0)
 		fault = FAULT_REFUSED;
 	if (verifies(transfer)) {
+		sim_check(judge->sim, transfer->fault != FAULT_NONE || transfer->same, "%s: what differs was not found",
+		          transfer->name);
 		if (!transfer->same)
 			fault = judge->unreadable > 0 ? FAULT_MIXED : FAULT_INTEGRITY;
-		sim_check(judge->sim, transfer->fault == fault || transfer->fault == FAULT_LOCAL,
+		sim_check(judge->sim,
+		          transfer->fault == fault || transfer->fault == FAULT_LOCAL ||
+		                  judge->sim->odds[STRIKE_LOSE].hits > 0,
 		          "%s: comparing ended with %d (%s), not %d", transfer->name, transfer->fault,
 		          transfer->err.text, fault);
 		return;
 	}
-	if (transfer->stood && transfer->fault != fault)
+	if ((transfer->stood || (transfer->flags != 0 && judge->sim->odds[STRIKE_LOSE].hits > 0)) &&
+	    transfer->fault != fault)
 		return;
 	sim_check(judge->sim, transfer->fault == fault, "%s: the transfer ended with %d (%s), not %d", transfer->name,
 	          transfer->fault, transfer->err.text, fault);
@@ -177,6 +182,27 @@ static bool repairable(const struct sim *sim)
 static bool changed(const struct sim *sim)
 {
 	return sim->odds[STRIKE_CHANGE].hits + sim->odds[STRIKE_VANISH].hits > 0;
+}
+
+/*
+ * Resuming sends again no more than what was in flight: where connections broke and nothing else was wrong, each of them
+ * costs a window at most.
+ */
+static void resumed_judge(struct judge *judge, const struct sim_node *node)
+{
+	const struct sim_transfer *transfer = judge->transfer;
+	const struct sim_odds *odds = judge->sim->odds;
+	const struct sim_plan *plan = &judge->sim->plan;
+	uint32_t chunk = plan->chunk_client < plan->chunk_daemon ? plan->chunk_client : plan->chunk_daemon;
+	uint64_t window = plan->window > 2 * chunk ? plan->window : 2 * chunk;
+
+	if (!transfer->resumes || odds[STRIKE_CUT].hits + odds[STRIKE_HANG].hits < sim_struck(judge->sim))
+		return;
+	judge->want = (struct sink_count){ 0 };
+	want_add(judge, node, chunk);
+	sim_check(judge->sim, transfer->received <= judge->want.bytes + (transfer->sinks - 1) * (window + chunk),
+	          "%s: %llu bytes of payload came for %llu, in %u connections", transfer->name,
+	          (unsigned long long)transfer->received, (unsigned long long)judge->want.bytes, transfer->sinks);
 }
 
 /* A later transfer to the same place has the last word. */
@@ -219,6 +245,7 @@ void sim_judge(struct sim *sim, const struct sim_tree *tree, const struct sim_di
 
 		if (!changed(sim) && (transfers[i].clean || repairable(sim)))
 			result_judge(&judge, node);
+		resumed_judge(&judge, node);
 		if (verifies(&transfers[i]))
 			continue;
 		if (transfers[i].fault == FAULT_NONE && !overwritten(transfers, count, i) &&

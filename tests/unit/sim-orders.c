@@ -63,6 +63,14 @@ static bool is_end(enum sink_op op)
 	return op == SINK_PUBLISH || op == SINK_CLOSE || op == SINK_ABANDON;
 }
 
+/* By itself, before the connection was gone; then nothing is left. */
+static bool sink_gave_up(const struct sim *sim)
+{
+	return sim->odds[STRIKE_WRITE].hits + sim->odds[STRIKE_FULL].hits + sim->odds[STRIKE_MEMORY].hits +
+	               sim->odds[STRIKE_WALK].hits + sim->odds[STRIKE_LIE].hits >
+	       0;
+}
+
 static void dirs_check(struct sim_receiver *receiver, const struct sink_order *order)
 {
 	struct sim *sim = receiver->end.sim;
@@ -73,6 +81,10 @@ static void dirs_check(struct sim_receiver *receiver, const struct sink_order *o
 		          "the last step comes while orders are out");
 		sim_check(sim, order->dirs[i].op != SINK_DIR_RENAME || !receiver->aborted,
 		          "a tree is published that was given up");
+		sim_check(sim,
+		          order->dirs[i].op != SINK_DIR_REMOVE || !receiver->aborted ||
+		                  !receiver->transfers[receiver->at].resumes || sink_gave_up(sim),
+		          "what was to be left is removed");
 	}
 }
 

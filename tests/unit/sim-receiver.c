@@ -157,6 +157,7 @@ static void finish(struct sim_receiver *receiver)
 		                                sim_disk_look(receiver->disk, transfer->name));
 	transfer->fault = sink_result(receiver->sink, &transfer->err);
 	sink_counts(receiver->sink, &transfer->count);
+	transfer->received += transfer->count.received;
 	sink_credit(receiver->sink, &receiver->consumed, &receiver->granted);
 	sim_check(sim, receiver->aborted || receiver->alone || receiver->consumed == receiver->received,
 	          "%llu bytes were received, %llu consumed", (unsigned long long)receiver->received,

@@ -21,6 +21,7 @@ struct sim_transfer {
 	uint64_t began;     /* when its last sink did */
 	unsigned sinks;     /* that were made for it */
 	bool left;          /* what was begun is left for another run */
+	uint64_t received;  /* payload bytes, by all its sinks */
 	bool over;          /* finished, well or not */
 	bool clean;         /* nothing went wrong in its time */
 	bool blind;         /* under no digest: damage is not seen */

@@ -75,6 +75,7 @@ static void plan_draw(struct sim *sim)
 	plan->sync = sim_chance(sim, 50);
 	plan->totals = sim_chance(sim, 20);
 	plan->odd = sim_chance(sim, 25);
+	plan->restless = sim_chance(sim, 25);
 	plan->verify = sim_chance(sim, 15);
 	plan->keep_payload = ONE_OF(sim, 1024, 5000, 70000);
 	plan->keeps_max = (unsigned)ONE_OF(sim, 1, 2, 4);
@@ -338,6 +339,8 @@ void sim_run(uint64_t seed, bool trace, struct sim_sum *sum)
 		world.broke = sim->odds[STRIKE_MEMORY].hits > 0 && !sim->calm;
 		connection_run(&world, &connection);
 		rot(&world, world.disk.root, false);
+		for (unsigned k = 0; k < 3 && sim->plan.restless && !all_over(&world); k++)
+			sim->odds[STRIKE_CHANGE].hits += sim_tree_change(&world.tree);
 		world.broke = world.broke || source_lied(sim);
 		sum->connections++;
 		again = !all_over(&world);

@@ -84,6 +84,7 @@ struct sim_plan {
 	bool sync, totals;
 	unsigned transfers;
 	unsigned nodes; /* of the tree */
+	bool restless;  /* files change between two connections */
 	bool odd;       /* what cannot be represented, what cannot be read */
 	bool verify;    /* digests are asked for beside the transfer */
 	uint64_t keep_payload;
