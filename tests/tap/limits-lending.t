@@ -32,7 +32,7 @@ halfway() {
 
 # ---- who stands still ------------------------------------------------------------------------------------------------
 
-for round in 1 2 3 4 5; do
+for _ in 1 2 3 4 5; do
 	rm -rf "$tmp/got"
 	for name in one two three four; do
 		file=big
@@ -43,6 +43,7 @@ for round in 1 2 3 4 5; do
 		kill -STOP "$get_pid"
 	done
 	halfway && break
+	# shellcheck disable=SC2154 # they are set by name
 	kill -CONT $one $two $three $four
 	wait $one $two $three $four
 done

@@ -11,8 +11,10 @@ rounds=${XFER_MANY_ROUNDS:-1}
 size=268435456
 patience=300
 
-# Two descriptors for each: its own, and one for what it reads.
+# Two descriptors for each: its own, and one for what it reads. (Not in POSIX, but in the shells that there are.)
+# shellcheck disable=SC3045
 ulimit -n "$(ulimit -H -n)"
+# shellcheck disable=SC3045
 if [ "$(ulimit -n)" != unlimited ] && [ "$(ulimit -n)" -lt $((count + 300)) ]; then
 	ulimit -n $((2 * count + 600)) 2>/dev/null ||
 		skip_all "the limit of open files is $(ulimit -n), and $((count + 300)) are needed"
@@ -68,7 +70,7 @@ beside() {
 	shift 2
 	rm -f "$tmp/alone" "$tmp/beside"
 	all=yes
-	for round in $(seq "$rounds"); do
+	for _ in $(seq "$rounds"); do
 		several "$tmp/alone" || all=no
 		rested=$(pss)
 		if ! begin_many -n "$count" "$@"; then

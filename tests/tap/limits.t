@@ -63,7 +63,7 @@ need_daemon -c "$tmp/xferd.ini" --set daemon.sessions=8 --set daemon.sessions-pe
 	--set "daemon.listen=127.0.0.1:0"
 check "as many as an address may have" begin_many -n 2 idle "$daemon_port"
 refused "one more of it" "says: 2 sessions of this address are open, the limit of \[daemon\] sessions-per-address"
-first_many=$many_pid first_out=$many_out
+first_many=$many_pid
 exec 7>&8
 check "others have theirs" begin_many -n 6 -s idle "$daemon_port"
 end_many
