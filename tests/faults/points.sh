@@ -135,7 +135,7 @@ record() {
 	points=$tmp/points
 	: >"$points.all"
 	: >"$tmp/there"
-	record_runs=${XFER_FAULTS_RECORDS:-3}
+	record_runs=${XFER_FAULTS_RECORDS:-5}
 	for record_run in $(seq "$record_runs"); do
 		need_worker
 		fresh "$3"
@@ -238,7 +238,8 @@ number() {
 sample=${XFER_FAULTS_POINTS:-}
 seed=${XFER_FAULTS_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
 # Calls of a run are not the same in the next one, where threads wait for each other: some points want several attempts.
-attempts=${XFER_FAULTS_ATTEMPTS:-10}
+attempts=${XFER_FAULTS_ATTEMPTS:-${sample:+3}}
+attempts=${attempts:-30}
 
 # chance N: a number below N into $chance; the same again with the same seed.
 chance() {
@@ -303,13 +304,18 @@ each_point() {
 	fi
 }
 
-# each_sweep SWEEP: calls SWEEP SIDE VERB WHAT for all of them.
+# each_sweep SWEEP: calls SWEEP SIDE VERB WHAT for all of them; where only some points are wanted, for one WHAT by chance.
 each_sweep() {
 	diag "XFER_FAULTS_SEED=$seed"
 	for side in client daemon; do
 		for verb in get put; do
-			for what in file tree merge; do
-				"$1" $side $verb $what
+			kinds="file tree merge"
+			if [ -n "$sample" ]; then
+				chance 3
+				kinds=$(echo "$kinds" | cut -d ' ' -f $((chance + 1)))
+			fi
+			for what in $kinds; do
+				"$1" "$side" "$verb" "$what"
 			done
 		done
 	done
