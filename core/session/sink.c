@@ -160,9 +160,14 @@ int sink_frames(struct sink *sink, struct buf *out, uint64_t now)
 		sink->list_sent = true;
 		sink->list_granted = LIST_WINDOW;
 	}
+	r = sink->aborted ? 0 : sink_file_requests(sink, out);
 	/* After giving up, too: what could not be cancelled needs it to come to its end. */
-	r = sink_waits(sink) ? credit_write(sink, out, now) : 0;
-	return r < 0 || sink->aborted ? r : sink_file_requests(sink, out);
+	if (sink_waits(sink)) {
+		int code = credit_write(sink, out, now);
+
+		r = r == 0 ? code : r;
+	}
+	return r;
 }
 
 uint64_t sink_deadline(const struct sink *sink, uint64_t now)
