@@ -55,6 +55,8 @@ struct sim_receiver {
 	bool alone; /* the connection is gone, and nothing more is wanted of it */
 };
 
+enum { SIM_TOTALS_REQUEST = 0x7ffffff0 /* and one less for each transfer: beyond what a sink uses */ };
+
 extern const struct sim_end_watch sim_receiver_watch;
 
 void sim_receiver_make(struct sim_receiver *receiver, struct sim_disk *disk, struct sim_tree *tree,
@@ -65,6 +67,9 @@ void sim_receiver_cancel(struct sim_receiver *receiver);
 void sim_receiver_kill(struct sim_receiver *receiver);
 /* Starts what can be started, asks for what can be asked. */
 void sim_receiver_pump(struct sim_receiver *receiver);
+/* sim-transfer.c: begins with the next that is not finished, or closes; the sink is finished. */
+void sim_transfer_begin(struct sim_receiver *receiver);
+void sim_transfer_finish(struct sim_receiver *receiver);
 /* sim-orders.c: takes the orders that there are. */
 void sim_orders_begin(struct sim_receiver *receiver);
 /* The sink, or an order of it, is done with a buffer. */

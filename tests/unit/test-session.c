@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The session floor: ranges, pulse, negotiation, the source's credit, and the sink's first steps. */
+/* The session floor: ranges, pulse, negotiation, and the sink's first steps. */
 #include "unit.h"
 
 #include "base/clock.h"
@@ -7,7 +7,6 @@
 #include "session/negotiate.h"
 #include "session/pulse.h"
 #include "session/sink.h"
-#include "session/source.h"
 
 #include <errno.h>
 #include <string.h>
@@ -211,85 +210,6 @@ static void the_clients_first_choice_and_the_smaller_chunk(void **state)
 	assert_true(negotiate_accept(&client, &welcome, NULL) < 0);
 }
 
-static struct source *source_make(void)
-{
-	const struct source_limits limits = {
-		.requests_max = 4, .chunk_size = 1024, .order_payload = 4096, .open_max = 2
-	};
-	struct source *source;
-
-	assert_int_equal(source_create(&source, &limits), 0);
-	return source;
-}
-
-static void ask(struct source *source, uint32_t id, uint64_t size)
-{
-	const struct message_read read = { .count = MESSAGE_ALL, .size = size, .path = "x/y", .path_len = 3 };
-
-	assert_int_equal(source_read(source, id, &read, NULL), 0);
-}
-
-static void a_source_sends_no_more_than_it_may(void **state)
-{
-	struct source *source = source_make();
-	struct source_order order;
-
-	(void)state;
-	ask(source, 7, 10240);
-	assert_false(source_next(source, &order));
-	assert_int_equal(source_credit(source, 0, 2048, NULL), 0);
-	assert_true(source_next(source, &order));
-	assert_int_equal(order.payload_max, 2048);
-	order.pieces[0].chunks = 2;
-	order.pieces[0].bytes = 2048;
-	order.pieces[0].total = 10;
-	source_done(source, &order, NULL, NULL);
-	assert_false(source_next(source, &order));
-	assert_true(source_credit(source, 0, 2047, NULL) < 0); /* a total never goes back */
-	assert_int_equal(source_credit(source, 0, UINT64_MAX, NULL), 0);
-	/* The rest, in orders of four chunks, several at a time, and the end alone behind them. */
-	struct source_order second, last;
-	assert_true(source_next(source, &order));
-	assert_true(source_next(source, &second));
-	assert_int_equal(order.pieces[0].first, 2);
-	assert_int_equal(second.pieces[0].first, 6);
-	assert_false(source_next(source, &last));
-	order.pieces[0].chunks = second.pieces[0].chunks = 4;
-	order.pieces[0].bytes = second.pieces[0].bytes = 4096;
-	source_done(source, &second, NULL, NULL);
-	source_done(source, &order, NULL, NULL);
-	assert_true(source_next(source, &last));
-	assert_int_equal(last.pieces[0].count, 0);
-	assert_true(last.pieces[0].end);
-	last.pieces[0].ended = true;
-	source_done(source, &last, NULL, NULL);
-	assert_int_equal(source_pending(source), 0);
-	assert_int_equal(source_sent(source), 10240);
-	source_destroy(source, NULL, NULL);
-}
-
-static void small_files_share_an_order(void **state)
-{
-	struct source *source = source_make();
-	struct source_order order;
-	struct error err = { 0 };
-	const struct message_read read = { .path = "x", .path_len = 1 };
-
-	(void)state;
-	for (uint32_t id = 1; id <= 4; id++)
-		ask(source, id, 100);
-	assert_int_equal(source_read(source, 9, &read, &err), -EDQUOT);
-	assert_int_equal(source_credit(source, 0, 4096, NULL), 0);
-	assert_true(source_next(source, &order));
-	assert_int_equal(order.count, 4);
-	for (size_t i = 0; i < 4; i++)
-		order.pieces[i].ended = order.pieces[i].end;
-	source_done(source, &order, NULL, NULL);
-	assert_int_equal(source_pending(source), 0);
-	assert_int_equal(source_read(source, 0, &read, &err), -EPROTO);
-	source_destroy(source, NULL, NULL);
-}
-
 static struct sink *sink_make_with(const char *name, bool is_dir, unsigned flags)
 {
 	const struct sink_params params = { .remote = "x",
@@ -472,8 +392,6 @@ int main(void)
 		cmocka_unit_test(an_answer_unasked_while_questions_are_stuck),
 		cmocka_unit_test(nothing_in_common_names_both_lists),
 		cmocka_unit_test(the_clients_first_choice_and_the_smaller_chunk),
-		cmocka_unit_test(a_source_sends_no_more_than_it_may),
-		cmocka_unit_test(small_files_share_an_order),
 		cmocka_unit_test(a_listing_that_leaves_what_it_never_entered),
 		cmocka_unit_test(a_name_of_ours_is_no_entry),
 		cmocka_unit_test(what_is_unfinished_lies_beside_its_place),

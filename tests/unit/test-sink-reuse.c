@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sink: what of a file is there already is looked at, and kept, or not. */
+#include "sink-begin.h"
+
+#include <errno.h>
+
+static void digests_that_nobody_asked_for(void **state)
+{
+	static const uint8_t digests[4 * RIG_DIGEST];
+	static const struct message_digest_run runs[] = { { 4, 1, digests }, { 2, 3, digests }, { 9, 1, digests } };
+	struct error err = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(runs); i++) {
+		struct rig *rig = rig_make(SINK_FLAG_UPDATE);
+
+		rig->params.name_exists = true;
+		rig->found = SINK_OLD;
+		assert_int_equal(rig_begin(rig), 0);
+		assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+		rig_entry(rig, ENTRY_FILE, "x", 4 * RIG_CHUNK);
+		assert_int_equal(rig_list(rig, NULL), 0);
+		rig_orders(rig);
+		assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+		assert_true(rig->asked[0].flags & MESSAGE_READ_DIGESTS);
+		assert_int_equal(sink_digests(rig->sink, 99, &runs[i], &err), 0); /* nobody's */
+		assert_int_equal(sink_digests(rig->sink, rig->asked[0].id, &runs[i], &err), -EPROTO);
+		sink_abort(rig->sink);
+		rig_orders(rig);
+		rig_drop(rig);
+	}
+}
+
+/* Of a file at the top with 6 chunks, of which 1 and 4 are wrong where they are. */
+static struct rig *with_old(unsigned flags, enum sink_found found, uint64_t wrong, uint64_t size)
+{
+	struct rig *rig = rig_make(flags);
+
+	rig->params.name_exists = found == SINK_OLD || found == SINK_SAME;
+	rig->found = found;
+	rig->wrong = wrong;
+	assert_int_equal(rig_begin(rig), 0);
+	assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+	rig_entry(rig, ENTRY_FILE, "x", size);
+	assert_int_equal(rig_list(rig, NULL), 0);
+	assert_int_equal(rig_end(rig, RIG_LIST, STATUS_OK, 0, NULL), 0);
+	return rig;
+}
+
+static void only_what_differs_is_fetched(void **state)
+{
+	struct rig *rig = with_old(SINK_FLAG_UPDATE, SINK_OLD, 0x12, 6 * RIG_CHUNK);
+	struct sink_count count;
+
+	(void)state;
+	assert_int_equal(rig_run(rig), 0);
+	sink_counts(rig->sink, &count);
+	assert_int_equal(count.kept, 4 * RIG_CHUNK);
+	assert_int_equal(count.received, 2 * RIG_CHUNK);
+	assert_int_equal(rig->pieces[SINK_CHUNK], 2);
+	assert_true(rig->pieces[SINK_COPY] > 0);
+	assert_int_equal(rig->done, 1);
+	assert_int_equal(result(rig, ""), FAULT_NONE);
+	rig_drop(rig);
+	/* Nothing differs: it stays. */
+	rig = with_old(SINK_FLAG_UPDATE, SINK_OLD, 0, 6 * RIG_CHUNK);
+	assert_int_equal(rig_run(rig), 0);
+	assert_int_equal(rig->same, 1);
+	assert_int_equal(rig->pieces[SINK_COPY], 0);
+	assert_int_equal(result(rig, ""), FAULT_NONE);
+	rig_drop(rig);
+	rig = with_old(SINK_FLAG_UPDATE, SINK_SAME, 0, 6 * RIG_CHUNK);
+	assert_int_equal(rig_run(rig), 0);
+	assert_int_equal(rig->same, 1);
+	assert_int_equal(rig->asked_count, 0);
+	rig_drop(rig);
+}
+
+static void comparing_changes_nothing(void **state)
+{
+	static const struct {
+		enum sink_found found;
+		uint64_t wrong;
+		enum fault fault;
+	} cases[] = {
+		{ SINK_OLD, 0, FAULT_NONE },
+		{ SINK_OLD, 0x12, FAULT_INTEGRITY },
+		{ SINK_NOTHING, 0, FAULT_INTEGRITY },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct rig *rig = with_old(SINK_FLAG_VERIFY, cases[i].found, cases[i].wrong, 6 * RIG_CHUNK);
+
+		assert_int_equal(rig_run(rig), 0);
+		assert_int_equal(rig->pieces[SINK_CHUNK] + rig->pieces[SINK_COPY] + rig->pieces[SINK_HOLE] +
+		                         rig->pieces[SINK_PUBLISH],
+		                 0);
+		assert_int_equal(rig->received, 0);
+		assert_int_equal(result(rig, ""), cases[i].fault);
+		rig_drop(rig);
+	}
+}
+
+/* One hole at the source, of which no digest comes: looked at all the same. */
+static void a_file_that_is_one_hole_is_looked_at(void **state)
+{
+	static const unsigned flags[] = { SINK_FLAG_UPDATE, SINK_FLAG_VERIFY };
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		struct rig *rig = with_old(flags[i / 2], SINK_OLD, i % 2, RIG_CHUNK);
+
+		rig_orders(rig);
+		assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+		assert_int_equal(rig->asked_count, 1);
+		assert_int_equal(sink_hole(rig->sink, rig->asked[0].id, 0, 1, NULL), 0);
+		assert_int_equal(rig_end(rig, rig->asked[0].id, STATUS_OK, RIG_CHUNK, NULL), 0);
+		assert_int_equal(rig_run(rig), 0);
+		assert_int_equal(rig->same, i % 2 == 0 ? 1 : 0);
+		assert_int_equal(rig->done, i == 1 ? 1 : 0);
+		assert_int_equal(rig->differ, i == 3 ? 1 : 0);
+		rig_drop(rig);
+	}
+}
+
+static void what_nobody_looked_at_is_not_unchanged(void **state)
+{
+	static const uint8_t digests[6 * RIG_DIGEST];
+	static const struct message_digest_run run = { 0, 5, digests };
+	static const unsigned flags[] = { SINK_FLAG_UPDATE, SINK_FLAG_VERIFY };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(flags); i++) {
+		struct rig *rig = with_old(flags[i], SINK_OLD, 0, 6 * RIG_CHUNK);
+
+		rig_orders(rig);
+		assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+		assert_int_equal(sink_digests(rig->sink, rig->asked[0].id, &run, NULL), 0);
+		assert_int_equal(rig_end(rig, rig->asked[0].id, STATUS_OK, 6 * RIG_CHUNK, NULL), 0);
+		assert_int_equal(rig_run(rig), 0);
+		assert_int_equal(rig->same, 0);
+		assert_int_equal(result(rig, "digests of 5 of 6 chunks"), FAULT_INTEGRITY);
+		rig_drop(rig);
+	}
+}
+
+/* What an earlier run began goes, although this one never came so far. */
+static void what_fails_at_once_leaves_nothing_of_before(void **state)
+{
+	struct rig *rig = rig_start(SINK_FLAG_LEAVE);
+
+	(void)state;
+	tree(rig, 2);
+	rig_orders(rig);
+	assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+	assert_int_equal(rig_end(rig, rig->asked[0].id, STATUS_REFUSED, 10, NULL), 0);
+	assert_int_equal(rig_answer(rig, &rig->asked[1]), 0);
+	assert_int_equal(rig_run(rig), 0);
+	assert_int_equal(rig->pieces[SINK_ABANDON], 1);
+	assert_int_equal(rig->pieces[SINK_PUBLISH], 1);
+	assert_int_equal(result(rig, "export/x/f0"), FAULT_REFUSED);
+	rig_drop(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(digests_that_nobody_asked_for),
+		cmocka_unit_test(only_what_differs_is_fetched),
+		cmocka_unit_test(comparing_changes_nothing),
+		cmocka_unit_test(a_file_that_is_one_hole_is_looked_at),
+		cmocka_unit_test(what_nobody_looked_at_is_not_unchanged),
+		cmocka_unit_test(what_fails_at_once_leaves_nothing_of_before),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
