@@ -107,7 +107,9 @@ static void odds_draw(struct sim *sim)
 		sim->odds[STRIKE_CUT] = (struct sim_odds){ .left = 1 };
 	if (sim->odds[STRIKE_MEMORY].left > 0) {
 		sim->odds[STRIKE_MEMORY].hits = 1;
-		alloc_fail(1 + sim_below(sim, UINT64_C(1) << sim_below(sim, 10)), ONE_OF(sim, 1, 1, 2, 20, 400));
+		uint64_t first = 1 + sim_below(sim, UINT64_C(1) << sim_below(sim, 10));
+
+		alloc_fail(first, ONE_OF(sim, 1, 1, 2, 20, 400));
 		alloc_pause(true);
 	}
 }
@@ -134,8 +136,10 @@ static void transfers_draw(struct world *world)
 
 		sim_node_path(sim_chance(sim, 70) ? world->tree.top : node, transfer->remote);
 		/* Mostly to a place of its own, in the root or in a folder that is there. */
-		snprintf(transfer->name, sizeof(transfer->name), "%sto%llu", sim_chance(sim, 20) ? "folder/" : "",
-		         (unsigned long long)(sim_chance(sim, 80) ? i : sim_below(sim, i + 1)));
+		const char *folder = sim_chance(sim, 20) ? "folder/" : "";
+		uint64_t number = sim_chance(sim, 80) ? i : sim_below(sim, i + 1);
+
+		snprintf(transfer->name, sizeof(transfer->name), "%sto%llu", folder, (unsigned long long)number);
 		if (sim_chance(sim, 4))
 			transfer->name[0] = '\0';
 		transfer->flags = flags_draw(sim);
