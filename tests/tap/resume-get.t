@@ -36,7 +36,7 @@ break_off() {
 	signal=$1
 	kib=$2
 	shift 2
-	"$xfer" get --limit-rate 12M "$@" "$got" >"$out" 2>"$err" &
+	"$xfer" get --limit-rate 20M "$@" "$got" >"$out" 2>"$err" &
 	get_pid=$!
 	remember $get_pid
 	await came "$kib" || bail_out "nothing came"
