@@ -189,6 +189,7 @@ static void test_dones(void **state)
 	assert_int_equal(read.chunks, 8);
 	assert_int_equal(read.repaired, 9);
 	assert_true(read.kept == UINT64_MAX);
+	assert_int_equal(read.same, done.same);
 	assert_memory_equal(read.digest, digest, sizeof(digest));
 	assert_int_equal(message_done_read(body, len, WIRE_DIGEST_SIZE + 1, &read, NULL), -EPROTO);
 	assert_int_equal(message_done_read(body, len, 0, &read, NULL), -EPROTO);
@@ -207,6 +208,7 @@ static void test_dones(void **state)
 	done.flags = DONE_DIGEST;
 	done.digest = NULL;
 	assert_int_equal(message_done_write(&frame, 6, WIRE_DIGEST_SIZE, &done), -EINVAL);
+	buf_free(&frame);
 }
 
 int main(void)
