@@ -371,6 +371,8 @@ static void on_closed(struct link *link)
 
 	free(channel->remote);
 	channel->remote = NULL;
+	free(channel->theirs);
+	channel->theirs = NULL;
 	channel->base->watch->closed(channel);
 }
 

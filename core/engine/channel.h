@@ -99,7 +99,7 @@ struct channel {
 	uint32_t requests_max;            /* as told in the WELCOME */
 	uint8_t boot_id[MESSAGE_BOOT_ID]; /* of the peer */
 	uint32_t peer_rtt_us;             /* in-band: what the asker told of it */
-	struct xfer_progress theirs;      /* in-band */
+	struct xfer_progress *theirs;     /* owned; in-band, NULL before the peer told any */
 	struct channel_remote *remote;    /* owned; NULL before the handshake is done */
 	uint64_t look_at;                 /* steady ns, see channel_watch.look */
 	uint64_t worked_at; /* steady ns, when a frame came last that is neither of the hello nor of liveness */

@@ -5,6 +5,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PONGS_AHEAD = 512 * 1024 /* bytes of control frames waiting to be sent */ };
@@ -168,16 +169,20 @@ int channel_ping_take(struct channel *channel, enum frame_type type, const uint8
 
 	if (r < 0)
 		return r;
-	channel->theirs = (struct xfer_progress){
-		.struct_size = sizeof(channel->theirs),
-		.received = ping.received,
-		.verified = ping.verified,
-		.durable = ping.durable,
-		.stage = ping.stage,
-		.stage_age_ms = ping.stage_age_ms,
-		.rtt_us = ping.rtt_us,
-		.loss_ppm = ping.loss_ppm,
-	};
+	if (channel->theirs == NULL)
+		channel->theirs = malloc(sizeof(*channel->theirs));
+	/* Without memory for it nothing is known of the peer but that it lives. */
+	if (channel->theirs != NULL)
+		*channel->theirs = (struct xfer_progress){
+			.struct_size = sizeof(*channel->theirs),
+			.received = ping.received,
+			.verified = ping.verified,
+			.durable = ping.durable,
+			.stage = ping.stage,
+			.stage_age_ms = ping.stage_age_ms,
+			.rtt_us = ping.rtt_us,
+			.loss_ppm = ping.loss_ppm,
+		};
 	if (type == FRAME_PONG) {
 		pulse_pong(&channel->pulse, ping.sent, channel_now(channel));
 		/* Sequences count from 1: 0 answers no question of ours. */
@@ -203,12 +208,12 @@ uint64_t channel_rtt(const struct channel *channel, uint64_t *loss_ppm)
 		return stats.rtt_smoothed;
 	if (channel->pulse.rtt > 0)
 		return channel->pulse.rtt;
-	return (uint64_t)channel->theirs.rtt_us * 1000;
+	return channel->theirs != NULL ? (uint64_t)channel->theirs->rtt_us * 1000 : 0;
 }
 
 void channel_theirs(const struct channel *channel, struct xfer_progress *theirs)
 {
 	heartbeat_progress(&channel->heartbeat, theirs);
-	if (theirs->received == 0 && theirs->verified == 0 && theirs->stage == 0)
-		*theirs = channel->theirs;
+	if (channel->theirs != NULL && theirs->received == 0 && theirs->verified == 0 && theirs->stage == 0)
+		*theirs = *channel->theirs;
 }

@@ -43,15 +43,15 @@ static void deadline_set(struct heartbeat *heartbeat)
 	/* A plug-in that wants to be called all the time is called every millisecond. */
 	if (when != CLOCK_NEVER && when < now + CLOCK_MS)
 		when = now + CLOCK_MS;
-	(void)loop_deadline(heartbeat->port->loop, &heartbeat->deadline, when);
+	(void)loop_deadline(heartbeat->port->loop, &heartbeat->asker->deadline, when);
 }
 
 static void on_deadline(struct deadline *deadline)
 {
-	struct heartbeat *heartbeat = list_entry(deadline, struct heartbeat, deadline);
+	struct heartbeat_asker *asker = list_entry(deadline, struct heartbeat_asker, deadline);
 
-	send_due(heartbeat, (const struct sockaddr *)heartbeat->to, heartbeat->to_len);
-	deadline_set(heartbeat);
+	send_due(asker->heartbeat, (const struct sockaddr *)&asker->to, asker->to_len);
+	deadline_set(asker->heartbeat);
 }
 
 static void datagram_take(struct heartbeat_port *port, const uint8_t *bytes, size_t len, const struct sockaddr *from,
@@ -72,7 +72,7 @@ static void datagram_take(struct heartbeat_port *port, const uint8_t *bytes, siz
 		return;
 	if (heard.reply)
 		send_due(heartbeat, from, from_len);
-	if (heartbeat->to != NULL)
+	if (heartbeat->asker != NULL)
 		deadline_set(heartbeat);
 	heartbeat->watch->heard(heartbeat, &heard);
 }
@@ -131,6 +131,20 @@ void heartbeat_port_close(struct heartbeat_port *port)
 	close(port->fd);
 }
 
+static int asker_make(struct heartbeat *heartbeat, const struct heartbeat_start *start, struct error *err)
+{
+	struct heartbeat_asker *asker = calloc(1, sizeof(*asker));
+
+	if (asker == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a heartbeat");
+	asker->heartbeat = heartbeat;
+	asker->deadline.fire = on_deadline;
+	asker->to_len = start->to_len;
+	memcpy(&asker->to, start->to, start->to_len);
+	heartbeat->asker = asker;
+	return 0;
+}
+
 int heartbeat_open(struct heartbeat *heartbeat, const struct heartbeat_start *start, struct error *err)
 {
 	struct xfer_peer_params params = start->params;
@@ -143,30 +157,28 @@ int heartbeat_open(struct heartbeat *heartbeat, const struct heartbeat_start *st
 		.watch = start->watch,
 		.port = start->port,
 		.slot = params.slot,
-		.deadline.fire = on_deadline,
 	};
 	if (start->to != NULL) {
-		heartbeat->to = malloc(start->to_len);
-		if (heartbeat->to == NULL)
-			return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a heartbeat");
-		memcpy(heartbeat->to, start->to, start->to_len);
-		heartbeat->to_len = start->to_len;
+		r = asker_make(heartbeat, start, err);
+		if (r < 0)
+			return r;
 	}
 	r = ops(heartbeat)->peer_create(start->plugin->instance, &params, &heartbeat->peer);
 	if (r < 0) {
-		free(heartbeat->to);
+		r = plugin_error(start->plugin, r, FAULT_LOCAL, err);
+		free(heartbeat->asker);
 		*heartbeat = (struct heartbeat){ 0 };
-		return plugin_error(start->plugin, r, FAULT_LOCAL, err);
+		return r;
 	}
 	r = table_put(start->port->peers, heartbeat->slot, heartbeat);
 	if (r < 0) {
 		ops(heartbeat)->peer_destroy(heartbeat->peer);
-		free(heartbeat->to);
+		free(heartbeat->asker);
 		*heartbeat = (struct heartbeat){ 0 };
 		return error_set(err, r, FAULT_LOCAL, "no slot for a heartbeat");
 	}
-	if (heartbeat->to != NULL)
-		on_deadline(&heartbeat->deadline);
+	if (heartbeat->asker != NULL)
+		on_deadline(&heartbeat->asker->deadline);
 	return 0;
 }
 
@@ -175,9 +187,10 @@ void heartbeat_close(struct heartbeat *heartbeat)
 	if (heartbeat->peer == NULL)
 		return;
 	table_remove(heartbeat->port->peers, heartbeat->slot);
-	(void)loop_deadline(heartbeat->port->loop, &heartbeat->deadline, CLOCK_NEVER);
+	if (heartbeat->asker != NULL)
+		(void)loop_deadline(heartbeat->port->loop, &heartbeat->asker->deadline, CLOCK_NEVER);
 	ops(heartbeat)->peer_destroy(heartbeat->peer);
-	free(heartbeat->to);
+	free(heartbeat->asker);
 	*heartbeat = (struct heartbeat){ 0 };
 }
 

@@ -40,15 +40,21 @@ struct heartbeat_watch {
 	void (*asked)(struct heartbeat *heartbeat, const struct xfer_asked *asked);
 };
 
+/* What only who asks needs; a daemon answers ten thousand. */
+struct heartbeat_asker {
+	struct heartbeat *heartbeat;
+	struct deadline deadline;   /* of the next question */
+	struct sockaddr_storage to; /* where the daemon is */
+	socklen_t to_len;
+};
+
 struct heartbeat {
 	const struct plugin *plugin;
 	const struct heartbeat_watch *watch;
 	struct heartbeat_port *port; /* borrowed */
 	struct xfer_peer *peer;      /* NULL: none, in-band only */
 	uint64_t slot;
-	struct deadline deadline;
-	struct sockaddr_storage *to; /* owned; the asker's: where the daemon is. NULL at the answerer */
-	socklen_t to_len;
+	struct heartbeat_asker *asker; /* owned; NULL at the answerer */
 };
 
 struct heartbeat_start {

@@ -63,7 +63,8 @@ static bool is_short(const struct loop *loop)
 {
 	size_t enough = lend_budget(loop->lender) / 4;
 
-	if (!list_empty(&loop->hungry) && lend_room(loop->lender, LEND_MOVING) < enough)
+	if ((!list_empty(&loop->hungry) || !list_empty(&loop->keeping)) &&
+	    lend_room(loop->lender, LEND_MOVING) < enough)
 		return true;
 	return (!list_empty(&loop->hungry_new) || !list_empty(&loop->thirsty)) &&
 	       lend_room(loop->lender, LEND_NEW) < enough;
@@ -88,7 +89,8 @@ static void take_back(struct loop *loop)
 
 static bool anybody_waits(const struct loop *loop)
 {
-	return !list_empty(&loop->hungry) || !list_empty(&loop->hungry_new) || !list_empty(&loop->thirsty);
+	return !list_empty(&loop->hungry) || !list_empty(&loop->hungry_new) || !list_empty(&loop->keeping) ||
+	       !list_empty(&loop->thirsty);
 }
 
 static void on_pressed(struct deadline *deadline)

@@ -111,6 +111,7 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 	loop->settings = *settings;
 	list_init(&loop->hungry);
 	list_init(&loop->hungry_new);
+	list_init(&loop->keeping);
 	list_init(&loop->thirsty);
 	list_init(&loop->filling);
 	list_init(&loop->stuck);

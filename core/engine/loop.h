@@ -47,6 +47,7 @@ struct loop {
 	struct lender *lender;
 	struct list hungry;      /* struct sending.hunger: wait for a buffer to read into, and have moved before */
 	struct list hungry_new;  /* the same, who have not, or not lately */
+	struct list keeping;     /* struct receiving.hunger: wait for a buffer to look at what is there */
 	struct list thirsty;     /* struct link.thirst: wait for a buffer to receive into */
 	struct list filling;     /* struct link.thirst: have one, half filled; by the time when they got it */
 	struct list stuck;       /* struct link_out.stuck: what they send is not taken, the longest at rest first */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/receiving.h"
 
+#include "engine/lending.h"
 #include "engine/receiving_order.h"
 
 #include <errno.h>
@@ -67,11 +68,14 @@ void receiving_pump(struct receiving *receiving)
 
 	if (receiving->sink == NULL)
 		return;
+	list_remove(&receiving->hunger);
 	/* One who has much to tell and listens to nothing gets no further. */
 	if (!receiving->aborted && channel->state == CHANNEL_OPEN &&
 	    link_control_queued(&channel->link) > CONTROL_AHEAD)
 		return;
 	jobs_begin(receiving);
+	if (receiving->waiting != NULL)
+		lending_wait(channel->base->loop, &channel->base->loop->keeping, &receiving->hunger);
 	if (channel->state == CHANNEL_OPEN) {
 		/* Without memory for a frame the next event tries again. */
 		(void)sink_frames(receiving->sink, channel_control(channel), channel->base->loop->now);
@@ -243,10 +247,28 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 	receiving->checks.owner = &receiving->owner;
 	list_init(&receiving->checks.queue);
 	list_init(&receiving->jobs);
+	list_init(&receiving->hunger);
 	if (sink_create(&receiving->sink, &params, &events) < 0)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a transfer");
 	receiving->journal = place->journal;
 	return 0;
+}
+
+void receivings_feed(struct loop *loop)
+{
+	struct list waiting;
+	struct list *node;
+
+	/* Once round: who finds none again goes to the end of the queue. */
+	list_init(&waiting);
+	while ((node = list_first(&loop->keeping)) != NULL) {
+		list_remove(node);
+		list_append(&waiting, node);
+	}
+	while ((node = list_first(&waiting)) != NULL) {
+		list_remove(node);
+		receiving_pump(list_entry(node, struct receiving, hunger));
+	}
 }
 
 void receiving_abort(struct receiving *receiving)
@@ -278,6 +300,7 @@ void receiving_close(struct receiving *receiving)
 {
 	if (receiving->sink == NULL)
 		return;
+	list_remove(&receiving->hunger);
 	checks_end(&receiving->checks);
 	free(receiving->spare);
 	receiving->spare = NULL;

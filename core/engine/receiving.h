@@ -51,6 +51,7 @@ struct receiving {
 	unsigned job_count;
 	struct receiving_job *spare;   /* owned; for the next order, may be NULL */
 	struct receiving_job *waiting; /* owned; an order for which there was no buffer */
+	struct list hunger;            /* in loop.keeping while there is one */
 	unsigned flags;                /* SINK_FLAG_* */
 	struct journal *journal;       /* owned; may be NULL */
 	struct dir_job last;           /* the journal goes */
@@ -68,6 +69,8 @@ int receiving_frame(struct receiving *receiving, const struct frame_header *head
                     struct lent *buffer, struct error *err);
 /* Starts what can be started, asks for what can be asked; watch->finished() may come from within. */
 void receiving_pump(struct receiving *receiving);
+/* Those who had no buffer try again. */
+void receivings_feed(struct loop *loop);
 /* Gives up: what was begun is removed, or left with SINK_FLAG_LEAVE; watch->finished() comes. */
 void receiving_abort(struct receiving *receiving);
 /* What was received and written, and the stage and age of the oldest job. */

@@ -3,6 +3,7 @@
 
 #include "engine/expire.h"
 #include "engine/lending.h"
+#include "engine/receiving.h"
 #include "engine/serve.h"
 
 #include <errno.h>
@@ -259,6 +260,7 @@ static void on_loop_settled(void *context)
 	struct server *server = context;
 
 	sendings_feed(server->base.channel.loop);
+	receivings_feed(server->base.channel.loop);
 	links_feed(server->base.channel.loop);
 	if (server->draining)
 		drain_look(server, false);

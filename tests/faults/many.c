@@ -2,19 +2,19 @@
 /*
  * Thousands of clients in one process, none of them in a hurry: what a daemon has to bear beside its good clients.
  *
- *   many [-n COUNT] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-s] idle PORT
+ *   many [-n COUNT] [-b BYTES] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-s] idle PORT
  *   many [...] read PORT PATH SIZE
  *   many [...] put PORT FOLDER
  *
  * Opens COUNT sessions with 127.0.0.1:PORT, -s: each from an address of its own. `idle` does nothing in them; `read` asks
- * in each for all of a file of SIZE bytes and then reads one byte a second of what comes; `put` puts a file of one chunk
- * into FOLDER in each, of which it sends one byte a second, under the integrity `none`. With -p each sends a ping as
- * often as that (not in a put); the daemon has to have a long dead-after otherwise. The kernel holds little of what is
- * not read: elsewhere it would be other kernels that do.
+ * in each for all of a file of SIZE bytes and then reads one byte (-b) a second of what comes; `put` puts a file of one
+ * chunk of zeroes into FOLDER in each, of which it sends one byte (-b) a second, under the integrity `none`. With -p each
+ * sends a ping as often as that (not in a put); the daemon has to have a long dead-after otherwise. The kernel holds
+ * little of what is not read: elsewhere it would be other kernels that do.
  *
  * Prints "open N in MS ms" when all have had their WELCOME or something else, "moving N in MS ms" when all of these have
- * had their first byte or sent it, at the end of its standard input "there N of COUNT", and a
- * line "ended N: TEXT" for each way in which others ended. Its status is 0 when all are there.
+ * had their first byte or sent it, "none is left" when all have ended, and at the end of its standard input "there N of
+ * COUNT" and a line "ended N: TEXT" for each way in which others ended. Its status is 0 when all are there.
  */
 #include "base/buf.h"
 #include "base/clock.h"
@@ -62,6 +62,7 @@ struct many {
 	unsigned count;
 	uint16_t port;
 	bool spread;      /* an address for each session */
+	size_t rate;      /* bytes a second */
 	unsigned ping;    /* seconds; 0 = never */
 	const char *path; /* of the file to read, or of the folder to put to */
 	uint64_t size;    /* its bytes */
@@ -120,6 +121,10 @@ static void session_end(struct many *many, struct session *session, const char *
 	session->fd = -1;
 	session->state = STATE_ENDED;
 	maybe_told(many);
+	if (many->told && many->open == 0) {
+		printf("none is left\n");
+		fflush(stdout);
+	}
 }
 
 /* Frames are small, and there is room for them in the socket. */
@@ -340,22 +345,51 @@ static void session_ping(struct many *many, struct session *session)
 	session_send(many, session, &frame);
 }
 
-/* One byte of what was asked for. */
+/* All of the chunk is sent: what is left is to say so, and to hear what the daemon makes of it. */
+static void session_finish(struct many *many, struct session *session)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = (uint32_t)(session - many->sessions) };
+	const struct end end = {
+		.request = session->request,
+		.mode = 0644,
+		.size = many->hello.chunk_size,
+		.chunks = 1,
+	};
+	struct buf frame = { 0 };
+	size_t start;
+
+	if (message_body_begin(&frame, &start) < 0 || message_end_write(&frame, 0, &end) < 0 ||
+	    message_body_seal(&frame, start, FRAME_ENDS, 0) < 0 ||
+	    epoll_ctl(many->epoll, EPOLL_CTL_ADD, session->fd, &event) < 0)
+		die("ends");
+	session_send(many, session, &frame);
+}
+
+/* A second's bytes of what was asked for. */
 static void session_move(struct many *many, struct session *session)
 {
-	uint8_t byte = 0;
+	static uint8_t bytes[1 << 20];
+	size_t left = many->rate < sizeof(bytes) ? many->rate : sizeof(bytes);
 	ssize_t n;
 
-	if (many->mode == MODE_READ)
-		n = recv(session->fd, &byte, 1, MSG_DONTWAIT);
-	else if (session->begun && session->bytes + 1 < many->hello.chunk_size)
-		n = send(session->fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	else
+	if (many->mode == MODE_PUT && left > many->hello.chunk_size - session->bytes)
+		left = many->hello.chunk_size - session->bytes;
+	if (left == 0 || (many->mode == MODE_PUT && !session->begun))
 		return;
-	if (n > 0)
-		many->moving += session->bytes++ == 0;
-	else if (n == 0 || errno != EAGAIN)
+	if (many->mode == MODE_READ)
+		n = recv(session->fd, bytes, left, MSG_DONTWAIT);
+	else
+		n = send(session->fd, bytes, left, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n == 0 || (n < 0 && errno != EAGAIN)) {
 		session_end(many, session, n < 0 ? strerror(errno) : "closed");
+		return;
+	}
+	if (n < 0)
+		return;
+	many->moving += session->bytes == 0;
+	session->bytes += (size_t)n;
+	if (many->mode == MODE_PUT && session->bytes == many->hello.chunk_size)
+		session_finish(many, session);
 }
 
 /* A hundredth of the sessions has its turn. */
@@ -413,7 +447,7 @@ static void run(struct many *many)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: many [-n COUNT] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-s] idle PORT\n"
+	fprintf(stderr, "usage: many [-n COUNT] [-b BYTES] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-s] idle PORT\n"
 	                "       many [...] read PORT PATH SIZE\n"
 	                "       many [...] put PORT FOLDER\n");
 	exit(2);
@@ -423,8 +457,9 @@ static void arguments(struct many *many, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "n:c:l:p:s")) != -1) {
+	while ((option = getopt(argc, argv, "n:b:c:l:p:s")) != -1) {
 		switch (option) {
+		case 'b': many->rate = (size_t)atoi(optarg); break;
 		case 'n': many->count = (unsigned)atoi(optarg); break;
 		case 'c': many->hello.chunk_size = (uint32_t)atoi(optarg); break;
 		case 'l': snprintf(many->hello.liveness, sizeof(many->hello.liveness), "%s", optarg); break;
@@ -455,6 +490,7 @@ int main(int argc, char **argv)
 {
 	struct many many = {
 		.count = 300,
+		.rate = 1,
 		.hello = {
 			.version_min = MESSAGE_VERSION,
 			.version_max = MESSAGE_VERSION,

@@ -3,21 +3,29 @@
 # Buffers are lent to sessions that move and taken back from those that do not: who stands still keeps nobody waiting, and
 # gets the same bytes when it goes on.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/many.sh"
 
-mkdir "$tmp/pub"
+mkdir "$tmp/pub" "$tmp/in"
 make_file "$tmp/pub/big" 67108864
 cp "$tmp/pub/big" "$tmp/pub/fickle"
 write_config "$tmp/xferd.ini" "$tmp/pub"
+cat >>"$tmp/xferd.ini" <<-END
+	[export.in]
+	path = $tmp/in
+	access = read-write
+	[pipeline]
+	integrity = sha256, none
+END
 # Nobody dies of standing still here, and a few sessions take all buffers.
 alive="--set liveness.udp.dead-after=10m --set liveness.udp.interval=1m"
 # shellcheck disable=SC2086
 need_daemon -c "$tmp/xferd.ini" $alive --set pipeline.memory=8M --set core.log-level=debug
 
-# get FILE NAME: to got/NAME/, in the background; get_pid.
+# get FILE NAME: to got/NAME/, in the background; get_pid. Without digests: a wrong byte would not be asked for again.
 get() {
 	mkdir -p "$tmp/got/$2"
 	# shellcheck disable=SC2086
-	"$xfer" -q --no-progress $alive get "xfer://$daemon_address/pub/$1" "$tmp/got/$2/" 2>"$tmp/$2.err" &
+	"$xfer" --integrity none -q --no-progress $alive get "xfer://$daemon_address/pub/$1" "$tmp/got/$2/" 2>"$tmp/$2.err" &
 	get_pid=$!
 	remember $get_pid
 }
@@ -91,6 +99,37 @@ for name in one two three four; do
 	is "$?" 0 "in turns: $name comes to its end"
 	check "in turns: $name has the right content" cmp "$tmp/pub/big" "$tmp/got/$name/big"
 done
+
+# ---- who sends slowly ------------------------------------------------------------------------------------------------
+
+# putters COUNT CHUNK RATE: as many that send that many bytes a second.
+putters() {
+	begin_many -n "$1" -c "$2" -b "$3" put "$daemon_port" in/
+}
+
+# complete BYTES: all of 24 are, on both sides.
+complete() {
+	wait_line "$many_out" '^none is left' "$many_pid" >/dev/null
+	end_many
+	like_file "$out" '^ended 24: ok: ' "24 puts of $1 bytes: they are told that it is done"
+	head -c "$1" /dev/zero >"$tmp/zero"
+	same=0
+	for file in "$tmp"/in/many-*; do
+		! cmp -s "$file" "$tmp/zero" || same=$((same + 1))
+	done
+	is "$same" 24 "24 puts of $1 bytes: the files are complete"
+	rm -f "$tmp"/in/many-*
+}
+
+check "24 send a file each, large frames in two pieces" putters 24 131072 65536
+run timeout 120 "$xfer" -q --no-progress put "$tmp/pub/big" "xfer://$daemon_address/in/good"
+is "$status" 0 "a quick one puts its file meanwhile"
+check "with the right content" cmp "$tmp/pub/big" "$tmp/in/good"
+complete 131072
+check "24 send a file each, small frames in three pieces" putters 24 2048 800
+complete 2048
+check "24 send a file each, large frames in five pieces" putters 24 131072 30000
+complete 131072
 
 stop_daemon
 is "$daemon_status" 0 "the daemon stops"

@@ -78,7 +78,7 @@ beside() {
 			return
 		fi
 		[ "$mode" = idle ] || wait_line "$many_out" '^moving ' "$many_pid" >/dev/null || all=no
-		grew=$(($(pss) - rested))
+		[ "$round" != 1 ] || grew=$(($(pss) - rested))
 		several "$tmp/beside" || all=no
 		end_many
 		grep -q "^there $count of $count\$" "$out" || all=no
