@@ -107,8 +107,8 @@ putters() {
 	begin_many -n "$1" -c "$2" -b "$3" put "$daemon_port" in/
 }
 
-# complete BYTES: all of 24 are, on both sides.
-complete() {
+# lends_right BYTES: all of 24 are, on both sides.
+lends_right() {
 	wait_line "$many_out" '^none is left' "$many_pid" >/dev/null
 	end_many
 	like_file "$out" '^ended 24: ok: ' "24 puts of $1 bytes: they are told that it is done"
@@ -117,7 +117,7 @@ complete() {
 	for file in "$tmp"/in/many-*; do
 		! cmp -s "$file" "$tmp/zero" || same=$((same + 1))
 	done
-	is "$same" 24 "24 puts of $1 bytes: the files are complete"
+	is "$same" 24 "24 puts of $1 bytes: the files are whole"
 	rm -f "$tmp"/in/many-*
 }
 
@@ -125,11 +125,11 @@ check "24 send a file each, large frames in two pieces" putters 24 131072 65536
 run timeout 120 "$xfer" -q --no-progress put "$tmp/pub/big" "xfer://$daemon_address/in/good"
 is "$status" 0 "a quick one puts its file meanwhile"
 check "with the right content" cmp "$tmp/pub/big" "$tmp/in/good"
-complete 131072
+lends_right 131072
 check "24 send a file each, small frames in three pieces" putters 24 2048 800
-complete 2048
+lends_right 2048
 check "24 send a file each, large frames in five pieces" putters 24 131072 30000
-complete 131072
+lends_right 131072
 
 stop_daemon
 is "$daemon_status" 0 "the daemon stops"

@@ -70,7 +70,7 @@ beside() {
 	shift 2
 	rm -f "$tmp/alone" "$tmp/beside"
 	all=yes
-	for _ in $(seq "$rounds"); do
+	for round in $(seq "$rounds"); do
 		several "$tmp/alone" || all=no
 		rested=$(pss)
 		if ! begin_many -n "$count" "$@"; then

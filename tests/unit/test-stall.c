@@ -21,6 +21,8 @@ static int world_make(void **state)
 
 	if (world == NULL || (world->channel = calloc(1, sizeof *world->channel)) == NULL)
 		return -1;
+	if ((world->channel->theirs = calloc(1, sizeof *world->channel->theirs)) == NULL)
+		return -1;
 	world->now = 1000 * CLOCK_SECOND;
 	world->channel->pulse.interval = CLOCK_SECOND / 2;
 	world->channel->pulse.heard = world->now;
@@ -33,6 +35,7 @@ static int world_free(void **state)
 {
 	struct world *world = *state;
 
+	free(world->channel->theirs);
 	free(world->channel);
 	free(world);
 	return 0;
@@ -60,9 +63,9 @@ static uint64_t look(struct world *world, bool waits)
 
 static void tell(struct world *world, uint32_t stage, uint32_t seconds)
 {
-	world->channel->theirs.stage = stage;
-	world->channel->theirs.stage_age_ms = seconds * 1000;
-	world->channel->theirs.received = 1;
+	world->channel->theirs->stage = stage;
+	world->channel->theirs->stage_age_ms = seconds * 1000;
+	world->channel->theirs->received = 1;
 }
 
 static void names_the_stage(void **state)
