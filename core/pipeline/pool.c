@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The thread pool. A thread that works looks at the queue before it rests, so only resting ones are ever woken. */
+/*
+ * The thread pool. A thread that works looks at the queue before it rests, so only resting ones are ever woken.
+ *
+ * By a semaphore, which counts: a condition variable of glibc before 2.41 may lose a signal (its bug 25847), and a job that
+ * nobody is woken for waits for the next one, or for ever.
+ */
 #include "pipeline/pool.h"
 
 #include "pipeline/stage.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,13 +26,13 @@ struct pool_thread {
 
 struct pool {
 	struct pool_settings settings;
+	sem_t wake;           /* posted once for each thread that is called */
 	pthread_mutex_t lock; /* guards all that follows */
-	pthread_cond_t wake;
-	struct job *head; /* the queue, linked by next; NULL when empty */
+	struct job *head;     /* the queue, linked by next; NULL when empty */
 	struct job *tail;
 	size_t queued;
 	unsigned resting; /* threads that wait for `wake` */
-	unsigned called;  /* of them, those that were signalled and did not yet get the lock */
+	unsigned called;  /* of them, those that were called and did not yet get the lock */
 	bool stop;
 	unsigned started;
 	struct pool_thread threads[];
@@ -56,6 +62,18 @@ static size_t queue_take(struct pool *pool, struct job **jobs)
 	return count;
 }
 
+/* Until it is called. With the lock held, which is let go meanwhile. */
+static void thread_rest(struct pool *pool)
+{
+	pool->resting++;
+	pthread_mutex_unlock(&pool->lock);
+	while (sem_wait(&pool->wake) < 0)
+		; /* interrupted */
+	pthread_mutex_lock(&pool->lock);
+	pool->resting--;
+	pool->called--;
+}
+
 static void *pool_main(void *argument)
 {
 	struct pool_thread *thread = argument;
@@ -64,13 +82,8 @@ static void *pool_main(void *argument)
 
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
-		while (pool->head == NULL && !pool->stop) {
-			pool->resting++;
-			pthread_cond_wait(&pool->wake, &pool->lock);
-			pool->resting--;
-			if (pool->called > 0)
-				pool->called--;
-		}
+		while (pool->head == NULL && !pool->stop)
+			thread_rest(pool);
 		if (pool->head == NULL)
 			break;
 		size_t count = queue_take(pool, jobs);
@@ -99,7 +112,7 @@ void pool_push(struct pool *pool, struct job *job)
 		pool->called++;
 	pthread_mutex_unlock(&pool->lock);
 	if (call)
-		pthread_cond_signal(&pool->wake);
+		sem_post(&pool->wake);
 }
 
 /* Signals belong to the loop's thread: a new thread inherits the mask that it is made under. */
@@ -155,8 +168,8 @@ int pool_create(struct pool **out, const struct pool_settings *settings, struct 
 		free(pool);
 		return error_system(err, code, FAULT_LOCAL, "cannot make the %s pool", settings->name);
 	}
-	code = -pthread_cond_init(&pool->wake, NULL);
-	if (code < 0) {
+	if (sem_init(&pool->wake, 0, 0) < 0) {
+		code = -errno;
 		pthread_mutex_destroy(&pool->lock);
 		free(pool);
 		return error_system(err, code, FAULT_LOCAL, "cannot make the %s pool", settings->name);
@@ -178,8 +191,9 @@ void pool_join(struct pool *pool)
 		return;
 	pthread_mutex_lock(&pool->lock);
 	pool->stop = true;
+	for (; pool->called < pool->resting; pool->called++)
+		sem_post(&pool->wake);
 	pthread_mutex_unlock(&pool->lock);
-	pthread_cond_broadcast(&pool->wake);
 	for (unsigned i = 0; i < pool->started; i++)
 		pthread_join(pool->threads[i].id, NULL);
 	pool->started = 0;
@@ -190,7 +204,7 @@ void pool_destroy(struct pool *pool)
 	if (pool == NULL)
 		return;
 	pool_join(pool);
-	pthread_cond_destroy(&pool->wake);
+	sem_destroy(&pool->wake);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }
