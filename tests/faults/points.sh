@@ -194,9 +194,11 @@ sound() {
 	done
 }
 
-# appears WHAT: the same; and a tree that is new is all there, or not at all.
+# appears WHAT: the same; and a tree that is new is all there, or not at all. (The times of folders are another matter: the
+# same command again is writing into them by then.)
 appears() {
-	sound "$1" && { [ "$1" != tree ] || [ ! -e "$into/tree" ] || whole tree; }
+	sound "$1" && { [ "$1" != tree ] || [ ! -e "$into/tree" ] ||
+		diff -r --no-dereference -x '.xfer-*' "$from/tree" "$into/tree" >/dev/null; }
 }
 
 # claimed: bytes that the journals in $into claim, as they are drawn in core/store/journal.h.
