@@ -112,19 +112,21 @@ static void write_end(struct receiving_job *work)
 static void dir_begin(struct receiving *receiving, struct receiving_job *work)
 {
 	static const enum dir_op ops[] = {
-		[SINK_DIR_MAKE] = DIR_MAKE, [SINK_DIR_META] = DIR_META,     [SINK_DIR_LINK] = DIR_SYMLINK,
-		[SINK_DIR_SYNC] = DIR_SYNC, [SINK_DIR_RENAME] = DIR_RENAME, [SINK_DIR_REMOVE] = DIR_REMOVE,
+		[SINK_DIR_MAKE] = DIR_MAKE,     [SINK_DIR_META] = DIR_META, [SINK_DIR_LINK] = DIR_SYMLINK,
+		[SINK_DIR_SWEEP] = DIR_SWEEP,   [SINK_DIR_SYNC] = DIR_SYNC, [SINK_DIR_RENAME] = DIR_RENAME,
+		[SINK_DIR_REMOVE] = DIR_REMOVE,
 	};
 
 	work->dir = (struct dir_job){ .count = work->order.count };
 	for (size_t i = 0; i < work->order.count; i++) {
-		const struct sink_dir_piece *piece = &work->order.dirs[i];
+		struct sink_dir_piece *piece = &work->order.dirs[i];
 
 		work->dir.pieces[i] = (struct dir_piece){
 			.op = ops[piece->op],
 			.root = receiving->root,
 			.path = piece->path,
 			.target = piece->target,
+			.names = &piece->names,
 			.meta = { .mode = piece->mode, .mtime = { piece->mtime, piece->mtime_ns } },
 			.journal = piece->op == SINK_DIR_MAKE ? receiving->journal : NULL,
 			.no_replace = piece->op == SINK_DIR_RENAME && !receiving->replace,
@@ -136,8 +138,10 @@ static void dir_begin(struct receiving *receiving, struct receiving_job *work)
 
 static void dir_end(struct receiving_job *work)
 {
-	for (size_t i = 0; i < work->order.count; i++)
+	for (size_t i = 0; i < work->order.count; i++) {
 		work->order.dirs[i].code = work->dir.pieces[i].code;
+		work->order.dirs[i].existed = work->dir.pieces[i].existed;
+	}
 }
 
 /* ---- what is there ---- */

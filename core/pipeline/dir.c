@@ -78,15 +78,24 @@ static int dir_sync(const struct dir_piece *piece, struct job *job)
 	return code;
 }
 
-static int dir_make(const struct dir_piece *piece, struct store_parent *near)
+static int dir_make(struct dir_piece *piece, struct store_parent *near)
 {
 	/* A journal that cannot be written is no reason not to; one that another transfer has is. */
 	if (piece->journal != NULL && journal_announce(piece->journal) == -EBUSY)
 		return -EBUSY;
-	return store_make_dir_via(near, piece->root, piece->path);
+	return store_make_dir_known_via(near, piece->root, piece->path, &piece->existed);
 }
 
-static int dir_piece(const struct dir_piece *piece, struct store_parent *near, struct job *job)
+static int dir_sweep(const struct dir_piece *piece, struct store_parent *near)
+{
+	/* It may stand in what goes. */
+	store_parent_drop(near);
+	store_parent_init(near);
+	nameset_sort(piece->names);
+	return store_sweep(piece->root, piece->path, piece->names);
+}
+
+static int dir_piece(struct dir_piece *piece, struct store_parent *near, struct job *job)
 {
 	switch (piece->op) {
 	case DIR_MAKE: return dir_make(piece, near);
@@ -98,6 +107,7 @@ static int dir_piece(const struct dir_piece *piece, struct store_parent *near, s
 	case DIR_SYMLINK: return dir_symlink(piece, near);
 	case DIR_RENAME: return dir_rename(piece, near);
 	case DIR_REMOVE: return store_remove_via(near, piece->root, piece->path);
+	case DIR_SWEEP: return dir_sweep(piece, near);
 	case DIR_FORGET: return journal_remove(piece->journal);
 	case DIR_SYNC: return dir_sync(piece, job);
 	}

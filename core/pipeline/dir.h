@@ -13,6 +13,7 @@ enum dir_op {
 	DIR_SYMLINK, /* path -> target with meta's times; replaces an existing non-directory (unless no_replace) */
 	DIR_RENAME, /* path -> target (no_replace); otherwise in place of what is there, file or tree, which is removed */
 	DIR_REMOVE, /* a whole tree */
+	DIR_SWEEP,  /* what is in the directory and not among the names */
 	DIR_FORGET, /* the journal is removed and closed, whatever comes of it */
 	DIR_SYNC    /* syncfs of the root's file system, fsync of the parent of path (which may be NULL) */
 };
@@ -20,13 +21,15 @@ struct dir_piece {
 	enum dir_op op;
 	struct store_root *root;
 	const char *path;
-	const char *target; /* DIR_SYMLINK, DIR_RENAME */
+	const char *target;    /* DIR_SYMLINK, DIR_RENAME */
+	struct nameset *names; /* DIR_SWEEP; sorted by it */
 	struct store_meta meta;
 	bool no_replace;
 	bool sync; /* DIR_META: the folder itself is synced too, with the names that it got */
 	struct journal
 		*journal; /* DIR_FORGET; DIR_MAKE: begun before, so that who finds it finds the directory. Or NULL */
 	void *user;       /* the engine's */
+	bool existed;     /* result of DIR_MAKE: it was there */
 	int code;         /* result: 0 or the store's -errno */
 };
 enum { DIR_PIECES_MAX = 64 };

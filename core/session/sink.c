@@ -66,7 +66,7 @@ void sink_destroy(struct sink *sink)
 		return;
 	sink->aborted = true;
 	sink_file_drop(sink);
-	sink_tree_drop(sink);
+	sink_dirs_drop(sink);
 	table_free(&sink->requests);
 	buf_free(&sink->cancels);
 	free(sink->remote);

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/list.h"
+#include "base/nameset.h"
 #include "base/ranges.h"
 #include "wire/message.h"
 
@@ -123,20 +124,30 @@ struct sink_piece {
 	int code;                 /* result: 0, -EBADMSG (a digest is wrong), or what the store said */
 };
 
-enum sink_dir_op { SINK_DIR_MAKE, SINK_DIR_META, SINK_DIR_LINK, SINK_DIR_SYNC, SINK_DIR_RENAME, SINK_DIR_REMOVE };
+enum sink_dir_op {
+	SINK_DIR_MAKE,
+	SINK_DIR_META,
+	SINK_DIR_LINK,
+	SINK_DIR_SWEEP, /* what an earlier run left in it, and is not among the names */
+	SINK_DIR_SYNC,
+	SINK_DIR_RENAME,
+	SINK_DIR_REMOVE
+};
 
 struct sink_dir_piece {
 	enum sink_dir_op op;
 	struct sink_dir *dir;
 	const char *path;
-	const char *target; /* SINK_DIR_LINK, SINK_DIR_RENAME */
+	const char *target;   /* SINK_DIR_LINK, SINK_DIR_RENAME */
+	struct nameset names; /* SINK_DIR_SWEEP: what is to be in it; the sink's, freed when the order is back */
 	uint16_t mode;
 	int64_t mtime;
 	uint32_t mtime_ns;
 	bool sync;        /* SINK_DIR_META: all that was made in it has to last, too */
 	char *owned_path; /* the sink's, freed when the order is back */
 	char *owned_target;
-	int code; /* result */
+	bool existed; /* result of SINK_DIR_MAKE: it was there */
+	int code;     /* result */
 };
 
 /* What is there of a file? */

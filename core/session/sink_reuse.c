@@ -151,7 +151,7 @@ static bool reuse_begin(struct sink *sink, struct sink_file *file, struct sink_p
 	case SINK_OLD:
 		if (!strong)
 			return false;
-		file->reuse = sink->params.flags & SINK_FLAG_VERIFY ? SINK_REUSE_STANDS : SINK_REUSE_OLD;
+		file->reuse = sink_verifying(sink) ? SINK_REUSE_STANDS : SINK_REUSE_OLD;
 		file->by_digests = true;
 		file->differs = probe->size != file->size;
 		break;
@@ -195,7 +195,7 @@ static void probe_done(struct sink *sink, struct sink_probe *probe)
 		sink_file_bury(sink, file);
 	} else if (probe->found == SINK_SAME) {
 		file_same(sink, file);
-	} else if (probe->found == SINK_NOTHING && (sink->params.flags & SINK_FLAG_VERIFY)) {
+	} else if (probe->found == SINK_NOTHING && sink_verifying(sink)) {
 		sink->count.differ++;
 		sink_file_fail(sink, file, FAULT_INTEGRITY, "is not there");
 	} else if (reuse_begin(sink, file, probe)) {

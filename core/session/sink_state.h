@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What sink.c, sink_tree.c and sink_file.c share; nobody else includes it. */
+/* What the files sink*.c share; nobody else includes it. */
 #ifndef XFER_SESSION_SINK_STATE_H
 #define XFER_SESSION_SINK_STATE_H
 
@@ -27,7 +27,9 @@ struct sink_dir {
 	unsigned pending;        /* files and directories in it that are not done */
 	bool made;
 	bool failed;
-	bool listed; /* its end was listed: mode and times are known */
+	bool listed;          /* its end was listed: mode and times are known */
+	bool sweeps;          /* an earlier run may have left something in it that is not listed any more */
+	struct nameset names; /* of what is listed in it; only where it sweeps */
 	uint16_t mode;
 	uint32_t mtime_ns;
 	int64_t mtime;
@@ -71,6 +73,7 @@ struct sink {
 	struct sink_dir *at; /* the directory that the listing is in */
 	bool begun;          /* the first entry came */
 	bool staged;         /* the tree grows under the hidden name */
+	bool sweeps;         /* where an earlier run may have begun it */
 	bool listing;        /* the LIST is unanswered */
 	bool list_sent;
 	uint64_t list_received; /* bytes of entries */
@@ -113,10 +116,23 @@ void sink_cancel(struct sink *sink);
 void sink_report(struct sink *sink, enum fault fault, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* sink_tree.c */
 char *sink_local_path(const struct sink *sink, const char *name); /* caller frees; NULL = out of memory */
-void sink_dir_release(struct sink *sink, struct sink_dir *dir);   /* one thing in it is done */
-void sink_tree_drop(struct sink *sink);                           /* frees what is queued, and all directories */
 bool sink_tree_next(struct sink *sink, struct sink_order *order);
 void sink_tree_done(struct sink *sink, struct sink_order *order);
+/* sink_dir.c: directories and links */
+int sink_dir_add(struct sink *sink, const struct entry *entry, struct error *err);
+int sink_dir_up(struct sink *sink, const struct entry *entry, struct error *err);
+int sink_link_add(struct sink *sink, const struct entry *entry, struct error *err);
+/* What an earlier run may have left under this name belongs into the directory. -ENOMEM. */
+int sink_dir_note(struct sink_dir *dir, const char *name, size_t len);
+void sink_dir_release(struct sink *sink, struct sink_dir *dir); /* one thing in it is done */
+bool sink_dirs_take(struct sink *sink, struct sink_order *order);
+void sink_dir_done(struct sink *sink, struct sink_dir_piece *piece);
+void sink_dirs_forget(struct sink *sink); /* frees what is queued */
+void sink_dirs_drop(struct sink *sink);   /* the same, and all directories */
+static inline bool sink_verifying(const struct sink *sink)
+{
+	return (sink->params.flags & SINK_FLAG_VERIFY) != 0;
+}
 /* sink_file.c: life and asking */
 int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *entry, struct error *err);
 void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault, const char *format, ...)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -32,6 +33,13 @@ static int open_up(int dir, const char *name)
 	return code;
 }
 
+/* Readable is not writable: 0555 is a usual mode of a fetched folder. Root needs none of it. */
+static void allow(int fd)
+{
+	if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0 && errno == EACCES)
+		(void)fchmod(fd, 0700);
+}
+
 /* 0: entered; -errno. */
 static int enter(struct descent *descent, int dir, const char *name)
 {
@@ -40,9 +48,7 @@ static int enter(struct descent *descent, int dir, const char *name)
 		fd = openat(dir, name, O_RDONLY | DIR_FLAGS);
 	if (fd < 0)
 		return -errno;
-	/* Readable is not writable: 0555 is a usual mode of a fetched folder. Root needs none of it. */
-	if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0 && errno == EACCES)
-		(void)fchmod(fd, 0700);
+	allow(fd);
 	int code = descent_push(descent, fd, descent->count > 0 ? name : "");
 	if (code < 0)
 		close(fd);
@@ -160,5 +166,48 @@ int store_remove_via(struct store_parent *near, struct store_root *root, const c
 		code = remove_tree(root, spot.dir, spot.name);
 	} while (spot_again(&spot, code));
 	parent_forget(near, path);
+	return code;
+}
+
+/* One pass through the directory; *some: something was removed, so that another may find more. */
+static int sweep_pass(struct store_root *root, DIR *dir, const struct nameset *names, bool *some)
+{
+	struct dirent *entry;
+	int first = 0;
+
+	*some = false;
+	rewinddir(dir);
+	while (errno = 0, (entry = readdir(dir)) != NULL) {
+		const char *name = entry->d_name;
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || nameset_have(names, name, strlen(name)))
+			continue;
+		int code = remove_tree(root, dirfd(dir), name);
+		if (code < 0)
+			note(&first, code);
+		else
+			*some = true;
+	}
+	if (errno != 0)
+		note(&first, -errno);
+	return first;
+}
+
+int store_sweep(struct store_root *root, const char *path, const struct nameset *names)
+{
+	int fd;
+	int code = store_open(root, path, O_RDONLY | O_DIRECTORY, 0, &fd);
+	if (code < 0)
+		return code;
+	DIR *dir = fdopendir(fd);
+	if (dir == NULL) {
+		code = -errno;
+		close(fd);
+		return code;
+	}
+	allow(fd);
+	bool some = true;
+	for (unsigned pass = 0; code == 0 && some && pass < REMOVE_PASSES; pass++)
+		code = sweep_pass(root, dir, names, &some);
+	closedir(dir);
 	return code;
 }

@@ -8,6 +8,7 @@
 #define XFER_STORE_STORE_H
 
 #include "base/error.h"
+#include "base/nameset.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -124,6 +125,8 @@ int store_hidden_name(char out[STORE_HIDDEN_NAME_MAX]); /* random */
 
 /* mkdir with mode 0700; an existing directory is fine (not a symbolic link to one: -ENOTDIR). Parents must be there. */
 int store_make_dir_via(struct store_parent *near, struct store_root *root, const char *path);
+/* The same; *existed: it was there. */
+int store_make_dir_known_via(struct store_parent *near, struct store_root *root, const char *path, bool *existed);
 /* Creates a regular file that must not exist (O_EXCL), mode 0600, open for reading and writing. */
 int store_create_via(struct store_parent *near, struct store_root *root, const char *path, int *fd);
 /*
@@ -158,6 +161,8 @@ int store_set_meta_via(struct store_parent *near, struct store_root *root, const
  * and returns the first one. A directory that denies us its content (a fetched one, mode 0555) is opened up first.
  */
 int store_remove_via(struct store_parent *near, struct store_root *root, const char *path);
+/* Removes what is in the directory `path` and not among the names, trees as store_remove_via() does. */
+int store_sweep(struct store_root *root, const char *path, const struct nameset *names);
 
 static inline int store_make_dir(struct store_root *root, const char *path)
 {

@@ -8,11 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-int store_make_dir_via(struct store_parent *near, struct store_root *root, const char *path)
+int store_make_dir_known_via(struct store_parent *near, struct store_root *root, const char *path, bool *existed)
 {
 	struct spot spot;
 	int code;
-	if (*path == '\0')
+	*existed = *path == '\0';
+	if (*existed)
 		return 0;
 	do {
 		code = spot_find(&spot, near, root, path);
@@ -21,12 +22,19 @@ int store_make_dir_via(struct store_parent *near, struct store_root *root, const
 		code = mkdirat(spot.dir, spot.name, 0700) < 0 ? -errno : 0;
 		if (code == -EEXIST) {
 			struct stat st;
+			*existed = true;
 			code = fstatat(spot.dir, spot.name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 			if (code == 0 && !S_ISDIR(st.st_mode))
 				code = -ENOTDIR;
 		}
 	} while (spot_again(&spot, code));
 	return code;
+}
+
+int store_make_dir_via(struct store_parent *near, struct store_root *root, const char *path)
+{
+	bool existed;
+	return store_make_dir_known_via(near, root, path, &existed);
 }
 
 int store_create_via(struct store_parent *near, struct store_root *root, const char *path, int *fd)

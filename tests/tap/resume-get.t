@@ -173,6 +173,16 @@ run "$xfer" get --json "$url/tree" "$got"
 resumes "a tree, killed" $((24000003 + 820000 - kept * 1024 + window))
 check "a tree, killed: the same" same_tree "$pub/tree" "$got/tree"
 
+# What was begun and is not listed any more does not appear.
+fresh
+break_off KILL 12288 "$url/tree"
+mv "$pub/tree/large2" "$pub/tree/deep/small7" "$tmp"
+run "$xfer" get --json "$url/tree" "$got"
+resumes "a tree of which something is gone" 24820004
+check "a tree of which something is gone: the same" same_tree "$pub/tree" "$got/tree"
+mv "$tmp/large2" "$pub/tree"
+mv "$tmp/small7" "$pub/tree/deep"
+
 fresh
 mkdir "$got/tree" "$got/tree/deep"
 echo other >"$got/tree/other"

@@ -297,6 +297,25 @@ int sim_disk_remove(struct sim_disk *disk, const char *path)
 	return 0;
 }
 
+int sim_disk_sweep(struct sim_disk *disk, const char *path, const struct nameset *names)
+{
+	struct sim_name *dir = sim_disk_look(disk, path);
+	int r = sim_disk_fault(disk, false);
+
+	if (r < 0 || dir == NULL)
+		return r < 0 ? r : -ENOENT;
+	sim_check(disk->sim, dir->closed != disk->transfer, "'%s' is swept and has its times already", path);
+	for (struct list *node = dir->children.next; node != &dir->children;) {
+		struct sim_name *name = list_entry(node, struct sim_name, link);
+
+		node = node->next;
+		sim_check(disk->sim, name->lock == NULL, "'%s' is swept away while it is written", name->name);
+		if (!nameset_have(names, name->name, name->name_len))
+			unlink_name(disk, name);
+	}
+	return 0;
+}
+
 int sim_disk_meta(struct sim_disk *disk, const char *path, uint16_t mode, int64_t mtime, uint32_t mtime_ns)
 {
 	struct sim_name *found = sim_disk_look(disk, path);

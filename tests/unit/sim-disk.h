@@ -3,6 +3,7 @@
 #ifndef XFER_TESTS_SIM_DISK_H
 #define XFER_TESTS_SIM_DISK_H
 
+#include "base/nameset.h"
 #include "base/table.h"
 #include "sim-tree.h"
 
@@ -65,6 +66,7 @@ int sim_disk_create(struct sim_disk *disk, const char *path, struct sim_name **o
 int sim_disk_link(struct sim_disk *disk, const char *path, const char *target, struct sim_name **out);
 int sim_disk_rename(struct sim_disk *disk, const char *from, const char *to, bool no_replace);
 int sim_disk_remove(struct sim_disk *disk, const char *path);
+int sim_disk_sweep(struct sim_disk *disk, const char *path, const struct nameset *names);
 int sim_disk_meta(struct sim_disk *disk, const char *path, uint16_t mode, int64_t mtime, uint32_t mtime_ns);
 /* Writing, reading, syncing: what a failing disk makes of it. */
 int sim_disk_fault(struct sim_disk *disk, bool needs_room);

@@ -12,15 +12,6 @@ struct judge {
 	uint64_t unreadable;
 };
 
-/*
- * Not yet so: what an interrupted run began of a file that was then removed at the source stays, and in a staging folder
- * appears with the tree when another run completes it.
- */
-static bool may_be_stale(const struct sim *sim)
-{
-	return sim->odds[STRIKE_VANISH].hits > 0;
-}
-
 static void meta_compare(const struct judge *judge, const struct sim_version *version, const struct sim_name *name)
 {
 	sim_check(judge->sim,
@@ -32,7 +23,7 @@ static void file_compare(struct judge *judge, struct sim_node *node, const struc
 {
 	bool same = false;
 
-	if (!judge->strict && node->gone && (name == NULL || judge->transfer->reused || judge->transfer->stood))
+	if (!judge->strict && node->gone && (name == NULL || judge->transfer->stood))
 		return;
 	sim_check(judge->sim, name != NULL && name->kind == SIM_FILE, "%s: '%s' is not there", judge->transfer->name,
 	          node->name);
@@ -54,7 +45,7 @@ static void nothing_more(const struct judge *judge, const struct sim_node *node,
 {
 	const struct sim_node *in;
 
-	if (judge->transfer->stood || name == NULL || (judge->transfer->reused && may_be_stale(judge->sim)))
+	if (judge->transfer->stood || name == NULL)
 		return;
 	for (const struct list *at = name->children.next; at != &name->children; at = at->next) {
 		const struct sim_name *there = list_entry(at, struct sim_name, link);
@@ -222,11 +213,10 @@ static void names_judge(struct sim *sim, const struct sim_name *dir, bool orphan
 		const struct sim_name *name = list_entry(node, struct sim_name, link);
 
 		if (strncmp(name->name, ".xfer-", 6) == 0) {
-			sim_check(sim, orphans || may_be_stale(sim), "'%s' is left lying about", name->name);
+			sim_check(sim, orphans, "'%s' is left lying about", name->name);
 			continue;
 		}
-		sim_check(sim, name->kind != SIM_FILE || name->whole || may_be_stale(sim), "'%s' is an incomplete file",
-		          name->name);
+		sim_check(sim, name->kind != SIM_FILE || name->whole, "'%s' is an incomplete file", name->name);
 		names_judge(sim, name, orphans);
 	}
 }
@@ -234,7 +224,9 @@ static void names_judge(struct sim *sim, const struct sim_name *dir, bool orphan
 void sim_judge(struct sim *sim, const struct sim_tree *tree, const struct sim_disk *disk,
                const struct sim_transfer *transfers, unsigned count, bool killed)
 {
-	bool orphans = killed || sim->odds[STRIKE_WRITE].hits + sim->odds[STRIKE_FULL].hits > 0;
+	/* (What was begun, and the source has removed since, is not found again where a tree is merged.) */
+	bool orphans = killed ||
+	               sim->odds[STRIKE_WRITE].hits + sim->odds[STRIKE_FULL].hits + sim->odds[STRIKE_VANISH].hits > 0;
 
 	for (unsigned i = 0; i < count; i++)
 		orphans = orphans || transfers[i].left;

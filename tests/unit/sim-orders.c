@@ -152,7 +152,7 @@ static void order_check(struct sim_receiver *receiver, struct sink_order *order)
 static void order_say(const struct sim_receiver *receiver, const struct sink_order *order)
 {
 	static const char *const pieces[] = { "chunk", "hole", "copy", "publish", "close", "abandon" };
-	static const char *const dirs[] = { "make", "meta", "link", "sync", "rename", "remove" };
+	static const char *const dirs[] = { "make", "meta", "link", "sweep", "sync", "rename", "remove" };
 	const struct sim *sim = receiver->end.sim;
 
 	for (size_t i = 0; i < order->count; i++) {

@@ -328,7 +328,14 @@ void sim_dir_piece(struct sim_disk *disk, struct sink_dir_piece *piece)
 	struct sim_name *made;
 
 	switch (piece->op) {
-	case SINK_DIR_MAKE: piece->code = sim_disk_dir(disk, piece->path); break;
+	case SINK_DIR_MAKE:
+		piece->existed = sim_disk_look(disk, piece->path) != NULL;
+		piece->code = sim_disk_dir(disk, piece->path);
+		break;
+	case SINK_DIR_SWEEP:
+		nameset_sort(&piece->names);
+		piece->code = sim_disk_sweep(disk, piece->path, &piece->names);
+		break;
 	case SINK_DIR_META:
 		piece->code = sim_disk_meta(disk, piece->path, piece->mode, piece->mtime, piece->mtime_ns);
 		break;

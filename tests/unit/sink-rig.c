@@ -74,6 +74,7 @@ void rig_free(struct rig *rig)
 	sink_destroy(rig->sink);
 	rig->sink = NULL;
 	buf_free(&rig->run);
+	nameset_free(&rig->names);
 	MUST(rig->tokens == 0);
 }
 
@@ -285,6 +286,12 @@ bool rig_order(struct rig *rig)
 			order.dirs[i].code = rig->dir_codes[op];
 			rig->dir_codes[op] = 0;
 			rig->dirs[op]++;
+			order.dirs[i].existed = rig->existed;
+			if (op == SINK_DIR_SWEEP) {
+				nameset_free(&rig->names);
+				rig->names = order.dirs[i].names;
+				order.dirs[i].names = (struct nameset){ 0 };
+			}
 		}
 		break;
 	}

@@ -41,6 +41,8 @@ struct rig {
 	unsigned orders, pieces[SINK_ABANDON + 1], dirs[SINK_DIR_REMOVE + 1];
 	enum sink_found found; /* of every probe */
 	uint64_t wrong;        /* chunks that are not kept: bits of the index */
+	bool existed;          /* directories that are made */
+	struct nameset names;  /* of the last sweep: what was to stay */
 };
 
 /* A file, a tree ("x" to "x"), with the flags; params may be changed before rig_begin(). */

@@ -308,6 +308,36 @@ static void a_tree_is_made_and_published(void **state)
 	free(listing);
 }
 
+/* The second of two runs: what the first one left and nobody wants any more goes before the folder gets its times. */
+static void a_tree_is_swept(void **state)
+{
+	struct rig *rig = *state;
+	struct dir_job job = { 0 };
+	struct nameset names = { 0 };
+	struct stat st;
+	assert_int_equal(mkdirat(rig->scratch->fd, "stage", 0700), 0);
+	put_file(rig->scratch->fd, "stage/old", "");
+	put_file(rig->scratch->fd, "stage/stays", "");
+	assert_int_equal(nameset_add(&names, "sub", 3), 0);
+	assert_int_equal(nameset_add(&names, "stays", 5), 0);
+	dir_add(&job, rig, DIR_MAKE, "stage", NULL);
+	dir_add(&job, rig, DIR_MAKE, "stage/sub", NULL);
+	dir_add(&job, rig, DIR_SWEEP, "stage", NULL);
+	job.pieces[2].names = &names;
+	dir_add(&job, rig, DIR_META, "stage", NULL);
+	rig_run(rig, &job.job, JOB_DIR);
+	for (size_t i = 0; i < job.count; i++)
+		assert_int_equal(job.pieces[i].code, 0);
+	assert_true(job.pieces[0].existed);
+	assert_false(job.pieces[1].existed);
+	assert_false(exists(rig->scratch->fd, "stage/old"));
+	assert_true(exists(rig->scratch->fd, "stage/stays"));
+	assert_true(exists(rig->scratch->fd, "stage/sub"));
+	assert_int_equal(fstatat(rig->scratch->fd, "stage", &st, 0), 0);
+	assert_int_equal(st.st_mtim.tv_sec, 1234567);
+	nameset_free(&names);
+}
+
 static void a_failure_does_not_stop_the_next(void **state)
 {
 	struct rig *rig = *state;
@@ -442,6 +472,7 @@ int main(void)
 		RIG_TEST(a_failing_plugin_lists_nothing),
 		RIG_TEST(a_run_is_checked),
 		RIG_TEST(a_tree_is_made_and_published),
+		RIG_TEST(a_tree_is_swept),
 		RIG_TEST(a_failure_does_not_stop_the_next),
 		RIG_TEST(a_tree_takes_the_place_of_another),
 		RIG_TEST(the_root_keeps_its_mode),

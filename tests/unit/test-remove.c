@@ -153,13 +153,76 @@ static void what_cannot_go_is_said(void **state)
 	}
 }
 
+static void sweeping_leaves_what_is_named(void **state)
+{
+	struct scratch *s = *state;
+	struct nameset names = { 0 };
+	int out = open(s->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	unsigned before = open_descriptors();
+	assert_int_equal(mkdirat(s->fd, "a", 0700), 0);
+	assert_int_equal(mkdirat(s->fd, "a/stays", 0700), 0);
+	assert_int_equal(mkdirat(s->fd, "a/goes", 0700), 0);
+	put_file(s->fd, "a/stays/below", "");
+	put_file(s->fd, "a/goes/below", "");
+	put_file(s->fd, "a/one", "");
+	put_file(s->fd, "a/\n\xff", "");
+	put_file(out, "secret", "secret");
+	assert_int_equal(symlinkat(s->out, s->fd, "a/link"), 0);
+	for (int i = 0; i < 2000; i++) {
+		char path[32];
+		snprintf(path, sizeof(path), "a/%d", i);
+		put_file(s->fd, path, "");
+	}
+	assert_int_equal(store_sweep(s->root, "none", &names), -ENOENT);
+	assert_int_equal(store_sweep(s->root, "a/one", &names), -ENOTDIR);
+	assert_true(store_sweep(s->root, "a/link", &names) < 0);
+	assert_int_equal(nameset_add(&names, "stays", 5), 0);
+	assert_int_equal(nameset_add(&names, "one", 3), 0);
+	assert_int_equal(nameset_add(&names, "never", 5), 0);
+	nameset_sort(&names);
+	assert_int_equal(store_sweep(s->root, "a", &names), 0);
+	assert_true(exists(s->fd, "a/stays/below"));
+	assert_true(exists(s->fd, "a/one"));
+	assert_true(exists(out, "secret"));
+	assert_int_equal(unlinkat(s->fd, "a/stays/below", 0), 0);
+	assert_int_equal(unlinkat(s->fd, "a/stays", AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(s->fd, "a/one", 0), 0);
+	assert_int_equal(unlinkat(s->fd, "a", AT_REMOVEDIR), 0); /* nothing else was left */
+	nameset_free(&names);
+	assert_int_equal(open_descriptors(), before);
+	close(out);
+}
+
+/* A folder of the run before may have its modes already. */
+static void closed_directories_are_swept(void **state)
+{
+	struct scratch *s = *state;
+	const struct nameset none = { 0 };
+	if (!become_somebody(s)) {
+		print_message("# skipped: cannot become somebody else\n");
+		skip();
+	}
+	int made = mkdirat(s->fd, "a", 0700) | mkdirat(s->fd, "a/b", 0700) | fchmodat(s->fd, "a", 0555, 0);
+	int code = store_sweep(s->root, "a", &none);
+	become_root_again();
+	assert_int_equal(made, 0);
+	assert_int_equal(code, 0);
+	assert_true(exists(s->fd, "a"));
+	assert_false(exists(s->fd, "a/b"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SCRATCH_BOTH(whatever_it_is_goes),   SCRATCH_BOTH(links_are_not_followed),
-		SCRATCH_BOTH(deep_trees_go),         SCRATCH_BOTH(trees_beyond_our_paths_go),
-		SCRATCH_ONE(wide_trees_go),          SCRATCH_ONE(closed_directories_of_ours_go),
+		SCRATCH_BOTH(whatever_it_is_goes),
+		SCRATCH_BOTH(links_are_not_followed),
+		SCRATCH_BOTH(deep_trees_go),
+		SCRATCH_BOTH(trees_beyond_our_paths_go),
+		SCRATCH_ONE(wide_trees_go),
+		SCRATCH_ONE(closed_directories_of_ours_go),
 		SCRATCH_ONE(what_cannot_go_is_said),
+		SCRATCH_BOTH(sweeping_leaves_what_is_named),
+		SCRATCH_ONE(closed_directories_are_swept),
 	};
 	return cmocka_run_group_tests_name("remove", tests, NULL, NULL);
 }

@@ -163,6 +163,92 @@ static void what_fails_at_once_leaves_nothing_of_before(void **state)
 	rig_drop(rig);
 }
 
+static bool stays(struct rig *rig, const char *name)
+{
+	nameset_sort(&rig->names);
+	return nameset_have(&rig->names, name, strlen(name));
+}
+
+/* x: f, a link, a directory with f; what goes wrong is left to the caller. */
+static struct rig *listed_again(unsigned flags, bool existed)
+{
+	struct rig *rig = rig_start(flags);
+
+	rig->existed = existed;
+	rig_entry(rig, ENTRY_DIR, "x", 0);
+	rig_entry(rig, ENTRY_FILE, "f", 10);
+	rig_entry(rig, ENTRY_SYMLINK, "link", 0);
+	rig_entry(rig, ENTRY_DIR, "dir", 0);
+	rig_entry(rig, ENTRY_FILE, "g", 10);
+	rig_entry(rig, ENTRY_UP, "", 0);
+	rig_entry(rig, ENTRY_UNREADABLE, "h", 0);
+	rig_entry(rig, ENTRY_UP, "", 0);
+	assert_int_equal(rig_list(rig, NULL), 0);
+	assert_int_equal(rig_end(rig, RIG_LIST, STATUS_OK, 0, NULL), 0);
+	return rig;
+}
+
+/* What the source removed between two runs must not appear with the tree. */
+static void what_is_not_listed_any_more_is_swept_away(void **state)
+{
+	static const unsigned flags[] = { SINK_FLAG_RESUME, SINK_FLAG_LEAVE };
+	struct rig *rig;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(flags); i++) {
+		rig = listed_again(flags[i], true);
+		assert_int_equal(rig_run(rig), 0);
+		assert_int_equal(rig->dirs[SINK_DIR_SWEEP], 2);
+		assert_int_equal(rig->dirs[SINK_DIR_RENAME], 1);
+		assert_true(stays(rig, "f"));
+		assert_true(stays(rig, "link"));
+		assert_true(stays(rig, "dir"));
+		assert_false(stays(rig, "g"));
+		assert_false(stays(rig, "h"));
+		rig_drop(rig);
+		/* Nothing was there. */
+		rig = listed_again(flags[i], false);
+		assert_int_equal(rig_run(rig), 0);
+		assert_int_equal(rig->dirs[SINK_DIR_SWEEP], 0);
+		assert_int_equal(rig->dirs[SINK_DIR_RENAME], 1);
+		rig_drop(rig);
+	}
+	/* Nothing can have been there. */
+	rig = listed_again(0, true);
+	assert_int_equal(rig_run(rig), 0);
+	assert_int_equal(rig->dirs[SINK_DIR_SWEEP], 0);
+	rig_drop(rig);
+}
+
+/* An earlier run may have left something else under the name, and only part of it. */
+static void what_cannot_be_made_does_not_stay_as_it_was(void **state)
+{
+	struct rig *rig = listed_again(SINK_FLAG_RESUME, true);
+
+	(void)state;
+	rig->dir_codes[SINK_DIR_LINK] = -EACCES;
+	assert_int_equal(rig_run(rig), 0);
+	assert_true(stays(rig, "f"));
+	assert_true(stays(rig, "dir"));
+	assert_false(stays(rig, "link"));
+	assert_int_equal(result(rig, ""), FAULT_MIXED);
+	rig_drop(rig);
+}
+
+static void a_tree_that_cannot_be_swept_does_not_appear(void **state)
+{
+	struct rig *rig = listed_again(SINK_FLAG_RESUME, true);
+
+	(void)state;
+	rig->dir_codes[SINK_DIR_SWEEP] = -EACCES;
+	assert_int_equal(rig_run(rig), 0);
+	assert_int_equal(rig->dirs[SINK_DIR_RENAME], 0);
+	assert_int_equal(rig->dirs[SINK_DIR_REMOVE], 1);
+	assert_int_equal(result(rig, ""), FAULT_MIXED);
+	assert_contains(rig->text, "what an earlier run left in it cannot be removed");
+	rig_drop(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +258,9 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_one_hole_is_looked_at),
 		cmocka_unit_test(what_nobody_looked_at_is_not_unchanged),
 		cmocka_unit_test(what_fails_at_once_leaves_nothing_of_before),
+		cmocka_unit_test(what_is_not_listed_any_more_is_swept_away),
+		cmocka_unit_test(what_cannot_be_made_does_not_stay_as_it_was),
+		cmocka_unit_test(a_tree_that_cannot_be_swept_does_not_appear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
