@@ -69,7 +69,9 @@ static int wrong_create(const struct xfer_host *host, const struct xfer_params *
 	wrong->min_size = values[OPTION_MIN_SIZE].number;
 	wrong->max_size = values[OPTION_MAX_SIZE].number;
 	wrong->streams = values[OPTION_STREAMS].boolean;
-	int rc = sha256_create(host, params, &wrong->sha);
+	const union xfer_value engine = { .text = SHA256_OPTIONS[0].default_text };
+	const struct xfer_params honest = { .struct_size = sizeof(honest), .count = 1, .values = &engine };
+	int rc = sha256_create(host, &honest, &wrong->sha);
 	if (rc < 0)
 		free(wrong);
 	else

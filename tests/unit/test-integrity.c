@@ -7,6 +7,7 @@
 
 #include "registry/registry.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -51,14 +52,20 @@ static const struct subject SUBJECTS[] = {
 
 static struct registry *registry;
 
+/* With the defaults of its options, which are texts. */
 static struct plugin *started(const char *name)
 {
 	struct plugin *plugin;
 	struct error err = { 0 };
+	union xfer_value values[4] = { 0 };
 	if (registry_load(registry, XFER_KIND_INTEGRITY, name, &plugin, &err) < 0)
 		fail_msg("%s", err.text);
-	assert_int_equal(plugin->about.option_count, 0);
-	if (plugin->instance == NULL && plugin_start(plugin, NULL, &err) < 0)
+	assert_true(plugin->about.option_count <= COUNT(values));
+	for (size_t i = 0; i < plugin->about.option_count; i++) {
+		assert_int_equal(plugin->options[i].type, XFER_OPTION_STRING);
+		values[i].text = plugin->options[i].default_text;
+	}
+	if (plugin->instance == NULL && plugin_start(plugin, values, &err) < 0)
 		fail_msg("%s", err.text);
 	return plugin;
 }
@@ -162,6 +169,25 @@ static void test_many(void **state)
 		check_many(&SUBJECTS[s], plugin, 1000);
 		assert_int_equal(plugin_digest_many(plugin, NULL, 0, NULL), 0);
 	}
+}
+
+/* SHA-256 without lanes, and an engine that is none. */
+static void test_engine(void **state)
+{
+	(void)state;
+	struct registry *own;
+	struct plugin *plugin;
+	struct error err = { 0 };
+	union xfer_value value = { .text = "abacus" };
+	assert_int_equal(registry_create(&own, folder, NULL, &err), 0);
+	assert_int_equal(registry_load(own, XFER_KIND_INTEGRITY, "sha256", &plugin, &err), 0);
+	assert_int_equal(plugin_start(plugin, &value, &err), -EINVAL);
+	assert_contains(err.text, "engine = abacus: it is auto or openssl");
+	value.text = "openssl";
+	assert_int_equal(plugin_start(plugin, &value, &err), 0);
+	for (size_t count = 1; count < 20; count++)
+		check_many(&SUBJECTS[0], plugin, count);
+	registry_destroy(own);
 }
 
 static void test_none(void **state)
@@ -289,8 +315,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lengths), cmocka_unit_test(test_splits),  cmocka_unit_test(test_many),
-		cmocka_unit_test(test_none),    cmocka_unit_test(test_threads), cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_lengths), cmocka_unit_test(test_splits), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_engine),  cmocka_unit_test(test_none),   cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_wrong),
 	};
 	return cmocka_run_group_tests_name("integrity", tests, setup, teardown);
 }
