@@ -94,7 +94,7 @@ fi
 # Lines "SECTION KEY DEFAULT" of an INI file, commented-out keys too. The name of an export is the administrator's.
 keys() {
 	awk '
-	/^[;# ]*\[[a-z.-]+\] *$/ {
+	/^[;# ]*\[[a-z0-9.-]+\] *$/ {
 		section = $0
 		gsub(/[^a-z0-9.-]/, "", section)
 		sub(/^export\..*/, "export.NAME", section)
