@@ -80,6 +80,18 @@ static int keys_set_defaults(const char *section, void *target, struct error *er
 	return rc;
 }
 
+/* "FILE:LINE", or "--set"; the caller frees. */
+static int place_make(char **out, const struct ini_line *line, struct error *err)
+{
+	char *place;
+	int len = line->line == 0 ? asprintf(&place, "%s", line->file)
+	                          : asprintf(&place, "%s:%u", line->file, line->line);
+	if (len < 0)
+		return out_of_memory(err);
+	*out = place;
+	return 0;
+}
+
 static int export_add(struct loader *loader, const struct ini_line *line, const char *name,
                       struct settings_export **out, struct error *err)
 {
@@ -99,9 +111,9 @@ static int export_add(struct loader *loader, const struct ini_line *line, const 
 	loader->places = places;
 
 	char *place;
-	if ((line->line == 0 ? asprintf(&place, "%s", line->file) : asprintf(&place, "%s:%u", line->file, line->line)) <
-	    0)
-		return out_of_memory(err);
+	rc = place_make(&place, line, err);
+	if (rc < 0)
+		return rc;
 	exports[count] = (struct settings_export){ .name = strdup(name) };
 	rc = exports[count].name == NULL ? out_of_memory(err) : keys_set_defaults("export", &exports[count], err);
 	if (rc < 0) {
@@ -170,6 +182,21 @@ static int take_core(const struct ini_line *line, const char *section, void *tar
 	return rc;
 }
 
+/* Also keeps where listen is set: its items may turn out to be wrong long after this line was read. */
+static int take_own(struct settings *settings, const struct ini_line *line, const char *section, struct error *err)
+{
+	int rc = take_core(line, section, settings, err);
+	if (rc < 0 || line->key == NULL || strcmp(section, "daemon") != 0 || strcmp(line->key, "listen") != 0)
+		return rc;
+	char *place;
+	rc = place_make(&place, line, err);
+	if (rc < 0)
+		return rc;
+	free(settings->listen_place);
+	settings->listen_place = place;
+	return 0;
+}
+
 static int take_export(struct loader *loader, const struct ini_line *line, const char *name, struct error *err)
 {
 	struct settings_export *export = NULL;
@@ -209,7 +236,7 @@ static int take_line(void *context, const struct ini_line *line, struct error *e
 
 	for (size_t i = 0; i < sizeof(OWN) / sizeof(OWN[0]); i++)
 		if (strcmp(line->section, OWN[i]) == 0)
-			return take_core(line, OWN[i], loader->settings, err);
+			return take_own(loader->settings, line, OWN[i], err);
 	const char *dot = strchr(line->section, '.');
 	if (dot != NULL) {
 		size_t len = (size_t)(dot - line->section);
@@ -365,6 +392,7 @@ void settings_free(struct settings *settings)
 	struct names integrity = { .list = settings->integrity, .count = settings->integrity_count };
 	names_free(&integrity);
 	listen_free(settings->listen, settings->listen_count);
+	free(settings->listen_place);
 	free(settings->exports);
 	free(settings->sections);
 	free(settings->plugin_dir);

@@ -55,6 +55,7 @@ struct settings {
 	/* [daemon] */
 	struct settings_listen *listen;
 	size_t listen_count;
+	char *listen_place; /* where it is set: "FILE:LINE" or "--set"; NULL = nowhere */
 	unsigned workers;
 	unsigned sessions;             /* per worker */
 	unsigned sessions_per_address; /* of them; 0 = three quarters */

@@ -67,7 +67,7 @@ int address_split(const char *text, char host[ADDRESS_HOST_MAX], unsigned *port,
 	return 0;
 }
 
-int address_resolve(const char *text, struct addrinfo **out, unsigned *port, struct error *err)
+int address_resolve(const char *text, bool any_port, struct addrinfo **out, unsigned *port, struct error *err)
 {
 	char host[ADDRESS_HOST_MAX];
 	char service[16];
@@ -75,6 +75,8 @@ int address_resolve(const char *text, struct addrinfo **out, unsigned *port, str
 	int code = address_split(text, host, &number, err);
 	if (code < 0)
 		return code;
+	if (any_port)
+		number = 0;
 	snprintf(service, sizeof service, "%u", number);
 	struct addrinfo hints = { .ai_family = *host == '\0' ? AF_INET : AF_UNSPEC,
 		                  .ai_socktype = SOCK_STREAM,

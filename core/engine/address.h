@@ -6,6 +6,7 @@
 #include "base/error.h"
 
 #include <netdb.h>
+#include <stdbool.h>
 
 enum { ADDRESS_HOST_MAX = 256 }; /* NUL included */
 
@@ -14,7 +15,10 @@ enum { ADDRESS_HOST_MAX = 256 }; /* NUL included */
  * brackets. FAULT_USAGE.
  */
 int address_split(const char *text, char host[ADDRESS_HOST_MAX], unsigned *port, struct error *err);
-/* The addresses to listen on; no host means every IPv4 address. May ask name servers. freeaddrinfo() by the caller. */
-int address_resolve(const char *text, struct addrinfo **out, unsigned *port, struct error *err);
+/*
+ * The addresses to listen on, with the item's port, or with port 0 where `any_port` is wanted; no host means every IPv4
+ * address. May ask name servers. freeaddrinfo() by the caller.
+ */
+int address_resolve(const char *text, bool any_port, struct addrinfo **out, unsigned *port, struct error *err);
 
 #endif

@@ -16,6 +16,14 @@ enum { TWIN_TRIES = 16 };
 
 /* ---- one item -------------------------------------------------------------------------------------------------- */
 
+/* Puts where listen is set before an error of one of its items. */
+static int say_place(const struct setup *setup, int code, struct error *err)
+{
+	if (code < 0 && setup->settings->listen_place != NULL)
+		error_prefix(err, "%s", setup->settings->listen_place);
+	return code;
+}
+
 static void say_which(const char *listen, struct error *err)
 {
 	error_prefix(err, "[daemon] listen = %s", listen);
@@ -38,13 +46,14 @@ static int listen_at(struct plugin *transport, const char *listen, const struct 
 	return code;
 }
 
-static int open_listener(struct plugin *transport, const char *listen, struct xfer_listener **out, unsigned *port,
-                         struct error *err)
+/* `any_port`: a free one, whatever the item says. */
+static int open_listener(struct plugin *transport, const char *listen, bool any_port, struct xfer_listener **out,
+                         unsigned *port, struct error *err)
 {
 	if ((transport->about.capabilities & XFER_CAP_INET) == 0)
 		return listen_at(transport, listen, NULL, out, err);
 	struct addrinfo *addresses;
-	int code = address_resolve(listen, &addresses, port, err);
+	int code = address_resolve(listen, any_port, &addresses, port, err);
 	if (code < 0)
 		return code;
 	/* The next address of a name is for families that this machine lacks, not for ports that are taken. */
@@ -162,7 +171,7 @@ static int make_item(struct plugin *transport, struct listen_item *item, size_t 
 	for (int try = 1;; try++) {
 		unsigned port = 1; /* not a free one, unless the address says so */
 		struct xfer_listener *listener;
-		int code = open_listener(transport, item->listen, &listener, &port, err);
+		int code = open_listener(transport, item->listen, false, &listener, &port, err);
 		if (code < 0)
 			return code;
 		code = note_listener(transport, listener, item, err);
@@ -213,11 +222,15 @@ static int fill_socket(struct server_socket *out, struct plugin *transport, stru
 	return duplicate(item->datagrams[index], &out->datagram_fd, err);
 }
 
+static int too_many(size_t count, struct error *err)
+{
+	return error_set(err, -E2BIG, FAULT_USAGE, "[daemon] listen: %zu items, %d at most", count, LISTEN_ITEMS_MAX);
+}
+
 static int sockets_alloc(struct bound *out, size_t count, struct error *err)
 {
 	if (count > LISTEN_ITEMS_MAX)
-		return error_set(err, -E2BIG, FAULT_USAGE, "[daemon] listen: %zu items, %d at most", count,
-		                 LISTEN_ITEMS_MAX);
+		return too_many(count, err);
 	out->sockets = calloc(count > 0 ? count : 1, sizeof *out->sockets);
 	if (out->sockets == NULL)
 		return error_system(err, -ENOMEM, FAULT_LOCAL, "cannot keep the sockets");
@@ -228,15 +241,41 @@ static int sockets_alloc(struct bound *out, size_t count, struct error *err)
 struct making {
 	struct setup *setup;
 	struct listen_set *old;
-	bool used[LISTEN_ITEMS_MAX]; /* of old */
+	struct listen_item *kept[LISTEN_ITEMS_MAX]; /* of old, for each item that is wanted; NULL: it is new */
 	struct listen_set next;
 	size_t index;
 	size_t workers;
 };
 
-static int make_one(struct making *making, const struct settings_listen *wanted, struct server_socket *out,
-                    struct error *err)
+static const char *item_transport(const struct setup *setup, const struct settings_listen *wanted)
 {
+	return wanted->transport != NULL ? wanted->transport : setup->settings->transport;
+}
+
+/*
+ * Which open sockets stay, and for which items. Whoever was served by the same transport comes first: of two items with
+ * port 0 none must get the other's port. Then those whose transport changed: their address is in use, by ourselves.
+ */
+static void match_items(struct making *making)
+{
+	const struct settings *settings = making->setup->settings;
+	bool used[LISTEN_ITEMS_MAX] = { false };
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t at = 0; at < settings->listen_count; at++) {
+			const struct settings_listen *wanted = &settings->listen[at];
+			if (making->kept[at] != NULL)
+				continue;
+			making->kept[at] = listen_set_find(making->old,
+			                                   pass == 0 ? item_transport(making->setup, wanted) : NULL,
+			                                   wanted->address, used);
+			if (making->kept[at] != NULL)
+				used[making->kept[at] - making->old->items] = true;
+		}
+}
+
+static int make_one(struct making *making, size_t at, struct server_socket *out, struct error *err)
+{
+	const struct settings_listen *wanted = &making->setup->settings->listen[at];
 	struct plugin *transport;
 	struct listen_item *item;
 	int code = item_plugin(making->setup, wanted->transport, &transport, err);
@@ -246,16 +285,14 @@ static int make_one(struct making *making, const struct settings_listen *wanted,
 	if (code < 0)
 		return error_system(err, code, FAULT_LOCAL, "cannot keep the sockets");
 	bool heartbeat = has_datagrams(making->setup, transport);
-	struct listen_item *old = listen_set_find(making->old, wanted->address, making->used);
+	struct listen_item *old = making->kept[at];
 	if (old != NULL) {
-		making->used[old - making->old->items] = true;
 		*item = *old;
 		old->fd_count = 0;
 		old->datagrams = NULL;
 		old->datagram_count = 0;
 	}
-	const char *name = wanted->transport != NULL ? wanted->transport : making->setup->settings->transport;
-	code = set_text(item->transport, name, err);
+	code = set_text(item->transport, item_transport(making->setup, wanted), err);
 	if (code == 0)
 		code = set_text(item->listen, wanted->address, err);
 	if (code < 0)
@@ -283,14 +320,16 @@ int bound_make(struct bound *out, struct setup *setup, struct listen_set *set, s
 	struct making making = { .setup = setup, .old = set, .index = index, .workers = workers };
 	struct bound made = { 0 };
 	int code = sockets_alloc(&made, settings->listen_count, err);
+	if (code == 0)
+		match_items(&making);
 	while (code == 0 && made.count < settings->listen_count) {
-		code = make_one(&making, &settings->listen[made.count], &made.sockets[made.count], err);
+		code = make_one(&making, made.count, &made.sockets[made.count], err);
 		made.count += code == 0 ? 1 : 0;
 	}
 	if (code < 0) {
 		bound_close(&made);
 		listen_set_free(&making.next);
-		return code;
+		return say_place(setup, code, err);
 	}
 	listen_set_free(set);
 	*set = making.next;
@@ -319,24 +358,39 @@ int bound_adopt(struct bound *out, struct setup *setup, const struct listen_set 
 	}
 	if (code < 0) {
 		bound_close(&made);
-		return code;
+		return say_place(setup, code, err);
 	}
 	*out = made;
 	return 0;
 }
 
+/*
+ * Asks the transport for a listener at a free port of the item's address, so that its own port may be in use. Where the
+ * address is not of the Internet families, nothing of it can be left free: it is not tried.
+ */
+static int check_one(struct setup *setup, const struct settings_listen *wanted, struct error *err)
+{
+	struct plugin *transport;
+	int code = item_plugin(setup, wanted->transport, &transport, err);
+	if (code < 0 || (transport->about.capabilities & XFER_CAP_INET) == 0)
+		return code;
+	struct xfer_listener *listener;
+	unsigned port;
+	code = open_listener(transport, wanted->address, true, &listener, &port, err);
+	if (code == 0)
+		transport->transport.listener_close(listener);
+	return code;
+}
+
 int bound_check(struct setup *setup, struct error *err)
 {
 	const struct settings *settings = setup->settings;
+	if (settings->listen_count > LISTEN_ITEMS_MAX)
+		return say_place(setup, too_many(settings->listen_count, err), err);
 	for (size_t at = 0; at < settings->listen_count; at++) {
-		struct plugin *transport;
-		char host[ADDRESS_HOST_MAX];
-		unsigned port;
-		int code = item_plugin(setup, settings->listen[at].transport, &transport, err);
-		if (code == 0 && (transport->about.capabilities & XFER_CAP_INET) != 0)
-			code = address_split(settings->listen[at].address, host, &port, err);
+		int code = check_one(setup, &settings->listen[at], err);
 		if (code < 0)
-			return code;
+			return say_place(setup, code, err);
 	}
 	return 0;
 }

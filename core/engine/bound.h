@@ -29,7 +29,7 @@ int bound_make(struct bound *out, struct setup *setup, struct listen_set *set, s
                struct error *err);
 /* One socket for each item of `set`. */
 int bound_adopt(struct bound *out, struct setup *setup, const struct listen_set *set, size_t index, struct error *err);
-/* Loads the items' transports and reads their addresses; opens nothing. */
+/* Loads the items' transports and has them listen at free ports of their addresses, for a moment. */
 int bound_check(struct setup *setup, struct error *err);
 /* Closes what a server that did not run would have closed, and frees the array. */
 void bound_close(struct bound *bound);

@@ -33,7 +33,7 @@ int server_datagram_open(const char *address, int *fd, struct error *err)
 {
 	struct addrinfo *at;
 	unsigned port;
-	int r = address_resolve(address, &at, &port, err);
+	int r = address_resolve(address, false, &at, &port, err);
 
 	if (r < 0)
 		return r;

@@ -58,11 +58,16 @@ int listen_item_put_datagram(struct listen_item *item, size_t worker, int fd)
 	return 0;
 }
 
-struct listen_item *listen_set_find(const struct listen_set *set, const char *listen, const bool *used)
+struct listen_item *listen_set_find(const struct listen_set *set, const char *transport, const char *listen,
+                                    const bool *used)
 {
-	for (size_t at = 0; at < set->count; at++)
-		if (strcmp(set->items[at].listen, listen) == 0 && (used == NULL || !used[at]))
-			return &set->items[at];
+	for (size_t at = 0; at < set->count; at++) {
+		struct listen_item *item = &set->items[at];
+		bool free = used == NULL || !used[at];
+		if (free && strcmp(item->listen, listen) == 0 &&
+		    (transport == NULL || strcmp(item->transport, transport) == 0))
+			return item;
+	}
 	return NULL;
 }
 

@@ -20,7 +20,7 @@ enum {
 /* One item of [daemon] listen. */
 struct listen_item {
 	char transport[CONTROL_NAME_MAX];  /* name of the plug-in */
-	char listen[CONTROL_NAME_MAX];     /* as configured: by this an item is recognised after a reload */
+	char listen[CONTROL_NAME_MAX];     /* as configured: by these two an item is recognised after a reload */
 	char address[CONTROL_ADDRESS_MAX]; /* as bound */
 	int fds[CONTROL_FDS_MAX];          /* the listener's, owned */
 	size_t fd_count;
@@ -44,8 +44,12 @@ void listen_set_free(struct listen_set *set);
 int listen_set_add(struct listen_set *set, struct listen_item **out);
 /* Takes over fd. -ENOMEM, -E2BIG. */
 int listen_item_put_datagram(struct listen_item *item, size_t worker, int fd);
-/* The item that was configured by this text and is not marked in `used` (count flags, may be NULL); or NULL. */
-struct listen_item *listen_set_find(const struct listen_set *set, const char *listen, const bool *used);
+/*
+ * The item that was configured by this text, with this transport (NULL: with any), and is not marked in `used` (count
+ * flags, may be NULL); or NULL.
+ */
+struct listen_item *listen_set_find(const struct listen_set *set, const char *transport, const char *listen,
+                                    const bool *used);
 
 /* How many messages tell the set: all of it (MAKE), or the part of worker `index` (ADOPT). */
 size_t listen_set_messages(const struct listen_set *set, enum control_role role, size_t index);

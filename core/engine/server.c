@@ -44,6 +44,7 @@ struct server {
 };
 
 static void listener_polls(struct server_port *port, bool on);
+static void listener_close(struct server_port *port);
 
 static struct server *of_base(struct serve_base *base)
 {
@@ -108,8 +109,9 @@ static void drain(struct server *server)
 		return;
 	server->draining = true;
 	expire_stop(&server->expire);
+	/* The next workers have the same sockets; whoever connects to what none of them has is refused from here on. */
 	for (size_t i = 0; i < server->params->socket_count; i++)
-		listener_polls(&server->ports[i], false);
+		listener_close(&server->ports[i]);
 	for (struct list *node = server->base.sessions.next; node != &server->base.sessions; node = node->next)
 		channel_goaway(&list_entry(node, struct serve, link)->channel, STATUS_SHUTDOWN,
 		               "the daemon is shutting down");
@@ -190,6 +192,16 @@ static void listener_polls(struct server_port *port, bool on)
 		else
 			uv_poll_stop(&port->polls[i]);
 	}
+}
+
+static void listener_close(struct server_port *port)
+{
+	for (int i = 0; i < port->poll_count; i++)
+		uv_close((uv_handle_t *)&port->polls[i], NULL);
+	port->poll_count = 0;
+	if (port->listener != NULL)
+		port->socket->transport->transport.listener_close(port->listener);
+	port->listener = NULL;
 }
 
 /* ---- opening ---- */
@@ -316,12 +328,8 @@ static int server_open(struct server *server, struct error *err)
 
 static void port_close(struct server_port *port)
 {
-	for (int i = 0; i < port->poll_count; i++)
-		uv_close((uv_handle_t *)&port->polls[i], NULL);
+	listener_close(port);
 	heartbeat_port_close(&port->heartbeat);
-	if (port->listener != NULL)
-		port->socket->transport->transport.listener_close(port->listener);
-	port->listener = NULL;
 }
 
 static void server_close(struct server *server)

@@ -165,12 +165,22 @@ static void reload(struct supervisor *supervisor)
 		fail_trial(supervisor, &err);
 }
 
+/* Neither a new address nor a new transport: there is nothing to say of it. */
+static bool known_item(const struct listen_set *before, const struct listen_item *item)
+{
+	for (size_t at = 0; before != NULL && at < before->count; at++)
+		if (strcmp(before->items[at].address, item->address) == 0 &&
+		    strcmp(before->items[at].transport, item->transport) == 0)
+			return true;
+	return false;
+}
+
 static void log_listening(struct supervisor *supervisor, const struct listen_set *before)
 {
 	const struct generation *current = supervisor->current;
 	for (size_t at = 0; at < current->sockets.count; at++) {
 		const struct listen_item *item = &current->sockets.items[at];
-		if (before != NULL && listen_set_find(before, item->listen, NULL) != NULL)
+		if (known_item(before, item))
 			continue;
 		bool datagrams = item->datagram_count > 0;
 		log_say(supervisor->log, LOG_LEVEL_INFO, "listening on %s (%s), heartbeat %s (%s)", item->address,

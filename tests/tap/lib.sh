@@ -233,6 +233,16 @@ write_config() {
 	END
 }
 
+# test_plugins NAME...: $tmp/plugins with all plug-ins of the build and these of the tests (transport-named), for
+# --set core.plugin-dir=$tmp/plugins.
+test_plugins() {
+	mkdir -p "$tmp/plugins"
+	ln -sf "$top_builddir"/plugins/.libs/*.so "$tmp/plugins/"
+	for plugin in "$@"; do
+		ln -sf "$top_builddir/tests/plugins/.libs/$plugin.so" "$tmp/plugins/"
+	done
+}
+
 # start_daemon ARGUMENTS...: xferd, listening. Sets daemon_pid, daemon_log, daemon_address (of the first item of listen) and
 # daemon_port. Fails when it ends instead; daemon_log says why.
 start_daemon() {

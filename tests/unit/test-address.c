@@ -71,15 +71,21 @@ static void resolves_numbers(void **state)
 	(void)state;
 	struct addrinfo *found;
 	unsigned port;
-	assert_int_equal(address_resolve("[::1]:15011", &found, &port, NULL), 0);
+	assert_int_equal(address_resolve("[::1]:15011", false, &found, &port, NULL), 0);
 	assert_int_equal(found->ai_family, AF_INET6);
 	assert_int_equal(port, 15011);
 	freeaddrinfo(found);
-	assert_int_equal(address_resolve(":15011", &found, &port, NULL), 0);
+	assert_int_equal(address_resolve(":15011", false, &found, &port, NULL), 0);
 	assert_int_equal(found->ai_family, AF_INET);
 	const struct sockaddr_in *any = (const struct sockaddr_in *)(const void *)found->ai_addr;
 	assert_int_equal(any->sin_addr.s_addr, INADDR_ANY);
 	assert_int_equal(ntohs(any->sin_port), 15011);
+	freeaddrinfo(found);
+	assert_int_equal(address_resolve("127.0.0.1:15011", true, &found, &port, NULL), 0);
+	const struct sockaddr_in *one = (const struct sockaddr_in *)(const void *)found->ai_addr;
+	assert_int_equal(one->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+	assert_int_equal(ntohs(one->sin_port), 0);
+	assert_int_equal(port, 0);
 	freeaddrinfo(found);
 }
 

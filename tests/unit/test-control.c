@@ -283,8 +283,10 @@ static void hands_over_a_set(void **state)
 	assert_int_equal(listen_set_messages(&set, CONTROL_CHECK, 0), 0);
 
 	bool used[2] = { true, false };
-	assert_null(listen_set_find(&set, "127.0.0.1:0", used));
-	assert_ptr_equal(listen_set_find(&set, "127.0.0.2:0", used), &set.items[1]);
+	assert_null(listen_set_find(&set, NULL, "127.0.0.1:0", used));
+	assert_ptr_equal(listen_set_find(&set, NULL, "127.0.0.2:0", used), &set.items[1]);
+	assert_ptr_equal(listen_set_find(&set, "tcp", "127.0.0.2:0", NULL), &set.items[1]);
+	assert_null(listen_set_find(&set, "other", "127.0.0.2:0", NULL));
 	listen_set_free(&set);
 	listen_set_free(&all);
 	listen_set_free(&part);

@@ -78,6 +78,7 @@ static void has_defaults(void **state)
 	assert_int_equal(settings->listen_count, 1);
 	assert_null(settings->listen[0].transport);
 	assert_string_equal(settings->listen[0].address, "127.0.0.1:15010");
+	assert_null(settings->listen_place);
 	assert_int_equal(settings->workers, 1);
 	assert_int_equal(settings->sessions, 20000);
 	assert_int_equal(settings->sessions_per_address, 0);
@@ -184,6 +185,7 @@ static void reads_every_key(void **state)
 	(void)state;
 	struct settings *settings = load(FULL);
 	assert_full(settings);
+	assert_int_equal(strcmp(strrchr(settings->listen_place, ':'), ":14"), 0);
 	assert_int_equal(settings_section(settings, "transport", "pigeon")->lines[0].line, 31);
 	settings_free(settings);
 }
@@ -295,6 +297,7 @@ static void sets_on_top(void **state)
 	assert_int_equal(settings->threads, 8);
 	assert_int_equal(settings->listen_count, 2);
 	assert_string_equal(settings->listen[1].address, "a:2");
+	assert_string_equal(settings->listen_place, "--set");
 	assert_string_equal(settings_export(settings, "my.inbox", 8)->path, "/other");
 	assert_true(settings_export(settings, "my.inbox", 8)->writable);
 	assert_string_equal(settings_export(settings, "new", 3)->path, "/n=ew");
