@@ -3,6 +3,7 @@
 #include "engine/bound.h"
 
 #include "engine/address.h"
+#include "registry/transport.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +39,7 @@ static int listen_at(struct plugin *transport, const char *listen, const struct 
 		how.address = address->ai_addr;
 		how.address_len = address->ai_addrlen;
 	}
-	int code = transport->transport.listen(transport->instance, &how, out);
+	int code = transport_listen(transport, &how, out);
 	if (code == 0)
 		return 0;
 	code = plugin_error(transport, code, FAULT_USAGE, err);
@@ -80,11 +81,11 @@ static int note_listener(struct plugin *transport, struct xfer_listener *listene
                          struct error *err)
 {
 	int fds[CONTROL_FDS_MAX];
-	int count = transport->transport.listener_fds(listener, fds, CONTROL_FDS_MAX);
+	int count = transport_listener_fds(transport, listener, fds, CONTROL_FDS_MAX);
 	if (count < 1 || count > CONTROL_FDS_MAX)
 		return error_set(err, -E2BIG, FAULT_USAGE, "transport %s: a listener of %d descriptors",
 		                 item->transport, count);
-	int code = transport->transport.listener_address(listener, item->address, sizeof item->address);
+	int code = transport_listener_address(transport, listener, item->address, sizeof item->address);
 	if (code < 0)
 		return plugin_error(transport, code, FAULT_USAGE, err);
 	for (int at = 0; at < count; at++) {
@@ -109,7 +110,7 @@ static int adopt_listener(struct plugin *transport, const struct listen_item *it
 		count += code == 0 ? 1 : 0;
 	}
 	if (code == 0) {
-		code = transport->transport.listener_adopt(transport->instance, &how, fds, count, out);
+		code = transport_listener_adopt(transport, &how, fds, count, out);
 		if (code == 0)
 			return 0;
 		plugin_error(transport, code, FAULT_USAGE, err);
@@ -181,7 +182,7 @@ static int make_item(struct plugin *transport, struct listen_item *item, size_t 
 			*out = listener;
 			return 0;
 		}
-		transport->transport.listener_close(listener);
+		transport_listener_close(transport, listener);
 		drop_sockets(item);
 		/* The free port that we were given may be somebody else's in UDP. */
 		if (code != -EADDRINUSE || port != 0 || try == TWIN_TRIES)
@@ -309,7 +310,7 @@ static int make_one(struct making *making, size_t at, struct server_socket *out,
 	if (code == 0)
 		code = fill_socket(out, transport, listener, item, heartbeat, making->index, err);
 	if (code < 0)
-		transport->transport.listener_close(listener);
+		transport_listener_close(transport, listener);
 	return code;
 }
 
@@ -353,7 +354,7 @@ int bound_adopt(struct bound *out, struct setup *setup, const struct listen_set 
 		bool heartbeat = has_datagrams(setup, transport);
 		code = fill_socket(&made.sockets[made.count], transport, listener, item, heartbeat, index, err);
 		if (code < 0)
-			transport->transport.listener_close(listener);
+			transport_listener_close(transport, listener);
 		made.count += code == 0 ? 1 : 0;
 	}
 	if (code < 0) {
@@ -378,7 +379,7 @@ static int check_one(struct setup *setup, const struct settings_listen *wanted, 
 	unsigned port;
 	code = open_listener(transport, wanted->address, true, &listener, &port, err);
 	if (code == 0)
-		transport->transport.listener_close(listener);
+		transport_listener_close(transport, listener);
 	return code;
 }
 
@@ -399,7 +400,7 @@ void bound_close(struct bound *bound)
 {
 	for (size_t at = 0; at < bound->count; at++) {
 		struct server_socket *socket = &bound->sockets[at];
-		socket->transport->transport.listener_close(socket->listener);
+		transport_listener_close(socket->transport, socket->listener);
 		if (socket->datagram_fd >= 0)
 			close(socket->datagram_fd);
 	}

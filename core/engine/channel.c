@@ -2,6 +2,8 @@
 #include "engine/channel_state.h"
 
 #include "base/text.h"
+#include "registry/liveness.h"
+#include "registry/transport.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -144,8 +146,7 @@ static int hello_take(struct channel *channel, const uint8_t *body, size_t len, 
 		return r;
 	if (negotiate_answer(&channel->base->offer, &hello, &welcome, &status, &cause) < 0)
 		return hello_refuse(channel, status, &cause);
-	channel->base->setup->liveness->liveness.timing(channel->base->setup->liveness->instance, &interval,
-	                                                &dead_after);
+	liveness_timing(channel->base->setup->liveness, &interval, &dead_after);
 	welcome.interval_ms = (uint32_t)(interval / CLOCK_MS);
 	welcome.dead_after_ms = (uint32_t)(dead_after / CLOCK_MS);
 	welcome.requests_max = channel->base->requests_max;
@@ -257,11 +258,10 @@ static int on_frame(struct link *link, const struct frame_header *header, const 
 static int remote_read(struct channel *channel)
 {
 	struct xfer_endpoint endpoint = { .struct_size = sizeof(endpoint) };
-	const struct xfer_transport_ops *ops = &channel->link.transport->transport;
 	struct channel_remote *remote;
 	size_t len;
 
-	if (channel->remote != NULL || ops->endpoint(channel->link.conn, &endpoint) < 0)
+	if (channel->remote != NULL || transport_endpoint(channel->link.transport, channel->link.conn, &endpoint) < 0)
 		return 0;
 	endpoint.text[sizeof(endpoint.text) - 1] = '\0';
 	len = strlen(endpoint.text) + 1;

@@ -3,6 +3,7 @@
 #include "engine/channel_state.h"
 
 #include "base/text.h"
+#include "registry/liveness.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -139,7 +140,7 @@ int channel_live_start(struct channel *channel, const struct message_welcome *we
 	uint64_t interval, dead_after;
 	struct sockaddr_storage to;
 
-	start.plugin->liveness.timing(start.plugin->instance, &interval, &dead_after);
+	liveness_timing(start.plugin, &interval, &dead_after);
 	if (channel->base->ask_interval > 0)
 		start.params.interval = channel->base->ask_interval;
 	start.params.dead_after = dead_after;

@@ -3,6 +3,7 @@
 #include "engine/client_state.h"
 
 #include "engine/files.h"
+#include "registry/transport.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -215,7 +216,7 @@ static bool port_open(struct client *client, struct xfer_conn *conn)
 		return false;
 	if (client->port.open)
 		return true;
-	if (client->transport->transport.endpoint(conn, &endpoint) < 0)
+	if (transport_endpoint(client->transport, conn, &endpoint) < 0)
 		return false;
 	if (endpoint.remote.ss_family != AF_INET && endpoint.remote.ss_family != AF_INET6)
 		return false;

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "engine/lookup.h"
+#include "registry/transport.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -40,11 +41,6 @@ struct dial {
 	bool over;                /* no callback any more */
 };
 
-static const struct xfer_transport_ops *ops(const struct dial *dial)
-{
-	return &dial->transport->transport;
-}
-
 static void maybe_free(struct dial *dial)
 {
 	if (!dial->over || dial->looking || dial->open > 0)
@@ -72,7 +68,7 @@ static void attempt_end(struct attempt *attempt, bool keep)
 		uv_close((uv_handle_t *)&attempt->poll, on_poll_closed);
 	}
 	if (attempt->conn != NULL && !keep)
-		ops(attempt->dial)->close(attempt->conn);
+		transport_close(attempt->dial->transport, attempt->conn);
 	attempt->conn = NULL;
 }
 
@@ -113,7 +109,7 @@ static void attempt_go(struct attempt *attempt)
 	struct dial *dial = attempt->dial;
 	struct xfer_conn *conn = attempt->conn;
 	struct xfer_poll poll = { .struct_size = sizeof(poll) };
-	int r = ops(dial)->handshake(conn, 0);
+	int r = transport_handshake(dial->transport, conn);
 
 	if (r == 0) {
 		attempt_end(attempt, true);
@@ -122,7 +118,7 @@ static void attempt_go(struct attempt *attempt)
 		maybe_free(dial);
 	} else if (r != -EAGAIN) {
 		attempt_failed(attempt, r);
-	} else if (ops(dial)->poll(conn, &poll) == 0) {
+	} else if (transport_poll(dial->transport, conn, &poll) == 0) {
 		int events = poll.events & XFER_POLL_WRITE ? UV_WRITABLE : 0;
 
 		events |= poll.events & XFER_POLL_READ ? UV_READABLE : 0;
@@ -153,13 +149,13 @@ static int attempt_begin(struct attempt *attempt, const struct addrinfo *address
 		.user = dial->user,
 	};
 	struct xfer_poll poll = { .struct_size = sizeof(poll) };
-	int r = ops(dial)->connect(dial->transport->instance, &how, &attempt->conn);
+	int r = transport_connect(dial->transport, &how, &attempt->conn);
 
 	if (r < 0) {
 		attempt->conn = NULL;
 		return r;
 	}
-	r = ops(dial)->poll(attempt->conn, &poll);
+	r = transport_poll(dial->transport, attempt->conn, &poll);
 	if (r == 0)
 		r = uv_poll_init(&dial->loop->uv, &attempt->poll, poll.read_fd);
 	if (r < 0)

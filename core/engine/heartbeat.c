@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/heartbeat.h"
 
+#include "registry/liveness.h"
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -8,11 +9,6 @@
 #include <unistd.h>
 
 enum { DATAGRAM_MAX = HEARTBEAT_SLOT + XFER_DATAGRAM_MAX, TURN = 256 /* datagrams before others have their turn */ };
-
-static const struct xfer_liveness_ops *ops(const struct heartbeat *heartbeat)
-{
-	return &heartbeat->plugin->liveness;
-}
 
 /* Sends what is due, if anything. A datagram that cannot be sent is one that was lost. */
 static void send_due(struct heartbeat *heartbeat, const struct sockaddr *to, socklen_t to_len)
@@ -24,9 +20,9 @@ static void send_due(struct heartbeat *heartbeat, const struct sockaddr *to, soc
 	ssize_t n;
 
 	heartbeat->watch->progress(heartbeat, &ours);
-	ops(heartbeat)->progress_set(heartbeat->peer, &ours);
-	n = ops(heartbeat)->datagram_out(heartbeat->peer, bytes + HEARTBEAT_SLOT, XFER_DATAGRAM_MAX,
-	                                 heartbeat->port->loop->now, &asked);
+	liveness_progress_set(heartbeat->plugin, heartbeat->peer, &ours);
+	n = liveness_datagram_out(heartbeat->plugin, heartbeat->peer, bytes + HEARTBEAT_SLOT, XFER_DATAGRAM_MAX,
+	                          heartbeat->port->loop->now, &asked);
 	if (n <= 0 || n > XFER_DATAGRAM_MAX)
 		return;
 	memcpy(bytes, &slot, sizeof(slot));
@@ -38,7 +34,7 @@ static void send_due(struct heartbeat *heartbeat, const struct sockaddr *to, soc
 static void deadline_set(struct heartbeat *heartbeat)
 {
 	uint64_t now = heartbeat->port->loop->now;
-	uint64_t when = ops(heartbeat)->next_deadline(heartbeat->peer, now);
+	uint64_t when = liveness_next_deadline(heartbeat->plugin, heartbeat->peer, now);
 
 	/* A plug-in that wants to be called all the time is called every millisecond. */
 	if (when != CLOCK_NEVER && when < now + CLOCK_MS)
@@ -67,8 +63,8 @@ static void datagram_take(struct heartbeat_port *port, const uint8_t *bytes, siz
 	heartbeat = table_get(port->peers, be64toh(slot));
 	if (heartbeat == NULL)
 		return; /* a stranger gets no answer */
-	if (ops(heartbeat)->datagram_in(heartbeat->peer, bytes + HEARTBEAT_SLOT, len - HEARTBEAT_SLOT, port->loop->now,
-	                                &heard) < 0)
+	if (liveness_datagram_in(heartbeat->plugin, heartbeat->peer, bytes + HEARTBEAT_SLOT, len - HEARTBEAT_SLOT,
+	                         port->loop->now, &heard) < 0)
 		return;
 	if (heard.reply)
 		send_due(heartbeat, from, from_len);
@@ -163,7 +159,7 @@ int heartbeat_open(struct heartbeat *heartbeat, const struct heartbeat_start *st
 		if (r < 0)
 			return r;
 	}
-	r = ops(heartbeat)->peer_create(start->plugin->instance, &params, &heartbeat->peer);
+	r = liveness_peer_create(start->plugin, &params, &heartbeat->peer);
 	if (r < 0) {
 		r = plugin_error(start->plugin, r, FAULT_LOCAL, err);
 		free(heartbeat->asker);
@@ -172,7 +168,7 @@ int heartbeat_open(struct heartbeat *heartbeat, const struct heartbeat_start *st
 	}
 	r = table_put(start->port->peers, heartbeat->slot, heartbeat);
 	if (r < 0) {
-		ops(heartbeat)->peer_destroy(heartbeat->peer);
+		liveness_peer_destroy(heartbeat->plugin, heartbeat->peer);
 		free(heartbeat->asker);
 		*heartbeat = (struct heartbeat){ 0 };
 		return error_set(err, r, FAULT_LOCAL, "no slot for a heartbeat");
@@ -189,7 +185,7 @@ void heartbeat_close(struct heartbeat *heartbeat)
 	table_remove(heartbeat->port->peers, heartbeat->slot);
 	if (heartbeat->asker != NULL)
 		(void)loop_deadline(heartbeat->port->loop, &heartbeat->asker->deadline, CLOCK_NEVER);
-	ops(heartbeat)->peer_destroy(heartbeat->peer);
+	liveness_peer_destroy(heartbeat->plugin, heartbeat->peer);
 	free(heartbeat->asker);
 	*heartbeat = (struct heartbeat){ 0 };
 }
@@ -198,7 +194,7 @@ enum pulse_datagrams heartbeat_state(const struct heartbeat *heartbeat, uint64_t
 {
 	if (heartbeat->peer == NULL)
 		return PULSE_NO_DATAGRAMS;
-	switch (ops(heartbeat)->verdict(heartbeat->peer, now)) {
+	switch (liveness_verdict(heartbeat->plugin, heartbeat->peer, now)) {
 	case XFER_UNKNOWN: return PULSE_UNHEARD;
 	case XFER_ALIVE: return PULSE_HEARD;
 	case XFER_SUSPECT:
@@ -211,12 +207,12 @@ void heartbeat_stats(const struct heartbeat *heartbeat, struct xfer_liveness_sta
 {
 	*out = (struct xfer_liveness_stats){ .struct_size = sizeof(*out) };
 	if (heartbeat->peer != NULL)
-		ops(heartbeat)->stats(heartbeat->peer, out);
+		liveness_stats(heartbeat->plugin, heartbeat->peer, out);
 }
 
 void heartbeat_progress(const struct heartbeat *heartbeat, struct xfer_progress *theirs)
 {
 	*theirs = (struct xfer_progress){ .struct_size = sizeof(*theirs) };
 	if (heartbeat->peer != NULL)
-		ops(heartbeat)->progress_get(heartbeat->peer, theirs);
+		liveness_progress_get(heartbeat->plugin, heartbeat->peer, theirs);
 }

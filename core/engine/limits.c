@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "engine/files.h"
 #include "engine/serve_put.h"
+#include "registry/transport.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -58,7 +59,7 @@ static bool address_number(const struct plugin *transport, struct xfer_conn *con
 	struct sockaddr_in in;
 	uint32_t word;
 
-	if (transport->transport.endpoint(conn, &endpoint) < 0)
+	if (transport_endpoint(transport, conn, &endpoint) < 0)
 		return false;
 	if (endpoint.remote.ss_family == AF_INET) {
 		memcpy(&in, &endpoint.remote, sizeof(in));

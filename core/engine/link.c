@@ -109,7 +109,7 @@ static void close_now(struct link *link)
 	uv_close((uv_handle_t *)&link->read_poll, on_handle_closed);
 	if (link->write_poll != NULL)
 		uv_close((uv_handle_t *)link->write_poll, on_handle_closed);
-	link_ops(link)->close(link->conn);
+	transport_close(link->transport, link->conn);
 	link->conn = NULL;
 	link_rx_drop(link);
 	link_out_drop(link);
@@ -128,7 +128,7 @@ static void linger(struct link *link)
 	ssize_t n;
 
 	do
-		n = link_ops(link)->recv(link->conn, waste, sizeof(waste), 0);
+		n = transport_recv(link->transport, link->conn, waste, sizeof(waste));
 	while (n > 0);
 	if (n != -EAGAIN && n != -EINTR)
 		close_now(link);
@@ -154,12 +154,12 @@ void link_close(struct link *link)
 
 static void handshake(struct link *link)
 {
-	int r = link_ops(link)->handshake(link->conn, 0);
+	int r = transport_handshake(link->transport, link->conn);
 
 	if (r == -EAGAIN) {
 		struct xfer_poll poll = { .struct_size = sizeof(poll) };
 
-		if (link_ops(link)->poll(link->conn, &poll) == 0)
+		if (transport_poll(link->transport, link->conn, &poll) == 0)
 			link_poll(link, poll.events);
 		return;
 	}
@@ -255,7 +255,7 @@ int link_open(struct link *link, struct loop *loop, const struct plugin *transpo
 		.limits = limits,
 	};
 	list_init(&link->thirst);
-	r = link_ops(link)->poll(conn, &poll);
+	r = transport_poll(link->transport, conn, &poll);
 	if (r == 0)
 		r = polls_open(link, &poll);
 	if (r < 0) {
@@ -266,7 +266,7 @@ int link_open(struct link *link, struct loop *loop, const struct plugin *transpo
 			link_close(link); /* closed() comes and frees */
 			return -EINPROGRESS;
 		}
-		link_ops(link)->close(conn);
+		transport_close(link->transport, conn);
 		link->conn = NULL;
 		return r;
 	}

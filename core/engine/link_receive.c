@@ -254,7 +254,7 @@ void link_receive(struct link *link)
 		thirsty = !rx_room(link, &want);
 		if (thirsty)
 			break;
-		n = link_ops(link)->recv(link->conn, link->rx->data + link->rx_fill, want, 0);
+		n = transport_recv(link->transport, link->conn, link->rx->data + link->rx_fill, want);
 		if (n == -EAGAIN || n == -EINTR)
 			break;
 		if (n < 0) {

@@ -148,7 +148,7 @@ static void unblocked(struct link *link)
 
 static void shut_down(struct link *link)
 {
-	int r = link_ops(link)->shutdown(link->conn, 0);
+	int r = transport_shutdown(link->transport, link->conn);
 
 	if (r == -EAGAIN) {
 		link_poll_add(link, XFER_POLL_WRITE);
@@ -172,7 +172,7 @@ static void flush(struct link *link)
 			link_poll_add(link, XFER_POLL_WRITE);
 			return;
 		}
-		n = link_ops(link)->sendv(link->conn, iov, count, 0);
+		n = transport_sendv(link->transport, link->conn, iov, count);
 		if (n == -EAGAIN || n == -EINTR) {
 			blocked(link, turn > 0);
 			return;

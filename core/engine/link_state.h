@@ -4,13 +4,9 @@
 #define XFER_ENGINE_LINK_STATE_H
 
 #include "engine/link.h"
+#include "registry/transport.h"
 
 enum { LINK_TURN = 4 * 1024 * 1024 /* bytes that one link may move before the others have their turn */ };
-
-static inline const struct xfer_transport_ops *link_ops(const struct link *link)
-{
-	return &link->transport->transport;
-}
 
 /* Waits for exactly `events` (XFER_POLL_*) from now on; or for more, or for less. */
 void link_poll(struct link *link, uint32_t events);

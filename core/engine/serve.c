@@ -4,6 +4,7 @@
 #include "config/allow.h"
 #include "engine/serve_put.h"
 #include "engine/transfer_log.h"
+#include "registry/transport.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -239,13 +240,13 @@ int serve_open(struct serve_base *base, const struct plugin *transport, struct x
 	int r;
 
 	if (serve == NULL) {
-		transport->transport.close(conn);
+		transport_close(transport, conn);
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a session");
 	}
 	serve->base = base;
 	r = limits_enter(&base->limits, &serve->entry, base->session_count, transport, conn, base->channel.loop->now);
 	if (r < 0) {
-		transport->transport.close(conn);
+		transport_close(transport, conn);
 		free(serve);
 		return r;
 	}

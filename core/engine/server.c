@@ -5,6 +5,7 @@
 #include "engine/lending.h"
 #include "engine/receiving.h"
 #include "engine/serve.h"
+#include "registry/transport.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -165,7 +166,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 	loop_time(loop);
 	for (int i = 0; i < ACCEPT_TURN && port->listener != NULL && !server->draining; i++) {
 		struct xfer_conn *conn;
-		int r = port->socket->transport->transport.accept(port->listener, &conn, 0);
+		int r = transport_accept(port->socket->transport, port->listener, &conn);
 
 		if (r == -EAGAIN)
 			return;
@@ -200,7 +201,7 @@ static void listener_close(struct server_port *port)
 		uv_close((uv_handle_t *)&port->polls[i], NULL);
 	port->poll_count = 0;
 	if (port->listener != NULL)
-		port->socket->transport->transport.listener_close(port->listener);
+		transport_listener_close(port->socket->transport, port->listener);
 	port->listener = NULL;
 }
 
@@ -218,7 +219,7 @@ static int port_open(struct server *server, struct server_port *port, const stru
 {
 	struct loop *loop = server->base.channel.loop;
 	int fds[LISTENER_FDS_MAX];
-	int count = socket->transport->transport.listener_fds(socket->listener, fds, LISTENER_FDS_MAX);
+	int count = transport_listener_fds(socket->transport, socket->listener, fds, LISTENER_FDS_MAX);
 	int r = count < 0 ? count : 0;
 
 	port->server = server;

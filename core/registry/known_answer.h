@@ -7,8 +7,9 @@
 
 /*
  * Each known answer, computed by every way that there is: one-shot, streamed and many at once. The error's text
- * (FAULT_USAGE) is a clause without the file's name. Main thread, no other call is under way.
+ * (FAULT_USAGE) is a clause without the file's name. Main thread, no other call is under way; `instance` is the plug-in's
+ * only meanwhile.
  */
-int known_answer_check(const struct plugin *plugin, void *instance, struct error *err);
+int known_answer_check(struct plugin *plugin, void *instance, struct error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "registry/check.h"
 #include "registry/host.h"
 #include "registry/known_answer.h"
+#include "registry/note.h"
 #include "registry/trust.h"
 
 #include <dlfcn.h>
@@ -33,9 +34,12 @@ static int plugin_no_symbol(void *object, const char *path, struct error *err)
 }
 
 /* Maps the file for good: what a plug-in registered somewhere (a thread's exit handler) may still be called. */
-static int plugin_map(const char *path, const struct xfer_plugin **theirs, struct error *err)
+static int plugin_map(const struct plugin *plugin, const char *path, const struct xfer_plugin **theirs,
+                      struct error *err)
 {
+	struct note_slot *slot = note_enter(plugin->notes, plugin->row, NOTE_DLOPEN);
 	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	note_leave(slot);
 	if (object == NULL)
 		return error_set(err, -ENOEXEC, FAULT_USAGE, "%s: cannot be loaded: %s", path, dlerror());
 	void *symbol = dlsym(object, XFER_PLUGIN_SYMBOL);
@@ -43,7 +47,9 @@ static int plugin_map(const char *path, const struct xfer_plugin **theirs, struc
 		return plugin_no_symbol(object, path, err);
 	const struct xfer_plugin *(*entry)(void);
 	memcpy(&entry, &symbol, sizeof(entry));
+	slot = note_enter(plugin->notes, plugin->row, NOTE_ENTRY);
 	*theirs = entry();
+	note_leave(slot);
 	if (*theirs == NULL)
 		return error_set(err, -ENOEXEC, FAULT_USAGE, "%s: %s() returned NULL", path, XFER_PLUGIN_SYMBOL);
 	return 0;
@@ -74,7 +80,9 @@ static int plugin_create(const struct plugin *plugin, const union xfer_value *va
 	};
 	void *instance = NULL;
 	plugin_error_clear();
+	struct note_slot *slot = note_enter(plugin->notes, plugin->row, NOTE_CREATE);
 	int rc = plugin->about.create(&plugin->host, &params, &instance);
+	note_leave(slot);
 	if (rc != 0)
 		return plugin_error(plugin, rc < 0 ? rc : -EPROTO, FAULT_USAGE, err);
 	if (instance == NULL)
@@ -83,8 +91,15 @@ static int plugin_create(const struct plugin *plugin, const union xfer_value *va
 	return 0;
 }
 
+static void plugin_destroy(const struct plugin *plugin, void *instance)
+{
+	struct note_slot *slot = note_enter(plugin->notes, plugin->row, NOTE_DESTROY);
+	plugin->about.destroy(instance);
+	note_leave(slot);
+}
+
 /* Known answers at load: with the defaults, unless an option has none. Then they wait for plugin_start(). */
-static int plugin_prove(const struct plugin *plugin, struct error *err)
+static int plugin_prove(struct plugin *plugin, struct error *err)
 {
 	size_t count = plugin->about.option_count;
 	if (plugin->about.kind != XFER_KIND_INTEGRITY)
@@ -105,7 +120,7 @@ static int plugin_prove(const struct plugin *plugin, struct error *err)
 		rc = plugin_create(plugin, values, &instance, err);
 	if (instance != NULL) {
 		rc = known_answer_check(plugin, instance, err);
-		plugin->about.destroy(instance);
+		plugin_destroy(plugin, instance);
 	}
 	if (rc < 0)
 		error_prefix(err, "%s", plugin->path);
@@ -113,7 +128,7 @@ static int plugin_prove(const struct plugin *plugin, struct error *err)
 	return rc;
 }
 
-int plugin_open(struct plugin **out, const char *path, struct log *log, struct error *err)
+int plugin_open(struct plugin **out, const char *path, struct notes *notes, struct log *log, struct error *err)
 {
 	int rc = trust_file(path, err);
 	if (rc < 0)
@@ -122,10 +137,14 @@ int plugin_open(struct plugin **out, const char *path, struct log *log, struct e
 	if (plugin == NULL)
 		return error_system(err, -ENOMEM, FAULT_LOCAL, "%s", path);
 	plugin->log = log;
+	plugin->notes = notes;
+	/* It has no name yet. */
+	const char *file = strrchr(path, '/');
+	plugin->row = notes_add(notes, file != NULL ? file + 1 : path);
 	host_init(plugin);
 
 	const struct xfer_plugin *theirs;
-	if ((rc = plugin_map(path, &theirs, err)) < 0)
+	if ((rc = plugin_map(plugin, path, &theirs, err)) < 0)
 		goto out;
 	if ((rc = check_plugin(plugin, theirs, err)) < 0) {
 		error_prefix(err, "%s", path);
@@ -138,6 +157,9 @@ int plugin_open(struct plugin **out, const char *path, struct log *log, struct e
 		rc = error_system(err, -ENOMEM, FAULT_LOCAL, "%s", path);
 		goto out;
 	}
+	char name[NOTE_NAME_MAX];
+	snprintf(name, sizeof(name), "%s-%s", plugin_kind_name(plugin->about.kind), plugin->about.name);
+	notes_rename(notes, plugin->row, name);
 	if ((rc = plugin_lock_create(plugin)) < 0) {
 		error_system(err, rc, FAULT_LOCAL, "%s", path);
 		goto out;
@@ -161,7 +183,7 @@ void plugin_close(struct plugin *plugin)
 	if (plugin == NULL)
 		return;
 	if (plugin->instance != NULL)
-		plugin->about.destroy(plugin->instance);
+		plugin_destroy(plugin, plugin->instance);
 	if (plugin->lock != NULL)
 		pthread_mutex_destroy(plugin->lock);
 	free(plugin->lock);
@@ -182,7 +204,7 @@ int plugin_start(struct plugin *plugin, const union xfer_value *values, struct e
 	/* Once more with the configured values: they may choose another implementation. */
 	if (plugin->about.kind == XFER_KIND_INTEGRITY && (rc = known_answer_check(plugin, instance, err)) < 0) {
 		error_prefix(err, "%s", plugin->path);
-		plugin->about.destroy(instance);
+		plugin_destroy(plugin, instance);
 		return rc;
 	}
 	plugin->instance = instance;

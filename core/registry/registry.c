@@ -2,6 +2,7 @@
 /* Finds plug-ins by kind and name in a folder or by path, and keeps each that was loaded. */
 #include "registry/registry.h"
 #include "registry/check.h"
+#include "registry/note.h"
 #include "registry/plugin.h"
 
 #include <dirent.h>
@@ -14,8 +15,10 @@
 #define SUFFIX ".so"
 
 struct registry {
-	char *folder;            /* owned */
-	struct log *log;         /* borrowed, may be NULL */
+	char *folder;      /* owned */
+	struct log *log;   /* borrowed, may be NULL */
+	struct notes *own; /* owned; NULL when there are others */
+	struct notes *notes;
 	struct plugin **plugins; /* owned, in the order in which they were loaded */
 	size_t count;
 };
@@ -24,13 +27,14 @@ int registry_create(struct registry **out, const char *folder, struct log *log, 
 {
 	struct registry *registry = calloc(1, sizeof(*registry));
 	char *copy = strdup(folder);
-	if (registry == NULL || copy == NULL) {
+	if (registry == NULL || copy == NULL || notes_create(&registry->own) < 0) {
 		free(registry);
 		free(copy);
 		return error_system(err, -ENOMEM, FAULT_LOCAL, "plug-ins");
 	}
 	registry->folder = copy;
 	registry->log = log;
+	registry->notes = registry->own;
 	*out = registry;
 	return 0;
 }
@@ -42,9 +46,17 @@ void registry_destroy(struct registry *registry)
 	/* The last one first, as they may have been made for each other. */
 	while (registry->count > 0)
 		plugin_close(registry->plugins[--registry->count]);
+	notes_free(registry->own);
 	free(registry->plugins);
 	free(registry->folder);
 	free(registry);
+}
+
+void registry_note(struct registry *registry, struct notes *notes)
+{
+	notes_free(registry->own);
+	registry->own = NULL;
+	registry->notes = notes;
 }
 
 static struct plugin *registry_find(const struct registry *registry, enum xfer_kind kind, const char *name)
@@ -106,7 +118,7 @@ static int registry_load_file(struct registry *registry, const char *file, const
 	bool fresh = plugin == NULL;
 	int rc = 0;
 	if (fresh)
-		rc = plugin_open(&plugin, path, registry->log, err);
+		rc = plugin_open(&plugin, path, registry->notes, registry->log, err);
 	free(path);
 	if (rc < 0)
 		return rc;

@@ -12,7 +12,12 @@
 
 #include <xfer/plugin.h>
 
-/* A loaded plug-in: our own full-size copies of its structs, so that what it does not know is NULL. Never unloaded. */
+struct notes;
+
+/*
+ * A loaded plug-in: our own full-size copies of its structs, so that what it does not know is NULL. Never unloaded. The
+ * copies tell what it has; it is called through the functions here and in transport.h and liveness.h, see note.h.
+ */
 struct plugin {
 	struct xfer_plugin about;
 	struct xfer_option *options;         /* owned; about.option_count of them, our stride */
@@ -23,8 +28,10 @@ struct plugin {
 	char *section;  /* owned; "integrity.sha256" */
 	void *instance; /* NULL until plugin_start() */
 	struct xfer_host host;
-	struct log *log; /* borrowed */
-	void *lock;      /* for XFER_THREADS_SERIALIZE; NULL otherwise */
+	struct log *log;     /* borrowed */
+	void *lock;          /* for XFER_THREADS_SERIALIZE; NULL otherwise */
+	struct notes *notes; /* borrowed; NULL: none are kept */
+	unsigned row;        /* its own in the notes */
 };
 
 struct registry;
@@ -32,6 +39,8 @@ struct registry;
 /* `folder` is [core] plugin-dir (copied). log is borrowed and may be NULL. */
 int registry_create(struct registry **out, const char *folder, struct log *log, struct error *err);
 void registry_destroy(struct registry *registry); /* destroys instances; the objects stay mapped */
+/* Notes of calls go there (borrowed) and not to notes of the registry's own. Before the first plug-in is loaded. */
+void registry_note(struct registry *registry, struct notes *notes);
 
 /*
  * Loads KIND-NAME.so, or the file when `name` holds a '/', and checks it. A plug-in that is loaded already is returned

@@ -153,6 +153,14 @@ find core -name '*.[ch]' >"$tmp/files"
 literals $(cat "$tmp/files") | grep -E "^[^:]*:[0-9]*:\"(.*[^a-z0-9])?($names)([^a-z0-9].*)?\"$" >"$tmp/wrong"
 verdict "the core names no plug-in"
 
+# ---- calls -----------------------------------------------------------------------------------------------------------
+
+# A callback that is called in passing, without a note of it, would be a death without a cause.
+find core -name '*.[ch]' ! -path 'core/registry/*' >"$tmp/files"
+# shellcheck disable=SC2046
+grep -nE '(transport|integrity|liveness|about|ops)(\)|->|\.)+[a-z_]+\(|struct xfer_[a-z]*_ops' $(cat "$tmp/files") >"$tmp/wrong"
+verdict "only core/registry calls plug-ins"
+
 # ---- size ------------------------------------------------------------------------------------------------------------
 
 find core cmd include plugins tests bench scripts -type f \( -name '*.[ch]' -o -name '*.sh' -o -name '*.t' \) \
