@@ -66,7 +66,13 @@ END {
 		}
 		printf "\n      ]\n    }"
 	}
-	printf "\n  },\n  \"expected\": ["
+	printf "\n  },\n  \"hash\": ["
+	for (h = 1; h <= hashes; h++)
+		printf "%s\n    {\"integrity\": %s, \"strength\": %d, \"digest_bytes\": %d, \"chunk_bytes\": %d, \"rate_unit\": \"GB/s\", " \
+			"\"rate\": {\"median\": %.4f, \"lowest\": %.4f, \"highest\": %.4f}, \"cpu_s_per_gib\": %.4f}", \
+			(h > 1 ? "," : ""), quoted(hash_name[h]), hash_bits[h], hash_size[h], hash_chunk[h], hash_rate[h], hash_low[h], \
+			hash_high[h], hash_cpu[h]
+	printf "\n  ],\n  \"expected\": ["
 	first = 1
 	for (g = 1; g <= goals; g++) {
 		if (ratio(goal_case[g], goal_ours[g], goal_peer[g]) == 0)

@@ -68,6 +68,11 @@ END {
 					(ratio_mid >= goal_ratio[g] ? "reached" : "**missed**")
 		}
 	}
+	if (hashes > 0)
+		printf "\n### The digests alone, in one thread\n\n| integrity | digest | of chunks of | GB/s | CPU s/GiB |\n|---|---|---|---|---|\n"
+	for (h = 1; h <= hashes; h++)
+		printf "| %s | %d bytes | %d KiB | **%.2f** (%.2f-%.2f) | %.3f |\n", hash_name[h], hash_size[h], hash_chunk[h] / 1024, \
+			hash_rate[h], hash_low[h], hash_high[h], hash_cpu[h]
 	if (most_memory() > 0)
 		printf "\nOur programs took %.1f MiB at the most, client and daemon together; expected below %d: %s\n", \
 			most_memory(), MEMORY_EXPECTED, (most_memory() < MEMORY_EXPECTED ? "reached" : "**missed**")

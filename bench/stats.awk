@@ -7,6 +7,8 @@
 #   rate_mid rate_low rate_high  [case, row]       GB/s of the file, files/s of the tree
 #   cpu_there cpu_here         [case, row]         median; seconds per GiB of the file, seconds for the tree
 #   mib_there mib_here         [case, row]         highest of all rounds
+# Of the plug-ins that hash: hash_name hash_bits hash_size hash_chunk hash_rate hash_low hash_high hash_cpu [1..hashes],
+# as bench/hash.c prints them.
 # Functions ratio(case, ours, peer) sets ratio_mid, ratio_low, ratio_high from the rounds that both took part in.
 
 BEGIN { FS = "\t" }
@@ -23,6 +25,16 @@ $1 == "row" {
 	label[$2, $3] = $5
 	check[$2, $3] = $6
 	command[$2, $3] = $7
+}
+$1 == "hash" {
+	hash_name[++hashes] = $2
+	hash_bits[hashes] = $3
+	hash_size[hashes] = $4
+	hash_chunk[hashes] = $5
+	hash_rate[hashes] = $6
+	hash_low[hashes] = $7
+	hash_high[hashes] = $8
+	hash_cpu[hashes] = $9
 }
 $1 == "run" {
 	runs[$2, $3]++

@@ -34,6 +34,12 @@ END {
 				printf "  %s\n%s", row, ratio_of_row(name, row)
 		}
 	}
+	if (hashes > 0)
+		printf "\nThe digests alone, one thread, %d rounds; median (lowest-highest)\n%-12s %12s %8s  %-22s %s\n", meta["rounds"], \
+			"integrity", "digest bytes", "chunk", "GB/s", "CPU s/GiB"
+	for (h = 1; h <= hashes; h++)
+		printf "%-12s %12d %7dK  %-22s %.3f\n", hash_name[h], hash_size[h], hash_chunk[h] / 1024, \
+			sprintf("%.2f (%.2f-%.2f)", hash_rate[h], hash_low[h], hash_high[h]), hash_cpu[h]
 	print ""
 	for (g = 1; g <= goals; g++) {
 		if (ratio(goal_case[g], goal_ours[g], goal_peer[g]) > 0)

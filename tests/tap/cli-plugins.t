@@ -8,11 +8,19 @@ built=$top_builddir/plugins/.libs
 
 run "$xfer" plugins
 is "$status" 0 "the list of all"
-for plugin in transport-tcp integrity-sha256 integrity-crc32 integrity-none liveness-udp liveness-none; do
+plugins='transport-tcp integrity-sha256 integrity-blake2b integrity-crc32 integrity-none liveness-udp liveness-none'
+for plugin in integrity-crc32c integrity-xxh3; do
+	if [ -e "$built/$plugin.so" ]; then
+		plugins="$plugins $plugin"
+	else
+		skip "$plugin is listed" "it was not built: configure found no library for it"
+	fi
+done
+for plugin in $plugins; do
 	like_file "$out" "^${plugin%%-*} ${plugin#*-} [0-9.]+: .+" "$plugin: kind, name, version and summary"
 	like_file "$out" "^  file +$built/$plugin\.so\$" "$plugin: the file"
 done
-is "$(grep -c '^  ABI        1\.0, threads ' "$out")" 6 "the version of the interface and the thread model of each"
+is "$(grep -c '^  ABI        1\.0, threads ' "$out")" "$(echo $plugins | wc -w)" "the version of the interface and the thread model of each"
 like_file "$out" '^  digest     32 bytes, 128 bits against collisions$' "what sha256 is good for"
 like_file "$out" '^  digest     0 bytes, detects nothing$' "what none is good for"
 like_file "$out" '^  options    \[liveness\.udp\]$' "the section of an option"
@@ -27,6 +35,15 @@ for name in sha256 integrity-sha256 integrity.sha256 integrity-sha256.so; do
 done
 run "$xfer" plugins none
 is "$(grep -c '^  file ' "$out")" 2 "a name that two kinds have shows both"
+
+# A folder without it is as good as a machine without its library.
+mkdir "$tmp/fewer"
+ln -s "$built"/*-tcp.so "$built"/*-sha256.so "$built"/*-udp.so "$tmp/fewer"
+for name in crc32c xxh3; do
+	run "$xfer" --set core.plugin-dir="$tmp/fewer" get --integrity "$name" xfer://127.0.0.1:1/x "$tmp"
+	is "$status" 2 "$name is chosen and not installed"
+	like "$(cat "$err")" "^xfer: the integrity '$name' is not installed: $tmp/fewer/integrity-$name\.so: No such file" "... which is said"
+done
 
 run "$xfer" plugins nonsense
 is "$status" 2 "a name that is not there"

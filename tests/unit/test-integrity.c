@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The integrity plug-ins through the registry: against OpenSSL, and against a CRC computed bit by bit, on odd lengths,
- * splits and alignments.
+ * The integrity plug-ins through the registry: against OpenSSL, against CRCs computed bit by bit, and against XXH3
+ * without vector instructions, on odd lengths, splits and alignments.
  */
 #include "unit.h"
 
 #include "registry/registry.h"
+
+#ifdef HAVE_XXHASH
+#define XXH_INLINE_ALL
+#define XXH_VECTOR 0 /* XXH_SCALAR, which has no name yet */
+#include <xxhash.h>
+#endif
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -13,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { LONGEST = 1 << 20, MARGIN = 16 };
 
@@ -24,20 +31,51 @@ static void reference_sha256(const void *bytes, size_t len, uint8_t *out)
 	assert_int_equal(EVP_Digest(bytes, len, out, NULL, EVP_sha256(), NULL), 1);
 }
 
-/* The definition: polynomial 0x04c11db7, reflected, inverted at both ends; what zlib's crc32() is. */
-static void reference_crc32(const void *bytes, size_t len, uint8_t *out)
+static void reference_blake2b(const void *bytes, size_t len, uint8_t *out)
+{
+	assert_int_equal(EVP_Digest(bytes, len, out, NULL, EVP_blake2b512(), NULL), 1);
+}
+
+/* The definition, for a polynomial with its bits reflected: inverted at both ends, written in network order. */
+static void reference_crc(uint32_t polynomial, const void *bytes, size_t len, uint8_t *out)
 {
 	uint32_t crc = UINT32_MAX;
 	const uint8_t *at = bytes;
 	for (size_t i = 0; i < len; i++) {
 		crc ^= at[i];
 		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0xedb88320) : 0);
+			crc = crc >> 1 ^ (crc & 1 ? polynomial : 0);
 	}
 	crc = ~crc;
 	for (int i = 0; i < 4; i++)
 		out[i] = (uint8_t)(crc >> (24 - 8 * i));
 }
+
+/* 0x04c11db7: what zlib's crc32() is. */
+static void reference_crc32(const void *bytes, size_t len, uint8_t *out)
+{
+	reference_crc(UINT32_C(0xedb88320), bytes, len, out);
+}
+
+#ifdef HAVE_ISAL
+/* 0x1edc6f41, Castagnoli's. */
+static void reference_crc32c(const void *bytes, size_t len, uint8_t *out)
+{
+	reference_crc(UINT32_C(0x82f63b78), bytes, len, out);
+}
+#endif
+
+#ifdef HAVE_XXHASH
+/* The higher half first, each with its highest byte first. */
+static void reference_xxh3(const void *bytes, size_t len, uint8_t *out)
+{
+	XXH128_hash_t hash = XXH3_128bits(bytes, len);
+	for (int i = 0; i < 8; i++) {
+		out[i] = (uint8_t)(hash.high64 >> (56 - 8 * i));
+		out[8 + i] = (uint8_t)(hash.low64 >> (56 - 8 * i));
+	}
+}
+#endif
 
 struct subject {
 	const char *name;
@@ -48,6 +86,13 @@ struct subject {
 static const struct subject SUBJECTS[] = {
 	{ "sha256", 32, 128, reference_sha256 },
 	{ "crc32", 4, XFER_STRENGTH_ACCIDENTAL, reference_crc32 },
+	{ "blake2b", 64, 256, reference_blake2b },
+#ifdef HAVE_ISAL
+	{ "crc32c", 4, XFER_STRENGTH_ACCIDENTAL, reference_crc32c },
+#endif
+#ifdef HAVE_XXHASH
+	{ "xxh3", 16, XFER_STRENGTH_ACCIDENTAL, reference_xxh3 },
+#endif
 };
 
 static struct registry *registry;
@@ -70,9 +115,9 @@ static struct plugin *started(const char *name)
 	return plugin;
 }
 
-static const size_t LENGTHS[] = { 0,    1,    2,    3,    4,    7,    8,     15,    16,    17,     31,  32,
-	                          33,   55,   56,   57,   63,   64,   65,    119,   120,   127,    128, 1000,
-	                          1023, 1024, 1025, 4095, 4096, 4097, 65535, 65536, 65537, 1000003 };
+static const size_t LENGTHS[] = { 0,   1,    2,    3,    4,    7,    8,    15,   16,    17,    31,    32,     33,  55,
+	                          56,  57,   63,   64,   65,   119,  120,  127,  128,   129,   240,   241,    255, 256,
+	                          257, 1000, 1023, 1024, 1025, 4095, 4096, 4097, 65535, 65536, 65537, 1000003 };
 
 static void test_lengths(void **state)
 {
@@ -188,6 +233,44 @@ static void test_engine(void **state)
 	for (size_t count = 1; count < 20; count++)
 		check_many(&SUBJECTS[0], plugin, count);
 	registry_destroy(own);
+}
+
+/* ISA-L takes an int for the length: a buffer beyond what 32 bits can say, of pages that are all the same one. */
+static void test_huge(void **state)
+{
+	(void)state;
+#ifndef HAVE_ISAL
+	puts("# skipped: integrity-crc32c is not built: no ISA-L");
+	skip();
+#else
+	struct plugin *plugin = started("crc32c");
+	const size_t len = (size_t)UINT32_MAX + 1000, quarter = len / 4;
+	uint8_t *bytes = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_true(bytes != MAP_FAILED);
+	madvise(bytes, len, MADV_HUGEPAGE); /* only for less page faults */
+	uint8_t want[XFER_DIGEST_MAX], got[XFER_DIGEST_MAX];
+	struct xfer_hash *hash;
+	assert_int_equal(plugin_hash_create(plugin, &hash), 0);
+	for (size_t at = 0; at < len; at += quarter)
+		assert_int_equal(plugin_hash_update(plugin, hash, bytes, at + quarter < len ? quarter : len - at), 0);
+	assert_int_equal(plugin_hash_finish(plugin, hash, want), 0);
+	plugin_hash_destroy(plugin, hash);
+	assert_int_equal(plugin_digest(plugin, bytes, len, got), 0);
+	assert_memory_equal(got, want, 4);
+	munmap(bytes, len);
+#endif
+}
+
+/* What is not built is named, so that nobody takes its silence for a pass. */
+static void test_all_built(void **state)
+{
+	(void)state;
+#ifndef HAVE_XXHASH
+	puts("# skipped: integrity-xxh3 is not built: no libxxhash");
+	skip();
+#else
+	assert_string_equal(SUBJECTS[COUNT(SUBJECTS) - 1].name, "xxh3");
+#endif
 }
 
 static void test_none(void **state)
@@ -315,9 +398,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lengths), cmocka_unit_test(test_splits), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_engine),  cmocka_unit_test(test_none),   cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_lengths), cmocka_unit_test(test_splits),    cmocka_unit_test(test_many),
+		cmocka_unit_test(test_huge),    cmocka_unit_test(test_none),      cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_engine),  cmocka_unit_test(test_all_built), cmocka_unit_test(test_wrong),
 	};
 	return cmocka_run_group_tests_name("integrity", tests, setup, teardown);
 }
