@@ -131,7 +131,11 @@ fill_tree() {
 }
 fill_tree
 get_slowly "$url/tree"
-partial=$(find "$tmp/got" -path '*/.xfer-*' ! -name '*.j' -type f -size +0)
+partial_grows() {
+	partial=$(find "$tmp/got" -path '*/.xfer-*' ! -name '*.j' -type f -size +0)
+	[ -n "$partial" ]
+}
+await partial_grows
 is "${partial##*/}" "$slow" "a tree: its first file is under way"
 truncate -s 1M "$tree/$slow"
 rm "$tree/$gone"

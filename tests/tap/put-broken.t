@@ -70,7 +70,8 @@ serve
 begin_put "$tmp/big" interrupted
 kill -INT $put_pid
 end_client interrupted $put_pid 130 3 '^xfer: put: interrupted; nothing incomplete stands'
-check "an interrupted client has a line" logged 'result=interrupted'
+# Its last words are lost where the kernel had bytes for it that it never read.
+check "an interrupted client has a line" logged 'result="?(interrupted|broken off)'
 serves_on "an interrupted client"
 
 # shellcheck disable=SC2086
