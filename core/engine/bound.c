@@ -3,6 +3,7 @@
 #include "engine/bound.h"
 
 #include "engine/address.h"
+#include "engine/datagram.h"
 #include "registry/transport.h"
 
 #include <errno.h>
@@ -128,7 +129,7 @@ static int add_datagrams(struct listen_item *item, size_t workers, struct error 
 	int code = 0;
 	for (size_t worker = before; code == 0 && worker < workers; worker++) {
 		int fd;
-		code = server_datagram_open(item->address, &fd, err);
+		code = datagram_open(item->address, &fd, err);
 		if (code < 0)
 			break;
 		code = listen_item_put_datagram(item, worker, fd);
@@ -138,7 +139,7 @@ static int add_datagrams(struct listen_item *item, size_t workers, struct error 
 		}
 	}
 	if (code == 0 && item->datagram_count > 1 && item->datagram_count > before)
-		code = server_datagram_steer(item->datagrams[0], (unsigned)item->datagram_count, err);
+		code = datagram_steer(item->datagrams[0], (unsigned)item->datagram_count, err);
 	if (code < 0) {
 		if (err != NULL)
 			err->fault = FAULT_USAGE;

@@ -1,25 +1,55 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Datagram sockets of the daemon: one for each worker, all on one port. */
+/* Opens datagram sockets, and sends and receives with both addresses. */
+#include "engine/datagram.h"
+
 #include "engine/address.h"
-#include "engine/server.h"
 
 #include <errno.h>
 #include <linux/filter.h>
-#include <sys/socket.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
 #include <unistd.h>
+
+/* Aligned room for the control data of one datagram. */
+union ancillary {
+	struct cmsghdr head;
+	char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* ---- opening ---- */
+
+static bool is_wildcard(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET)
+		return ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
+static int socket_set(int fd, const struct addrinfo *at)
+{
+	const int on = 1;
+	bool v6 = at->ai_family == AF_INET6;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
+		return -errno;
+	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -errno;
+	if (!is_wildcard(at->ai_addr))
+		return 0;
+	if (setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, &on, sizeof(on)) < 0)
+		return -errno;
+	return 0;
+}
 
 static int socket_bind(const struct addrinfo *at)
 {
-	const int on = 1;
 	int fd = socket(at->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int r = 0;
+	int r;
 
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
-		r = -errno;
-	if (r == 0 && at->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
-		r = -errno;
+	r = socket_set(fd, at);
 	if (r == 0 && bind(fd, at->ai_addr, at->ai_addrlen) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -29,7 +59,7 @@ static int socket_bind(const struct addrinfo *at)
 	return fd;
 }
 
-int server_datagram_open(const char *address, int *fd, struct error *err)
+int datagram_open(const char *address, int *fd, struct error *err)
 {
 	struct addrinfo *at;
 	unsigned port;
@@ -45,7 +75,7 @@ int server_datagram_open(const char *address, int *fd, struct error *err)
 	return 0;
 }
 
-int server_datagram_steer(int fd, unsigned workers, struct error *err)
+int datagram_steer(int fd, unsigned workers, struct error *err)
 {
 	/* The kernel runs this on the payload: byte 0 is the worker. What it does not know goes to the first one. */
 	struct sock_filter code[] = {
@@ -59,4 +89,73 @@ int server_datagram_steer(int fd, unsigned workers, struct error *err)
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0)
 		return error_system(err, -errno, FAULT_LOCAL, "heartbeats cannot be steered to %u workers", workers);
 	return 0;
+}
+
+/* ---- moving ---- */
+
+/* The address that was asked, as sendmsg() takes it for the answer. */
+static void local_take(struct msghdr *message, struct datagram_path *path)
+{
+	for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head != NULL; head = CMSG_NXTHDR(message, head)) {
+		if (head->cmsg_level == IPPROTO_IP && head->cmsg_type == IP_PKTINFO) {
+			memcpy(&path->local.in, CMSG_DATA(head), sizeof(path->local.in));
+			path->local.in.ipi_ifindex = 0; /* which way it goes is the routes' to say */
+			path->family = AF_INET;
+		} else if (head->cmsg_level == IPPROTO_IPV6 && head->cmsg_type == IPV6_PKTINFO) {
+			memcpy(&path->local.in6, CMSG_DATA(head), sizeof(path->local.in6));
+			/* An address of a link means nothing without it. */
+			if (!IN6_IS_ADDR_LINKLOCAL(&path->local.in6.ipi6_addr))
+				path->local.in6.ipi6_ifindex = 0;
+			path->family = AF_INET6;
+		}
+	}
+}
+
+ssize_t datagram_receive(int fd, void *bytes, size_t size, struct datagram_path *path)
+{
+	union ancillary room;
+	struct iovec part = { .iov_base = bytes, .iov_len = size };
+	struct datagram_path got = { .family = AF_UNSPEC };
+	struct msghdr message = {
+		.msg_name = &got.peer,
+		.msg_namelen = sizeof(got.peer),
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = room.bytes,
+		.msg_controllen = sizeof(room.bytes),
+	};
+	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n < 0)
+		return -errno;
+	got.peer_len = message.msg_namelen;
+	local_take(&message, &got);
+	*path = got;
+	return n;
+}
+
+int datagram_send(int fd, const void *bytes, size_t len, const struct datagram_path *path)
+{
+	union ancillary room = { .bytes = { 0 } };
+	/* sendmsg() writes to neither, but its types do not say so. */
+	struct iovec part = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = len };
+	struct msghdr message = {
+		.msg_name = (void *)(uintptr_t)&path->peer,
+		.msg_namelen = path->peer_len,
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+	};
+
+	if (path->family != AF_UNSPEC) {
+		bool v6 = path->family == AF_INET6;
+		size_t size = v6 ? sizeof(path->local.in6) : sizeof(path->local.in);
+
+		room.head.cmsg_level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+		room.head.cmsg_type = v6 ? IPV6_PKTINFO : IP_PKTINFO;
+		room.head.cmsg_len = CMSG_LEN(size);
+		memcpy(CMSG_DATA(&room.head), &path->local, size);
+		message.msg_control = room.bytes;
+		message.msg_controllen = CMSG_SPACE(size);
+	}
+	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }

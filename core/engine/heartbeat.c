@@ -11,7 +11,7 @@
 enum { DATAGRAM_MAX = HEARTBEAT_SLOT + XFER_DATAGRAM_MAX, TURN = 256 /* datagrams before others have their turn */ };
 
 /* Sends what is due, if anything. A datagram that cannot be sent is one that was lost. */
-static void send_due(struct heartbeat *heartbeat, const struct sockaddr *to, socklen_t to_len)
+static void send_due(struct heartbeat *heartbeat, const struct datagram_path *to)
 {
 	struct xfer_progress ours = { .struct_size = sizeof(ours) };
 	struct xfer_asked asked = { .struct_size = sizeof(asked) };
@@ -26,7 +26,7 @@ static void send_due(struct heartbeat *heartbeat, const struct sockaddr *to, soc
 	if (n <= 0 || n > XFER_DATAGRAM_MAX)
 		return;
 	memcpy(bytes, &slot, sizeof(slot));
-	(void)!sendto(heartbeat->port->fd, bytes, HEARTBEAT_SLOT + (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL, to, to_len);
+	(void)datagram_send(heartbeat->port->fd, bytes, HEARTBEAT_SLOT + (size_t)n, to);
 	if (asked.is_question && heartbeat->watch->asked != NULL)
 		heartbeat->watch->asked(heartbeat, &asked);
 }
@@ -46,12 +46,12 @@ static void on_deadline(struct deadline *deadline)
 {
 	struct heartbeat_asker *asker = list_entry(deadline, struct heartbeat_asker, deadline);
 
-	send_due(asker->heartbeat, (const struct sockaddr *)&asker->to, asker->to_len);
+	send_due(asker->heartbeat, &asker->to);
 	deadline_set(asker->heartbeat);
 }
 
-static void datagram_take(struct heartbeat_port *port, const uint8_t *bytes, size_t len, const struct sockaddr *from,
-                          socklen_t from_len)
+static void datagram_take(struct heartbeat_port *port, const uint8_t *bytes, size_t len,
+                          const struct datagram_path *from)
 {
 	struct xfer_heard heard = { .struct_size = sizeof(heard) };
 	struct heartbeat *heartbeat;
@@ -67,7 +67,7 @@ static void datagram_take(struct heartbeat_port *port, const uint8_t *bytes, siz
 	                         port->loop->now, &heard) < 0)
 		return;
 	if (heard.reply)
-		send_due(heartbeat, from, from_len);
+		send_due(heartbeat, from);
 	if (heartbeat->asker != NULL)
 		deadline_set(heartbeat);
 	heartbeat->watch->heard(heartbeat, &heard);
@@ -81,17 +81,15 @@ static void on_datagrams(uv_poll_t *poll, int status, int events)
 	(void)events;
 	loop_time(port->loop);
 	for (int i = 0; i < TURN && port->open; i++) {
-		struct sockaddr_storage from;
-		socklen_t from_len = sizeof(from);
+		struct datagram_path from;
 		uint8_t bytes[DATAGRAM_MAX];
-		ssize_t n = recvfrom(port->fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from,
-		                     &from_len);
+		ssize_t n = datagram_receive(port->fd, bytes, sizeof(bytes), &from);
 
-		if (n < 0 && errno == EAGAIN)
+		if (n == -EAGAIN)
 			break;
 		if (n < 0 || (size_t)n > sizeof(bytes))
 			continue; /* an ICMP error of an earlier datagram, or something too long to be ours */
-		datagram_take(port, bytes, (size_t)n, (const struct sockaddr *)&from, from_len);
+		datagram_take(port, bytes, (size_t)n, &from);
 	}
 }
 
@@ -135,8 +133,8 @@ static int asker_make(struct heartbeat *heartbeat, const struct heartbeat_start 
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a heartbeat");
 	asker->heartbeat = heartbeat;
 	asker->deadline.fire = on_deadline;
-	asker->to_len = start->to_len;
-	memcpy(&asker->to, start->to, start->to_len);
+	asker->to.peer_len = start->to_len;
+	memcpy(&asker->to.peer, start->to, start->to_len);
 	heartbeat->asker = asker;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #define XFER_ENGINE_HEARTBEAT_H
 
 #include "base/table.h"
+#include "engine/datagram.h"
 #include "engine/loop.h"
 #include "session/pulse.h"
 
@@ -43,9 +44,8 @@ struct heartbeat_watch {
 /* What only who asks needs; a daemon answers ten thousand. */
 struct heartbeat_asker {
 	struct heartbeat *heartbeat;
-	struct deadline deadline;   /* of the next question */
-	struct sockaddr_storage to; /* where the daemon is */
-	socklen_t to_len;
+	struct deadline deadline; /* of the next question */
+	struct datagram_path to;  /* where the daemon is */
 };
 
 struct heartbeat {

@@ -31,14 +31,6 @@ struct server_params {
 	struct log *log;
 };
 
-/* Opens a datagram socket on the address that the listener got ("HOST:PORT"), non-blocking, with SO_REUSEPORT. */
-int server_datagram_open(const char *address, int *fd, struct error *err);
-/*
- * Chooses among sockets of one SO_REUSEPORT group by the first byte of a datagram's slot, so that a heartbeat reaches
- * the worker that has the session: called once on any of them when the group is complete (in order of worker).
- */
-int server_datagram_steer(int fd, unsigned workers, struct error *err);
-
 /* Serves until drained; 0, or an error that ends the worker. */
 int server_run(const struct server_params *params, struct error *err);
 

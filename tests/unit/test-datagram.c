@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* engine/datagram: what is asked of a socket at all addresses is answered from the one that was asked. */
+#include "unit.h"
+
+#include "engine/datagram.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static unsigned port_of(int fd)
+{
+	struct sockaddr_in6 local; /* the port is at the same place in both families */
+	socklen_t len = sizeof(local);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&local, &len), 0);
+	return ntohs(local.sin6_port);
+}
+
+/* Of a client at `from` that hears `asked` alone. */
+static int client_open(const char *from, const char *asked, unsigned port)
+{
+	struct sockaddr_in local = { .sin_family = AF_INET };
+	struct sockaddr_in remote = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(inet_pton(AF_INET, from, &local.sin_addr), 1);
+	assert_int_equal(inet_pton(AF_INET, asked, &remote.sin_addr), 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&remote, sizeof(remote)), 0);
+	return fd;
+}
+
+static void await_readable(int fd)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	if (poll(&wait, 1, 30000) != 1)
+		fail_msg("nothing comes");
+}
+
+/* The question comes as it was sent, and the answer from where it was asked. */
+static void ask(int server, const char *from, const char *asked)
+{
+	int client = client_open(from, asked, port_of(server));
+	struct datagram_path path;
+	char bytes[16];
+	char text[INET_ADDRSTRLEN];
+
+	assert_int_equal(send(client, "hello?", 6, 0), 6);
+	await_readable(server);
+	assert_int_equal(datagram_receive(server, bytes, sizeof(bytes), &path), 6);
+	assert_memory_equal(bytes, "hello?", 6);
+	assert_non_null(inet_ntop(AF_INET, &path.peer.in.sin_addr, text, sizeof(text)));
+	assert_string_equal(text, from);
+	assert_int_equal(ntohs(path.peer.in.sin_port), port_of(client));
+	assert_int_equal(datagram_send(server, "yes", 3, &path), 0);
+	await_readable(client);
+	assert_int_equal(recv(client, bytes, sizeof(bytes), 0), 3);
+	close(client);
+}
+
+static void answers_from_the_address_that_was_asked(void **state)
+{
+	(void)state;
+	int server;
+	assert_int_equal(datagram_open("0.0.0.0:0", &server, NULL), 0);
+	ask(server, "127.0.0.1", "127.0.0.1");
+	ask(server, "127.0.0.1", "127.0.0.2");
+	ask(server, "127.0.0.3", "127.0.0.2");
+	close(server);
+}
+
+static void needs_no_address_where_it_has_one(void **state)
+{
+	(void)state;
+	int server;
+	struct datagram_path path;
+	char bytes[4];
+	assert_int_equal(datagram_open("127.0.0.2:0", &server, NULL), 0);
+	ask(server, "127.0.0.1", "127.0.0.2");
+	assert_int_equal(datagram_receive(server, bytes, sizeof(bytes), &path), -EAGAIN);
+	close(server);
+}
+
+/* There is one loopback address; whole programs are tested with more. */
+static void takes_ipv6(void **state)
+{
+	(void)state;
+	int server, client;
+	struct datagram_path path;
+	char bytes[4];
+	char text[INET6_ADDRSTRLEN];
+	if (datagram_open("[::1]:0", &client, NULL) < 0) {
+		print_message("# skipped: this machine has no IPv6\n");
+		skip();
+	}
+	assert_int_equal(datagram_open("[::]:0", &server, NULL), 0);
+	struct datagram_path to = { .family = AF_UNSPEC, .peer_len = sizeof(to.peer.in6) };
+	to.peer.in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+		                             .sin6_addr = IN6ADDR_LOOPBACK_INIT,
+		                             .sin6_port = htons((uint16_t)port_of(server)) };
+	assert_int_equal(datagram_send(client, "a", 1, &to), 0);
+	await_readable(server);
+	assert_int_equal(datagram_receive(server, bytes, sizeof(bytes), &path), 1);
+	assert_int_equal(path.family, AF_INET6);
+	assert_non_null(inet_ntop(AF_INET6, &path.local.in6.ipi6_addr, text, sizeof(text)));
+	assert_string_equal(text, "::1");
+	assert_int_equal(datagram_send(server, "b", 1, &path), 0);
+	await_readable(client);
+	assert_int_equal(datagram_receive(client, bytes, sizeof(bytes), &path), 1);
+	close(server);
+	close(client);
+}
+
+static void tells_what_was_too_long(void **state)
+{
+	(void)state;
+	int server;
+	struct datagram_path path;
+	char bytes[4];
+	assert_int_equal(datagram_open("127.0.0.1:0", &server, NULL), 0);
+	int client = client_open("127.0.0.1", "127.0.0.1", port_of(server));
+	assert_int_equal(send(client, "too long", 8, 0), 8);
+	await_readable(server);
+	assert_int_equal(datagram_receive(server, bytes, sizeof(bytes), &path), 8);
+	close(server);
+	close(client);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_from_the_address_that_was_asked),
+		cmocka_unit_test(needs_no_address_where_it_has_one),
+		cmocka_unit_test(takes_ipv6),
+		cmocka_unit_test(tells_what_was_too_long),
+	};
+	return cmocka_run_group_tests_name("datagram", tests, NULL, NULL);
+}
