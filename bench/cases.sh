@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=sh disable=SC2034,SC2016
+# shellcheck shell=sh disable=SC2034,SC2016,SC2154
 # Sourced by bench/run: what is measured.
 #
 # A case has rows, in the order of the table, and ratios that are expected of us. A row is a function row_NAME that sets
@@ -10,26 +10,95 @@
 #   needs   programs, as PROGRAM or PROGRAM:PACKAGE where Debian's package has another name
 #   command for sh: moves $source/$item to $got/$item
 
-cases_all="file tree"
+cases_all="file put secure tree put-tree clients first"
 
 case_rows() {
 	case $1 in
-	file) echo xfer_none xfer_crc32 xfer_sha256 rsync nginx nginx_sha256 bare ;;
+	file)
+		echo xfer_none xfer_crc32 xfer_sha256 rsync nginx nginx_sha256 gridftp gridftp_sha256 xrootd xrootd_pages \
+			socat bare
+		;;
+	put) echo xfer_put rsync_put ;;
+	secure) echo scp ;;
 	tree) echo xfer_sha256 xfer_none rsync tar cp ;;
+	put-tree) echo xfer_put rsync_put tar ;;
+	clients) echo xfer_clients nginx_clients rsync_clients ;;
+	first) echo xfer_first curl_first ;;
 	esac
 }
 
-# Lines of: ours, peer, the ratio of rates that we want at least. Level is 0.9, since less than a tenth is noise.
+# Lines of: rate, ours, peer, the ratio of rates that we want at least (level is 0.9, since less than a tenth is noise);
+# cpu, ours, `both` or `daemon`, seconds per GiB at the most; later, ours, peer, milliseconds more at the most.
 case_goals() {
 	case $1 in
 	file)
-		echo xfer_sha256 rsync 0.75
-		echo xfer_sha256 nginx_sha256 1.3
-		echo xfer_crc32 rsync 1.2
-		echo xfer_none rsync 1.2
+		cat <<-END
+			rate xfer_sha256 gridftp_sha256 3
+			rate xfer_sha256 rsync 1.3
+			rate xfer_sha256 gridftp 0.9
+			cpu xfer_sha256 both 1.3
+			rate xfer_crc32 gridftp 1.2
+			rate xfer_crc32 xrootd_pages 2.8
+			cpu xfer_crc32 both 0.95
+			rate xfer_none gridftp 1.3
+			rate xfer_none xrootd 1
+			rate xfer_none bare 0.95
+			cpu xfer_none both 0.8
+		END
 		;;
-	tree) echo xfer_sha256 rsync 0.9 ;;
+	put) echo rate xfer_put rsync_put 1.5 ;;
+	tree)
+		echo rate xfer_sha256 rsync 2
+		echo rate xfer_sha256 tar 0.9
+		;;
+	put-tree)
+		echo rate xfer_put rsync_put 2
+		echo rate xfer_put tar 0.9
+		;;
+	clients) echo rate xfer_clients nginx_clients 0.9 ;;
+	first) echo later xfer_first curl_first 2 ;;
 	esac
+}
+
+# case_begin CASE: sets $item and $many, makes the source unless it is there, and says what is counted.
+case_begin() {
+	many=1
+	case $1 in
+	file | put | secure)
+		item="file"
+		case $1 in
+		file) begin_what="A file" ;;
+		put) begin_what="A put of a file" ;;
+		secure) begin_what="Encrypted: a file" ;;
+		esac
+		record case "$1" GB/s "$(ratio_of "$bytes_file" 1000000000)" "CPU s/GiB" "$(ratio_of "$bytes_file" 1073741824)" \
+			"$begin_what of $mib MiB of random bytes"
+		[ -e "$source/file" ] || "$build/bench/sample" file "$source/file" "$bytes_file"
+		;;
+	tree | put-tree)
+		item=tree
+		if [ "$1" = tree ]; then begin_what="A tree"; else begin_what="A put of a tree"; fi
+		record case "$1" files/s "$files" "CPU s" 1 "$begin_what of $files files of $file_size bytes"
+		[ -e "$source/tree" ] ||
+			"$build/bench/sample" tree "$source/tree" $(((files + 99) / 100)) "$files" "$file_size"
+		;;
+	clients)
+		item=part many=$clients
+		record case "$1" GB/s "$(ratio_of "$bytes_clients" 1000000000)" "CPU s/GiB" \
+			"$(ratio_of "$bytes_clients" 1073741824)" "$clients clients at once, $client_mib MiB each"
+		[ -e "$source/part" ] || "$build/bench/sample" file "$source/part" $((client_mib * 1048576))
+		;;
+	first)
+		item=byte many=$starts
+		record case "$1" gets/s "$starts" "CPU ms each" "$(ratio_of "$starts" 1000)" \
+			"One byte, $starts times, one behind the other; the start of the client is in it"
+		printf x >"$source/byte"
+		;;
+	esac
+}
+
+ratio_of() {
+	"$awk" "BEGIN { printf \"%.9f\", $1 / $2 }"
 }
 
 row_xfer() {
@@ -98,4 +167,112 @@ row_cp() {
 	label="cp -r, on this machine"
 	check="nothing"
 	command='exec cp -r "$source/$item" "$got/"'
+}
+
+row_gridftp() {
+	kind=peer daemon=gridftp needs="globus-url-copy:globus-gass-copy-progs globus-gridftp-server:globus-gridftp-server-progs"
+	label="GridFTP, globus-url-copy"
+	check="nothing"
+	command='exec globus-url-copy "ftp://127.0.0.1:$gridftp_port$source/$item" "file://$got/$item"'
+}
+
+row_gridftp_sha256() {
+	row_gridftp
+	label="GridFTP, globus-url-copy -verify-checksum"
+	check="SHA-256, the file, afterwards"
+	command='exec globus-url-copy -verify-checksum -checksum-alg sha256 "ftp://127.0.0.1:$gridftp_port$source/$item" \
+	"file://$got/$item"'
+}
+
+row_xrootd_pages() {
+	kind=peer daemon=xrootd needs="xrdcp:xrootd-client xrootd:xrootd-server"
+	label="XRootD, xrdcp"
+	check="CRC-32C, each page, on the wire"
+	command='exec xrdcp -s -N "root://127.0.0.1:$xrootd_port/$source/$item" "$got/$item"'
+}
+
+row_xrootd() {
+	row_xrootd_pages
+	label="XRootD, xrdcp without page checks"
+	check="nothing"
+	command="XRD_CPUSEPGWRTRD=0 $command"
+}
+
+row_socat() {
+	kind=peer daemon='' needs=socat
+	label="socat, socat"
+	check="nothing"
+	command='socat -u -b 1048576 "TCP-LISTEN:$free_port,bind=127.0.0.1,reuseaddr" "CREATE:$got/$item" &
+socat -u -b 1048576 "OPEN:$source/$item" "TCP:127.0.0.1:$free_port,retry=500,interval=0.002" && wait $!'
+}
+
+row_xfer_put() {
+	kind=ours daemon=xferd needs=
+	label="xfer put, sha256"
+	check="SHA-256, each chunk"
+	command='exec "$build/xfer" -c "$work/xfer.ini" put -q --integrity sha256 "$source/$item" \
+	"xfer://127.0.0.1:$xferd_port/in/got/"'
+}
+
+row_rsync_put() {
+	row_rsync
+	label="rsync daemon, --whole-file, push"
+	command='exec rsync --whole-file -rlpt "$source/$item" "rsync://127.0.0.1:$rsync_port/in/got/"'
+}
+
+row_scp() {
+	kind=peer daemon=sshd needs="scp:openssh-client sshd:openssh-server"
+	label="scp, aes128-gcm"
+	check="AES-GCM, on the wire"
+	command='exec scp -q -F none -c aes128-gcm@openssh.com -P "$sshd_port" -i "$work/ssh/user" -o BatchMode=yes \
+	-o UserKnownHostsFile="$work/ssh/known" -o StrictHostKeyChecking=accept-new "127.0.0.1:$source/$item" "$got/"'
+}
+
+# row_many COMMAND: $many of them at once, each with $each as the number of its own and the folder $got/$each.
+row_many() {
+	command='each=0 pids=
+while [ $each -lt $many ]; do
+	each=$((each + 1))
+	mkdir "$got/$each" || exit
+	'$1' &
+	pids="$pids $!"
+done
+for pid in $pids; do
+	wait $pid || exit
+done'
+}
+
+row_xfer_clients() {
+	row_xfer_sha256
+	row_many '"$build/xfer" -c "$work/xfer.ini" get -q "xfer://127.0.0.1:$xferd_port/pub/$item" "$got/$each/"'
+}
+
+row_nginx_clients() {
+	row_nginx
+	row_many 'curl -sSf -o "$got/$each/$item" "http://127.0.0.1:$nginx_port/pub/$item"'
+}
+
+row_rsync_clients() {
+	row_rsync
+	row_many 'rsync --whole-file -rlpt "rsync://127.0.0.1:$rsync_port/pub/$item" "$got/$each/"'
+}
+
+# row_serial COMMAND: the same, one behind the other.
+row_serial() {
+	command='each=0
+while [ $each -lt $many ]; do
+	each=$((each + 1))
+	mkdir "$got/$each" || exit
+	'$1' || exit
+done'
+}
+
+row_xfer_first() {
+	row_xfer_sha256
+	row_serial '"$build/xfer" -c "$work/xfer.ini" get -q "xfer://127.0.0.1:$xferd_port/pub/$item" "$got/$each/"'
+}
+
+row_curl_first() {
+	row_nginx
+	row_serial 'curl -sSf -o "$got/$each/$item" "http://127.0.0.1:$nginx_port/pub/$item"'
 }

@@ -61,6 +61,9 @@ start_xferd() {
 		listen = 127.0.0.1:0
 		[export.pub]
 		path = $source
+		[export.in]
+		path = $work
+		access = read-write
 	END
 	daemon_spawn xferd "$build/xferd" -c "$work/xfer.ini"
 	xferd_port=$(daemon_says 'listening on 127\.0\.0\.1:([0-9]+)')
@@ -81,6 +84,9 @@ start_rsync() {
 		[pub]
 		path = $source
 		read only = yes
+		[in]
+		path = $work
+		read only = no
 	END
 	# Root would serve as nobody.
 	[ "$(id -u)" -ne 0 ] || printf 'uid = root\ngid = root\n' >>"$work/rsyncd.conf"
@@ -117,4 +123,58 @@ start_nginx() {
 	END
 	daemon_spawn nginx nginx -p "$work/nginx" -c "$work/nginx/nginx.conf" -e "$work/nginx/error.log"
 	"$measure" await "$nginx_port" "$daemon_pid"
+}
+
+# As root both want another user to serve as.
+start_gridftp() {
+	gridftp_port=$("$measure" port) || return 1
+	gridftp_user=
+	[ "$(id -u)" -ne 0 ] || gridftp_user="-anonymous-user nobody"
+	# shellcheck disable=SC2086 # an option and its value, or nothing
+	daemon_spawn gridftp globus-gridftp-server -aa $gridftp_user -p "$gridftp_port" -control-interface 127.0.0.1 \
+		-data-interface 127.0.0.1
+	"$measure" await "$gridftp_port" "$daemon_pid"
+}
+
+start_xrootd() {
+	xrootd_port=$("$measure" port) || return 1
+	mkdir -p "$work/xrootd"
+	cat >"$work/xrootd/cfg" <<-END
+		all.export $source
+		xrd.port $xrootd_port
+		xrd.network nodnr
+		all.adminpath $work/xrootd
+		all.pidpath $work/xrootd
+	END
+	xrootd_user=
+	if [ "$(id -u)" -eq 0 ]; then
+		chown nobody "$work/xrootd"
+		xrootd_user="-R nobody"
+	fi
+	# shellcheck disable=SC2086
+	daemon_spawn xrootd xrootd $xrootd_user -c "$work/xrootd/cfg" -l "$work/xrootd/log" -I v4
+	"$measure" await "$xrootd_port" "$daemon_pid"
+}
+
+start_sshd() {
+	sshd_port=$("$measure" port) || return 1
+	mkdir -p "$work/ssh"
+	[ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
+	for start_key in host user; do
+		ssh-keygen -q -t ed25519 -N '' -f "$work/ssh/$start_key" <<-END || return 1
+			y
+		END
+	done
+	cat >"$work/ssh/config" <<-END
+		ListenAddress 127.0.0.1:$sshd_port
+		HostKey $work/ssh/host
+		AuthorizedKeysFile $work/ssh/user.pub
+		StrictModes no
+		PermitRootLogin prohibit-password
+		UsePAM no
+		PidFile none
+		Subsystem sftp internal-sftp
+	END
+	daemon_spawn sshd "$(command -v sshd)" -D -e -f "$work/ssh/config"
+	"$measure" await "$sshd_port" "$daemon_pid"
 }

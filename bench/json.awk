@@ -75,11 +75,12 @@ END {
 	printf "\n  ],\n  \"expected\": ["
 	first = 1
 	for (g = 1; g <= goals; g++) {
-		if (ratio(goal_case[g], goal_ours[g], goal_peer[g]) == 0)
+		text = goal_text(g)
+		if (text == "")
 			continue
-		printf "%s\n    {\"case\": %s, \"ours\": %s, \"peer\": %s, \"ratio\": %.2f, \"got\": %.4f, \"reached\": %s}", \
-			first ? "" : ",", quoted(goal_case[g]), quoted(goal_ours[g]), quoted(goal_peer[g]), goal_ratio[g], ratio_mid, \
-			(ratio_mid >= goal_ratio[g] ? "true" : "false")
+		printf "%s\n    {\"case\": %s, \"kind\": %s, \"ours\": %s, \"peer\": %s, \"value\": %s, \"text\": %s, \"reached\": %s}", \
+			first ? "" : ",", quoted(goal_case[g]), quoted(goal_kind[g]), quoted(goal_ours[g]), quoted(goal_peer[g]), \
+			goal_value[g], quoted(text), goal_reached ? "true" : "false"
 		first = 0
 	}
 	printf "\n  ],\n  \"most_memory_mib\": %.1f\n}\n", most_memory()

@@ -62,10 +62,9 @@ END {
 		ratio_table(name)
 		printf "\n"
 		for (g = 1; g <= goals; g++) {
-			if (goal_case[g] == name && ratio(name, goal_ours[g], goal_peer[g]) > 0)
-				printf "- %s is %.2f times as fast as %s; expected at least %.2f: %s\n", label[name, goal_ours[g]], \
-					ratio_mid, label[name, goal_peer[g]], goal_ratio[g], \
-					(ratio_mid >= goal_ratio[g] ? "reached" : "**missed**")
+			text = goal_case[g] == name ? goal_text(g) : ""
+			if (text != "")
+				printf "- %s: %s\n", text, (goal_reached ? "reached" : "**missed**")
 		}
 	}
 	if (hashes > 0)
@@ -74,6 +73,6 @@ END {
 		printf "| %s | %d bytes | %d KiB | **%.2f** (%.2f-%.2f) | %.3f |\n", hash_name[h], hash_size[h], hash_chunk[h] / 1024, \
 			hash_rate[h], hash_low[h], hash_high[h], hash_cpu[h]
 	if (most_memory() > 0)
-		printf "\nOur programs took %.1f MiB at the most, client and daemon together; expected below %d: %s\n", \
+		printf "\nClient and daemon took %.1f MiB each at the most; expected below %d: %s\n", \
 			most_memory(), MEMORY_EXPECTED, (most_memory() < MEMORY_EXPECTED ? "reached" : "**missed**")
 }

@@ -4,8 +4,8 @@
 #   kind label check command   [case, row]
 #   runs                       [case, row]         rounds that the row took part in
 #   seconds                    [case, row, round]
-#   rate_mid rate_low rate_high  [case, row]       GB/s of the file, files/s of the tree
-#   cpu_there cpu_here         [case, row]         median; seconds per GiB of the file, seconds for the tree
+#   rate_mid rate_low rate_high  [case, row]       in unit(case)
+#   cpu_there cpu_here         [case, row]         median, in per(case)
 #   mib_there mib_here         [case, row]         highest of all rounds
 # Of the plug-ins that hash: hash_name hash_bits hash_size hash_chunk hash_rate hash_low hash_high hash_cpu [1..hashes],
 # as bench/hash.c prints them.
@@ -16,7 +16,20 @@ BEGIN { FS = "\t" }
 $1 == "meta" { meta[$2] = $3; meta_at[++metas] = $2 }
 $1 == "version" { version[$2] = $3; version_at[++versions] = $2 }
 $1 == "missing" { missing[$2] = $3; missing_at[++missings] = $2 }
-$1 == "goal" { goal_case[++goals] = $2; goal_ours[goals] = $3; goal_peer[goals] = $4; goal_ratio[goals] = $5 }
+$1 == "goal" {
+	goal_kind[++goals] = $2
+	goal_case[goals] = $3
+	goal_ours[goals] = $4
+	goal_peer[goals] = $5
+	goal_value[goals] = $6
+}
+$1 == "case" {
+	case_unit[$2] = $3
+	case_count[$2] = $4 # of the unit, in one run
+	case_per[$2] = $5
+	case_scale[$2] = $6 # of what the processor seconds are for, in one run
+	case_title[$2] = $7
+}
 $1 == "row" {
 	if (!($2 in rows))
 		case_at[++cases] = $2
@@ -66,28 +79,27 @@ function middle(list, n,    i, j, value)
 
 function rate(case, seconds)
 {
-	return (case == "tree" ? meta["tree_files"] : meta["file_bytes"] / 1e9) / seconds
+	return case_count[case] / seconds
 }
 
 function unit(case)
 {
-	return case == "tree" ? "files/s" : "GB/s"
+	return case_unit[case]
 }
 
 function per(case)
 {
-	return case == "tree" ? "CPU s" : "CPU s/GiB"
+	return case_per[case]
 }
 
 function digits(case, value)
 {
-	return sprintf(case == "tree" ? "%.0f" : "%.2f", value)
+	return sprintf("%.*f", case_unit[case] == "GB/s" ? 2 : 0, value)
 }
 
 function title(case)
 {
-	return case == "tree" ? sprintf("A tree of %d files of %d bytes", meta["tree_files"], meta["tree_file_bytes"]) : \
-		sprintf("A file of %d MiB of random bytes", meta["file_bytes"] / 1048576)
+	return case_title[case]
 }
 
 function ratio(case, ours, peer,    i, n, list, round)
@@ -104,23 +116,54 @@ function ratio(case, ours, peer,    i, n, list, round)
 	return n
 }
 
-# Of ours, the highest sum of both sides' peaks, MiB; and what is expected.
-function most_memory(    c, r, name, row, mib, most)
+# What came of goal g, for people; "" where it was not measured. Sets goal_reached.
+#   rate   so many times as fast as the peer, at least
+#   cpu    so many processor seconds of both sides, at the most (the peer is "-"); of the daemon alone with "daemon"
+#   later  so many milliseconds more than the peer for each, at the most
+function goal_text(g,    name, ours, peer, value, is)
+{
+	name = goal_case[g]
+	ours = goal_ours[g]
+	peer = goal_peer[g]
+	value = goal_value[g]
+	if (goal_kind[g] == "cpu") {
+		if (!runs[name, ours])
+			return ""
+		is = peer == "daemon" ? cpu_there[name, ours] : cpu[name, ours]
+		goal_reached = is <= value
+		return sprintf("%s takes %.3f %s%s, expected at the most %s", label[name, ours], is, per(name), \
+			peer == "daemon" ? " at the daemon" : "", value)
+	}
+	if (ratio(name, ours, peer) == 0)
+		return ""
+	if (goal_kind[g] == "later") {
+		is = 1000 / rate_mid[name, ours] - 1000 / rate_mid[name, peer]
+		goal_reached = is <= value
+		return sprintf("%s takes %.1f ms each, %.1f ms more than %s; expected at the most %s more", label[name, ours], \
+			1000 / rate_mid[name, ours], is, label[name, peer], value)
+	}
+	goal_reached = ratio_mid >= value
+	return sprintf("%s is %.2f times as fast as %s; expected at least %.2f", label[name, ours], ratio_mid, label[name, peer], value)
+}
+
+# Of ours, the highest peak of one side, MiB, where that side is one client; and what is expected.
+function most_memory(    c, r, name, row, most)
 {
 	most = 0
 	for (c = 1; c <= cases; c++) {
 		name = case_at[c]
 		for (r = 1; r <= rows[name]; r++) {
 			row = row_at[name, r]
-			mib = mib_there[name, row] + mib_here[name, row]
-			if (kind[name, row] == "ours" && mib > most)
-				most = mib
+			if (kind[name, row] != "ours" || name == "clients")
+				continue
+			most = mib_there[name, row] > most ? mib_there[name, row] : most
+			most = mib_here[name, row] > most ? mib_here[name, row] : most
 		}
 	}
 	return most
 }
 
-BEGIN { MEMORY_EXPECTED = 200 }
+BEGIN { MEMORY_EXPECTED = 64 }
 
 END {
 	for (c = 1; c <= cases; c++) {
@@ -128,7 +171,7 @@ END {
 		for (r = 1; r <= rows[name]; r++) {
 			row = row_at[name, r]
 			n = runs[name, row]
-			scale = name == "tree" ? 1 : meta["file_bytes"] / 1073741824
+			scale = case_scale[name]
 			for (i = 1; i <= n; i++) {
 				round = round_of[name, row, i]
 				list_rate[i] = rate(name, seconds[name, row, round])
