@@ -19,6 +19,7 @@ enum { SHOWN_MAX = 160 }; /* bytes of an argument in a message */
 #define PING_INTERVAL_MIN (1 * CLOCK_MS)
 #define PING_INTERVAL_MAX (3600 * CLOCK_SECOND)
 #define RETRY_FOR_DEFAULT (120 * CLOCK_SECOND)
+#define DEADLINE_DEFAULT (60 * CLOCK_SECOND)
 #define RETRY_FOR_MAX (365 * 86400 * CLOCK_SECOND)
 
 struct parse {
@@ -163,6 +164,13 @@ static int take_older(const struct parse *parse, const char *value)
 	return 0;
 }
 
+static int take_deadline(const struct parse *parse, const char *value)
+{
+	if (text_parse_duration(value, &parse->args->deadline) < 0 || parse->args->deadline == 0)
+		return refuse(parse, "deadline", value, "it takes a time with its unit, as in 30s or 5m");
+	return 0;
+}
+
 static int take_set(const struct parse *parse, const char *value)
 {
 	struct args *args = parse->args;
@@ -230,6 +238,9 @@ static int take_option(const struct parse *parse, enum option_id id, const char 
 	case OPTION_RETRY_FOR: return take_retry_for(parse, value);
 	case OPTION_REMOVE: args->remove = true; return 0;
 	case OPTION_OLDER: return take_older(parse, value);
+	case OPTION_LISTEN: args->listen = value; return 0;
+	case OPTION_CONNECT: args->connect = value; return 0;
+	case OPTION_DEADLINE: return take_deadline(parse, value);
 	case OPTION_HELP: args->action = ARGS_HELP; return 0;
 	case OPTION_VERSION:
 		if (args->action == ARGS_RUN)
@@ -389,7 +400,11 @@ static int parse_all(struct args *args, int argc, char **argv, struct error *err
 int args_parse(struct args *out, int argc, char **argv, struct error *err)
 {
 	struct args args = {
-		.verb = VERB_NONE, .older = -1, .retries = RETRY_TRIES_ANY, .retry_for = RETRY_FOR_DEFAULT
+		.verb = VERB_NONE,
+		.older = -1,
+		.retries = RETRY_TRIES_ANY,
+		.retry_for = RETRY_FOR_DEFAULT,
+		.deadline = DEADLINE_DEFAULT,
 	};
 	int code = parse_all(&args, argc, argv, err);
 

@@ -22,6 +22,7 @@ enum verb {
 	VERB_DIGEST,
 	VERB_PLUGINS,
 	VERB_CLEAN,
+	VERB_CHECK_PLUGIN,
 	VERB_COUNT
 };
 
@@ -61,6 +62,10 @@ struct args {
 	/* clean */
 	bool remove;
 	int64_t older; /* seconds; negative = not given */
+	/* check-plugin */
+	const char *listen;  /* NULL = made up */
+	const char *connect; /* NULL = where it listens */
+	uint64_t deadline;   /* ns */
 	/* digest */
 	uint32_t chunk_size; /* bytes; 0 = configured */
 };

@@ -19,6 +19,8 @@ const struct verb_row verb_rows[VERB_COUNT] = {
 	                   1 },
 	[VERB_CLEAN] = { "clean", "PATH...", "list and remove what abandoned transfers left",
 	                 "write where to look: xfer clean . for this folder", 1, SIZE_MAX },
+	[VERB_CHECK_PLUGIN] = { "check-plugin", "PATH [CHECK]...", "whether a plug-in does what it has to",
+	                        "write which file: xfer check-plugin ./KIND-NAME.so", 1, SIZE_MAX },
 };
 
 const struct option_row option_rows[] = {
@@ -44,6 +46,12 @@ const struct option_row option_rows[] = {
 	  "reconnect for so long: 30s, 10m; 0: never (default: 2m)" },
 	{ OPTION_REMOVE, 0, "remove", NULL, FOR(VERB_CLEAN), "remove it, do not only list it" },
 	{ OPTION_OLDER, 0, "older", "TIME", FOR(VERB_CLEAN), "only what has not changed for so long: 12h, 7d" },
+	{ OPTION_LISTEN, 0, "listen", "AUTHORITY", FOR(VERB_CHECK_PLUGIN),
+	  "where a transport listens (default: a free port, or a path)" },
+	{ OPTION_CONNECT, 0, "connect", "AUTHORITY", FOR(VERB_CHECK_PLUGIN),
+	  "where a transport connects to (default: where it listens)" },
+	{ OPTION_DEADLINE, 0, "deadline", "TIME", FOR(VERB_CHECK_PLUGIN),
+	  "how long a check may take before it counts as hanging (default: 60s)" },
 
 	{ OPTION_CONFIG, 'c', "config", "FILE", FOR_ALL, "read FILE, not the system's and the user's configuration" },
 	{ OPTION_SET, 0, "set", "S.K=V", FOR_ALL, "set one key: --set pipeline.chunk-size=4M" },
@@ -113,7 +121,7 @@ void args_help(FILE *out, enum verb verb)
 	for (verb = VERB_NONE + 1; verb < VERB_COUNT; verb++) {
 		char left[64];
 		snprintf(left, sizeof(left), "%s %s", verb_rows[verb].name, verb_rows[verb].operands);
-		fprintf(out, "  %-22s %s\n", left, verb_rows[verb].summary);
+		fprintf(out, "  %-28s %s\n", left, verb_rows[verb].summary);
 	}
 	for (verb = VERB_NONE + 1; verb < VERB_COUNT; verb++) {
 		bool own = false;

@@ -97,6 +97,11 @@ void plugin_error_clear(void)
 	said.host = NULL;
 }
 
+const char *plugin_error_said(const struct plugin *plugin)
+{
+	return said.host == &plugin->host ? said.text : NULL;
+}
+
 int plugin_error(const struct plugin *plugin, int code, enum fault fault, struct error *err)
 {
 	const char *kind = plugin_kind_name(plugin->about.kind);

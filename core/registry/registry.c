@@ -79,13 +79,13 @@ static struct plugin *registry_find_path(const struct registry *registry, const 
 
 /* What the file has to be. */
 struct registry_want {
-	enum xfer_kind kind;
-	const char *name; /* NULL: whatever it calls itself */
+	enum xfer_kind kind; /* 0: whatever it is */
+	const char *name;    /* NULL: whatever it calls itself */
 };
 
 static int registry_fits(const struct plugin *plugin, const struct registry_want *want, struct error *err)
 {
-	if (plugin->about.kind != want->kind)
+	if (want->kind != 0 && plugin->about.kind != want->kind)
 		return error_set(err, -EINVAL, FAULT_USAGE, "%s: wrong kind: it is of kind %s, wanted is %s",
 		                 plugin->path, plugin_kind_name(plugin->about.kind), plugin_kind_name(want->kind));
 	if (want->name != NULL && strcmp(plugin->about.name, want->name) != 0)
@@ -154,6 +154,11 @@ int registry_load(struct registry *registry, enum xfer_kind kind, const char *na
 		error_prefix(err, "the %s '%s' is not installed", plugin_kind_name(kind), name);
 	free(file);
 	return rc;
+}
+
+int registry_load_path(struct registry *registry, const char *path, struct plugin **out, struct error *err)
+{
+	return registry_load_file(registry, path, &(struct registry_want){ 0 }, out, err);
 }
 
 /* KIND-NAME.so, cut into its parts; `name` has room for the whole. */

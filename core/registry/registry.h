@@ -49,6 +49,9 @@ void registry_note(struct registry *registry, struct notes *notes);
 int registry_load(struct registry *registry, enum xfer_kind kind, const char *name, struct plugin **out,
                   struct error *err);
 
+/* Loads a file of whatever kind and name, as registry_load() does with a path. */
+int registry_load_path(struct registry *registry, const char *path, struct plugin **out, struct error *err);
+
 /* Loads every *.so of the folder in name order; calls `seen` with the plug-in, or with NULL and the error. */
 int registry_scan(struct registry *registry,
                   void (*seen)(void *context, const char *path, const struct plugin *plugin, const struct error *err),
@@ -62,6 +65,8 @@ int plugin_start(struct plugin *plugin, const union xfer_value *values, struct e
  * "transport tcp: TEXT" into *err and returns code. The text is gone afterwards.
  */
 int plugin_error(const struct plugin *plugin, int code, enum fault fault, struct error *err);
+/* That text, NULL when there is none; it lives until the plug-in's next call in this thread. */
+const char *plugin_error_said(const struct plugin *plugin);
 /*
  * Forgets what was said in this thread: called before a callback of which the error will be shown (connect, listen,
  * handshake ...), so that the forgotten text of an earlier one does not explain it. The calls below do so themselves.

@@ -61,6 +61,16 @@ floor session wire base
 floor pipeline wire registry store config base
 floor engine session pipeline wire registry store config base
 
+# The conformance kit of cmd/ sees plug-ins as the core does, through the registry, and drives them itself.
+find cmd/check -name '*.[ch]' >"$tmp/files"
+# shellcheck disable=SC2046
+includes $(cat "$tmp/files") | grep -v ':<' | grep -Ev ':"((registry|config|base)/)?[^/]*\.h"$' >"$tmp/wrong"
+# shellcheck disable=SC2046
+includes $(cat "$tmp/files") | sed -n 's/^\([^:]*:[0-9]*\):"\([^/]*\)"$/\1 \2/p' | while read -r place name; do
+	[ -f "cmd/check/$name" ] || echo "$place:$name"
+done >>"$tmp/wrong"
+verdict "cmd/check includes only registry config base and itself"
+
 known=" base wire registry store config session pipeline engine "
 for folder in core/*/; do
 	folder=$(basename "$folder")

@@ -293,7 +293,8 @@ static void test_help_text(void **state)
 {
 	static const char *const words[VERB_COUNT] = { "usage: xfer VERB", "URL... DEST", "--durability HOW",
 		                                       "URL PATH",         "--recursive", "--count N",
-		                                       "--chunk-size N",   "[NAME|PATH]", "--older TIME" };
+		                                       "--chunk-size N",   "[NAME|PATH]", "--older TIME",
+		                                       "--deadline TIME" };
 
 	(void)state;
 	for (enum verb verb = VERB_NONE; verb < VERB_COUNT; verb++) {

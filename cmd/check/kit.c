@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Runs the checks: a process for each, with a deadline, and says how it ended when it did not end well. */
+#include "check.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "config/options.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct kit_check load_check = {
+	.name = "load",
+	.expected = "the loader takes it, and create() with the configured values succeeds",
+};
+
+/* ---- the process of a check ------------------------------------------------------------------------------------- */
+
+static int child_load(struct kit *kit, struct error *err)
+{
+	const struct kit_subject *subject = kit->subject;
+	struct registry *registry;
+	union xfer_value *values;
+	int rc = registry_create(&registry, "/", subject->log, err);
+	if (rc < 0)
+		return rc;
+	atomic_store(kit->inside, "the loader (its entry point, create() or a known answer)");
+	rc = registry_load_path(registry, subject->path, &kit->plugin, err);
+	atomic_store(kit->inside, NULL);
+	if (rc < 0)
+		return rc;
+
+	const struct xfer_plugin *about = &kit->plugin->about;
+	values = calloc(about->option_count + 1, sizeof(*values));
+	if (values == NULL)
+		return error_system(err, -ENOMEM, FAULT_LOCAL, "%s", subject->path);
+	const char *kind = plugin_kind_name(about->kind);
+	rc = options_fill(about->options, about->option_count, settings_section(subject->settings, kind, about->name),
+	                  values, err);
+	if (rc < 0) {
+		error_prefix(err, "%s", subject->path);
+		return rc;
+	}
+	kit->values = values;
+	atomic_store(kit->inside, "create()");
+	rc = plugin_start(kit->plugin, values, err);
+	atomic_store(kit->inside, NULL);
+	if (rc < 0)
+		error_prefix(err, "%s", subject->path);
+	return rc;
+}
+
+static void child_about(struct kit *kit)
+{
+	const struct xfer_plugin *about = &kit->plugin->about;
+	struct kit_about *out = &kit->report->about;
+	out->kind = about->kind;
+	snprintf(out->name, sizeof(out->name), "%s", about->name);
+	snprintf(out->version, sizeof(out->version), "%s", about->version);
+}
+
+/* What the plug-in prints is no result; no core files; nothing outlives the program. */
+static void child_prepare(pid_t parent)
+{
+	const struct rlimit no_core = { 0, 0 };
+	(void)setpgid(0, 0);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	(void)setrlimit(RLIMIT_CORE, &no_core);
+	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	/* A sanitizer's handlers would make a plain end of a crash. */
+	static const int deadly[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		(void)signal(deadly[i], SIG_DFL);
+}
+
+static void child_run(const struct kit_subject *subject, struct kit_report *report, const struct kit_check *check)
+{
+	struct kit kit = {
+		.subject = subject,
+		.report = report,
+		.inside = &report->inside[0],
+		.random = 1,
+	};
+	int rc = child_load(&kit, &report->err);
+	if (rc < 0)
+		report->outcome = KIT_SKIPPED;
+	else if (check->run == NULL)
+		child_about(&kit);
+	if (rc == 0)
+		report->outcome = check->run == NULL ? kit_ok(&kit, "it is loaded") : check->run(&kit);
+	_exit(0);
+}
+
+/* ---- the program ------------------------------------------------------------------------------------------------ */
+
+/* " in recv()", the callbacks that did not come back, or "". */
+static const char *whereabouts(struct kit_report *report, char text[160])
+{
+	size_t used = 0;
+	text[0] = '\0';
+	for (size_t i = 0; i < KIT_THREADS_MAX; i++) {
+		const char *inside = atomic_load(&report->inside[i]);
+		bool known = inside == NULL;
+		for (size_t k = 0; k < i; k++)
+			known = known || inside == atomic_load(&report->inside[k]);
+		if (!known && used < 160)
+			used += (size_t)snprintf(text + used, 160 - used, "%s%s", used > 0 ? " or " : " in ", inside);
+	}
+	return text;
+}
+
+static void judge(struct kit_report *report, int status, bool late, uint64_t deadline)
+{
+	char where[160], span[TEXT_NUMBER_MAX];
+	whereabouts(report, where);
+	if (late) {
+		snprintf(report->seen, sizeof(report->seen), "not finished after %s: it hangs%s",
+		         text_human_duration(span, deadline), where[0] != '\0' ? where : " outside of its callbacks");
+	} else if (WIFSIGNALED(status)) {
+		const char *name = sigabbrev_np(WTERMSIG(status));
+		snprintf(report->seen, sizeof(report->seen), "the process died of SIG%s%s", name != NULL ? name : "?",
+		         where[0] != '\0' ? where : " outside of its callbacks");
+	} else if (report->outcome == KIT_NONE) {
+		snprintf(report->seen, sizeof(report->seen), "the process ended with status %d%s", WEXITSTATUS(status),
+		         where);
+	} else {
+		return;
+	}
+	report->outcome = KIT_FAILED;
+}
+
+/* One check in a process of its own; *report says how it went. */
+static int check_spawn(const struct kit_subject *subject, struct kit_report *report, const struct kit_check *check,
+                       struct error *err)
+{
+	memset(report, 0, sizeof(*report));
+	fflush(NULL); /* or a plug-in that calls exit() writes it again */
+	pid_t self = getpid();
+	pid_t pid = fork();
+	if (pid < 0)
+		return error_system(err, -errno, FAULT_LOCAL, "cannot start a process for a check");
+	if (pid == 0) {
+		child_prepare(self);
+		child_run(subject, report, check);
+	}
+	(void)setpgid(pid, pid);
+	uint64_t until = clock_monotonic() + subject->deadline;
+	int end = pidfd_open(pid, 0);
+	int rc = end < 0 ? error_system(err, -errno, FAULT_LOCAL, "cannot watch the process of a check") : 0;
+	bool late = false;
+	for (int ready = 0; rc == 0 && ready == 0 && !late;) {
+		uint64_t now = clock_monotonic();
+		uint64_t left = now < until ? until - now : 0;
+		struct pollfd wait = { .fd = end, .events = POLLIN };
+		ready = poll(&wait, 1, (int)(left / CLOCK_MS < 60000 ? left / CLOCK_MS + 1 : 60000));
+		late = ready == 0 && clock_monotonic() >= until;
+		if (ready < 0)
+			ready = errno == EINTR ? 0 : ready;
+	}
+	if (end >= 0)
+		close(end);
+	/* It has not been waited for, so the group is still its own. */
+	(void)kill(-pid, SIGKILL);
+	int status = 0;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	judge(report, status, late, subject->deadline);
+	return rc;
+}
+
+static bool is_wanted(const struct kit_subject *subject, const char *name)
+{
+	if (subject->only == NULL || subject->only[0] == NULL)
+		return true;
+	for (char *const *only = subject->only; *only != NULL; only++)
+		if (strcmp(*only, name) == 0)
+			return true;
+	return false;
+}
+
+static void count(struct kit_sums *sums, const struct kit_watch *watch, const struct kit_check *check,
+                  const struct kit_report *report)
+{
+	char seen[KIT_SEEN_MAX];
+	text_printable(seen, sizeof(seen), report->seen, strlen(report->seen));
+	const struct kit_result result = {
+		.name = check->name,
+		.expected = check->expected,
+		.seen = seen,
+		.outcome = report->outcome,
+	};
+	sums->ok += report->outcome == KIT_OK;
+	sums->failed += report->outcome == KIT_FAILED;
+	sums->skipped += report->outcome == KIT_SKIPPED;
+	watch->result(watch->context, &result);
+}
+
+static const struct kit_check *checks_of(enum xfer_kind kind)
+{
+	switch (kind) {
+	case XFER_KIND_TRANSPORT: return kit_transport_checks;
+	case XFER_KIND_INTEGRITY: return kit_integrity_checks;
+	case XFER_KIND_LIVENESS: return kit_liveness_checks;
+	}
+	return NULL;
+}
+
+/* Names that no check of this kind has. */
+static int only_known(const struct kit_subject *subject, const struct kit_check *const lists[], struct error *err)
+{
+	for (char *const *only = subject->only; only != NULL && *only != NULL; only++) {
+		bool known = strcmp(*only, load_check.name) == 0;
+		for (size_t i = 0; lists[i] != NULL; i++)
+			for (const struct kit_check *check = lists[i]; check->name != NULL; check++)
+				known = known || strcmp(*only, check->name) == 0;
+		if (!known)
+			return error_set(err, -EINVAL, FAULT_USAGE,
+			                 "check-plugin: there is no check '%.64s' for its kind; without a name all "
+			                 "are run, and named",
+			                 *only);
+	}
+	return 0;
+}
+
+static int run_all(const struct kit_subject *subject, const struct kit_watch *watch, struct kit_report *report,
+                   struct kit_sums *sums, struct error *err)
+{
+	int rc = check_spawn(subject, report, &load_check, err);
+	if (rc < 0)
+		return rc;
+	if (report->err.code < 0) {
+		*err = report->err;
+		return report->err.code;
+	}
+	/* Its kind is known once it is loaded. */
+	const struct kit_check *const lists[] = { kit_option_checks, checks_of(report->about.kind), NULL };
+	if (report->outcome == KIT_OK) {
+		if ((rc = only_known(subject, lists, err)) < 0)
+			return rc;
+		watch->about(watch->context, &report->about);
+	}
+	bool loaded = report->outcome == KIT_OK;
+	if (!loaded || is_wanted(subject, load_check.name))
+		count(sums, watch, &load_check, report);
+	for (size_t i = 0; loaded && lists[i] != NULL; i++) {
+		for (const struct kit_check *check = lists[i]; check->name != NULL; check++) {
+			if (!is_wanted(subject, check->name))
+				continue;
+			if ((rc = check_spawn(subject, report, check, err)) < 0)
+				return rc;
+			/* Loaded once, and now not any more. */
+			if (report->err.code < 0) {
+				snprintf(report->seen, sizeof(report->seen), "%.*s", KIT_SEEN_MAX - 1,
+				         report->err.text);
+				report->outcome = KIT_FAILED;
+			}
+			count(sums, watch, check, report);
+		}
+	}
+	return 0;
+}
+
+int kit_run(const struct kit_subject *subject, const struct kit_watch *watch, struct kit_sums *sums, struct error *err)
+{
+	struct kit_report *report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+	                                 0);
+	if (report == MAP_FAILED)
+		return error_system(err, -errno, FAULT_LOCAL, "no memory for the results");
+	int rc = run_all(subject, watch, report, sums, err);
+	munmap(report, sizeof(*report));
+	return rc;
+}
