@@ -37,6 +37,27 @@ sed -n 's/^\.It Fn "[^"]*[ *]\([a-z_]*\)".*/\1/p' "$page" | sort -u >"$tmp/descr
 is "$(comm -23 "$tmp/callbacks" "$tmp/described")" "" "every callback is described"
 is "$(comm -13 "$tmp/callbacks" "$tmp/described")" "" "... and none that is not there"
 
+# The tables have each of them once: required or not, the thread, and how long it may take.
+sed -n 's/^\.It Fn \([a-z_]*\) Ta \(.*\)/\1 Ta \2/p' "$page" >"$tmp/rows"
+grep -Ev '^(log|error|now|random)$' "$tmp/callbacks" >"$tmp/ours"
+is "$(sed 's/ .*//' "$tmp/rows" | sort)" "$(cat "$tmp/ours")" "every callback of a plug-in has a row in a table"
+is "$(grep -Ev ' Ta (yes|no|with datagrams) Ta (daemon|client|client, daemon) Ta (loop Ta no time|pool Ta computing|main Ta no I/O)$' \
+	"$tmp/rows")" "" "... that says who needs it, who calls it, where, and what it may take"
+# The header says the same: "Required, loop." above the callback.
+awk '/^\t\/\*/ { said = "" } { said = said " " $0 }
+	/^\t[a-z].*\(\*[a-z_]*\)\(/ {
+		match($0, /\(\*[a-z_]*\)/)
+		name = substr($0, RSTART + 2, RLENGTH - 3)
+		if (match(said, /(Required|Optional), (loop|pool|main)/)) {
+			split(substr(said, RSTART, RLENGTH), word, ", ")
+			print name, (word[1] == "Required" ? "yes" : "no"), word[2]
+		} else if (match(said, /Loop\./))
+			print name, "with datagrams", "loop"
+		said = ""
+	}' "$header" | sort >"$tmp/header-says"
+sed 's/ Ta \([a-z ]*\) Ta [a-z, ]* Ta \([a-z]*\) Ta .*/ \1 \2/' "$tmp/rows" | sort >"$tmp/page-says"
+is "$(diff "$tmp/header-says" "$tmp/page-says")" "" "... as the header has it"
+
 # Every constant that a plug-in may have to name.
 grep -Eo '\bXFER_(KIND|THREADS|LOG|OPTION|CAP|POLL|STRENGTH|ROLE|PEER|UNKNOWN|ALIVE|SUSPECT|DEAD)[A-Z_]*\b' "$header" |
 	grep -v '_$' | sort -u >"$tmp/constants"
