@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who may use an export, by address. */
+/* Who may use an export, by address and by name. */
 #include "config/allow.h"
 #include "base/text.h"
 #include "config/names.h"
@@ -82,18 +82,35 @@ int allow_check(const char *text, struct error *err)
 	return rc;
 }
 
+/* The next item of a list without its blanks, not terminated; false at the end. */
+static bool item_next(const char **rest, const char **item, size_t *len)
+{
+	if (*rest == NULL)
+		return false;
+	*item = *rest + strspn(*rest, " \t");
+	const char *end = *item + strcspn(*item, ",");
+	*rest = *end == '\0' ? NULL : end + 1;
+	*len = (size_t)(end - *item);
+	while (*len > 0 && ((*item)[*len - 1] == ' ' || (*item)[*len - 1] == '\t'))
+		--*len;
+	return true;
+}
+
 static bool list_has(const char *text, const uint8_t address[16])
 {
-	struct names items = { 0 };
-	bool found = false;
-	if (names_split(&items, text) < 0)
-		return false;
-	for (size_t i = 0; !found && i < items.count; i++) {
+	char copy[INET6_ADDRSTRLEN + sizeof("/128")];
+	const char *item;
+	size_t len;
+	while (item_next(&text, &item, &len)) {
 		struct network network;
-		found = network_parse(items.list[i], &network) == 0 && network_has(&network, address);
+		if (len >= sizeof(copy))
+			continue;
+		memcpy(copy, item, len);
+		copy[len] = '\0';
+		if (network_parse(copy, &network) == 0 && network_has(&network, address))
+			return true;
 	}
-	names_free(&items);
-	return found;
+	return false;
 }
 
 bool allow_permits(const char *text, const struct sockaddr *from)
@@ -108,4 +125,34 @@ bool allow_permits(const char *text, const struct sockaddr *from)
 	else
 		return false;
 	return list_has(text, peer.bytes);
+}
+
+int allow_check_names(const char *text, struct error *err)
+{
+	struct names items = { 0 };
+	int rc = names_split(&items, text);
+	if (rc < 0)
+		return error_set(err, rc, FAULT_USAGE, "a list of names is needed, none of them twice");
+	for (size_t i = 0; rc == 0 && i < items.count; i++) {
+		if (strlen(items.list[i]) > ALLOW_NAME_MAX)
+			rc = error_set(err, -EINVAL, FAULT_USAGE, "'%.20s...' is longer than %d bytes", items.list[i],
+			               ALLOW_NAME_MAX);
+		for (const char *c = items.list[i]; rc == 0 && *c != '\0'; c++)
+			if ((unsigned char)*c < ' ' || *c == 0x7f)
+				rc = error_set(err, -EINVAL, FAULT_USAGE, "a name has no control characters");
+	}
+	names_free(&items);
+	return rc;
+}
+
+bool allow_names(const char *text, const char *name)
+{
+	const char *item;
+	size_t len;
+	if (text == NULL)
+		return true;
+	while (name[0] != '\0' && item_next(&text, &item, &len))
+		if (strlen(name) == len && memcmp(name, item, len) == 0)
+			return true;
+	return false;
 }

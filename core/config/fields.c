@@ -174,6 +174,12 @@ int store_allow(void *field, const union xfer_value *value, struct error *err)
 	return rc < 0 ? rc : store_text(field, value, err);
 }
 
+int store_allow_names(void *field, const union xfer_value *value, struct error *err)
+{
+	int rc = allow_check_names(value->text, err);
+	return rc < 0 ? rc : store_text(field, value, err);
+}
+
 int print_text(const void *field, struct buf *out)
 {
 	const char *text = *(char *const *)field;

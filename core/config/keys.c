@@ -231,6 +231,13 @@ static const struct key KEYS[] = {
 	  AT_EXPORT(allow_from),
 	  store_allow,
 	  print_text },
+	{ "export",
+	  { .name = "allow",
+	    .type = XFER_OPTION_STRING,
+	    .help = "authenticated names that may use it; not set: everybody" },
+	  AT_EXPORT(allow),
+	  store_allow_names,
+	  print_text },
 };
 
 const struct key *keys_table(size_t *count)

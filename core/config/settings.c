@@ -386,6 +386,7 @@ void settings_free(struct settings *settings)
 		free(settings->exports[i].name);
 		free(settings->exports[i].path);
 		free(settings->exports[i].allow_from);
+		free(settings->exports[i].allow);
 	}
 	for (size_t i = 0; i < settings->section_count; i++)
 		section_free(&settings->sections[i]);

@@ -20,7 +20,8 @@ struct settings_export {
 	char *name;
 	char *path;
 	bool writable;
-	char *allow_from; /* as written; NULL = everybody */
+	char *allow_from; /* addresses, as written; NULL = everybody */
+	char *allow;      /* authenticated names, as written; NULL = everybody */
 };
 
 /* A line of a plug-in's section, kept as text until the plug-in's options table is known. */

@@ -258,19 +258,24 @@ static int on_frame(struct link *link, const struct frame_header *header, const 
 static int remote_read(struct channel *channel)
 {
 	struct xfer_endpoint endpoint = { .struct_size = sizeof(endpoint) };
+	bool secure = (channel->link.transport->about.capabilities & XFER_CAP_SECURE) != 0;
 	struct channel_remote *remote;
-	size_t len;
+	size_t len, identity_len;
 
 	if (channel->remote != NULL || transport_endpoint(channel->link.transport, channel->link.conn, &endpoint) < 0)
 		return 0;
 	endpoint.text[sizeof(endpoint.text) - 1] = '\0';
+	endpoint.identity[secure ? sizeof(endpoint.identity) - 1 : 0] = '\0'; /* a claim of others counts for nothing */
 	len = strlen(endpoint.text) + 1;
-	remote = calloc(1, sizeof(*remote) + len);
+	identity_len = strlen(endpoint.identity) + 1;
+	remote = calloc(1, sizeof(*remote) + len + identity_len);
 	if (remote == NULL)
 		return -ENOMEM;
 	if (endpoint.remote.ss_family == AF_INET || endpoint.remote.ss_family == AF_INET6)
 		memcpy(&remote->address, &endpoint.remote, sizeof(remote->address));
 	memcpy(remote->text, endpoint.text, len);
+	memcpy(remote->text + len, endpoint.identity, identity_len);
+	remote->identity = remote->text + len;
 	channel->remote = remote;
 	return 0;
 }

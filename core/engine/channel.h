@@ -75,7 +75,8 @@ struct channel_remote {
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 	} address;
-	char text[]; /* "127.0.0.1:40312" */
+	const char *identity; /* in text: whom the transport has authenticated; "" when it has not */
+	char text[];          /* "127.0.0.1:40312" */
 };
 
 struct channel {

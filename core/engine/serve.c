@@ -37,21 +37,54 @@ static const struct serve_export *export_find(const struct serve_base *base, con
 	return NULL;
 }
 
-static bool export_permits(const struct serve_export *export, const struct channel *channel)
+const char *serve_identity(const struct serve *serve)
 {
-	const char *from = export->settings->allow_from;
-
-	return from == NULL || (channel->remote != NULL && allow_permits(from, &channel->remote->address.any));
+	return serve->channel.remote != NULL ? serve->channel.remote->identity : "";
 }
 
-const struct serve_export *serve_export_find(const struct serve *serve, const char *path, const char **rest)
+/* NULL, or the key that keeps the peer out. */
+static const char *export_forbids(const struct serve_export *export, const struct serve *serve)
+{
+	const struct settings_export *settings = export->settings;
+	const struct channel_remote *remote = serve->channel.remote;
+
+	if (settings->allow_from != NULL &&
+	    (remote == NULL || !allow_permits(settings->allow_from, &remote->address.any)))
+		return "allow-from";
+	if (!allow_names(settings->allow, serve_identity(serve)))
+		return "allow";
+	return NULL;
+}
+
+const struct serve_export *serve_export_find(struct serve *serve, const char *path, const char **rest)
 {
 	const struct serve_export *export = export_find(serve->base, path, rest);
+	const char *forbids;
 
-	/* One that is not for this peer looks like one that is not there. */
-	if (export == NULL || export->root == NULL || !export_permits(export, &serve->channel))
+	if (export == NULL || export->root == NULL)
 		return NULL;
-	return export;
+	forbids = export_forbids(export, serve);
+	if (forbids == NULL)
+		return export;
+	/* To the peer it looks like one that is not there; the log has a line, and one only, whatever it asks for. */
+	if (!serve->forbidden)
+		log_say(serve->base->log, LOG_LEVEL_INFO, "%s%s%s: the export %s is not for it, by %s",
+		        channel_peer(&serve->channel), serve_identity(serve)[0] != '\0' ? " as " : "",
+		        serve_identity(serve), export->settings->name, forbids);
+	serve->forbidden = true;
+	return NULL;
+}
+
+/* The names of the exports that are for this peer; base->names holds them until the next call. */
+static size_t names_fill(const struct serve *serve)
+{
+	const struct serve_base *base = serve->base;
+	size_t count = 0;
+
+	for (size_t i = 0; i < base->export_count; i++)
+		if (export_forbids(&base->exports[i], serve) == NULL)
+			base->names[count++] = base->exports[i].settings->name;
+	return count;
 }
 
 bool serve_path_hidden(const char *path)
@@ -66,13 +99,14 @@ bool serve_path_hidden(const char *path)
 
 static void on_place(struct sending *sending, const char *path, struct sending_place *out)
 {
-	const struct serve *serve = of_sending(sending);
-	const struct serve_base *base = serve->base;
+	struct serve *serve = of_sending(sending);
 	const struct serve_export *export;
 
-	*out = (struct sending_place){ .names = base->names, .name_count = base->export_count };
-	if (path[0] == '\0')
+	*out = (struct sending_place){ .names = serve->base->names };
+	if (path[0] == '\0') {
+		out->name_count = names_fill(serve);
 		return;
+	}
 	export = serve_export_find(serve, path, &out->rest);
 	if (export == NULL || store_path_check(out->rest, strlen(out->rest), NULL) < 0) {
 		out->refuse = STATUS_REFUSED;
@@ -144,7 +178,8 @@ static void on_open(struct channel *channel)
 {
 	struct serve *serve = of_channel(channel);
 
-	log_say(serve->base->log, LOG_LEVEL_DEBUG, "session from %s: %s, chunks of %u bytes", channel_peer(channel),
+	log_say(serve->base->log, LOG_LEVEL_DEBUG, "session from %s%s%s: %s, chunks of %u bytes", channel_peer(channel),
+	        serve_identity(serve)[0] != '\0' ? " as " : "", serve_identity(serve),
 	        channel->suite.integrity->about.name, channel->suite.limits.chunk_size);
 }
 

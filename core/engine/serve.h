@@ -19,7 +19,7 @@ struct serve;
 struct serve_base {
 	struct channel_base channel;
 	struct serve_export *exports;
-	const char **names; /* of the exports, for a listing of "" */
+	const char **names; /* room for those of all exports, for a listing of "" */
 	size_t export_count;
 	struct list sessions; /* struct serve.link */
 	size_t session_count;
@@ -42,6 +42,7 @@ struct serve {
 	struct serve_put *put;           /* owned; NULL: nothing is put */
 	uint64_t consumed, granted;      /* credit of the puts so far, see sink_credit() */
 	bool closed;                     /* the channel is gone and the sending half has closed */
+	bool forbidden;                  /* it asked for an export that is not for it, and the log says so */
 };
 
 /* Takes over conn. The session frees itself when it ends. -EDQUOT: a limit; nothing needs to be said of it. */
@@ -52,7 +53,9 @@ enum status serve_refuse(struct channel *channel, struct error *err);
 /* Nothing is asked for and nothing is to be sent. */
 bool serve_idle(const struct serve *serve);
 /* Takes "export/rest" apart; *rest is "" for the export itself. NULL: there is none, or none for this peer. */
-const struct serve_export *serve_export_find(const struct serve *serve, const char *path, const char **rest);
+const struct serve_export *serve_export_find(struct serve *serve, const char *path, const char **rest);
+/* Whom the transport has authenticated; "" when it has not. */
+const char *serve_identity(const struct serve *serve);
 /* A component of it is a name of ours for what is unfinished. */
 bool serve_path_hidden(const char *path);
 /* One half of a session has come to its end: with the other one, the session goes. */

@@ -395,7 +395,9 @@ static enum status put_check(struct serve *serve, const struct serve_put *put, c
 		return STATUS_LIMIT;
 	}
 	if (export == NULL)
-		error_set(err, -EACCES, FAULT_REFUSED, "%s", "there is no such export");
+		error_set(err, -EACCES, FAULT_REFUSED, "there is no such export, or it is not for %s%s%s",
+		          serve_identity(serve), serve_identity(serve)[0] != '\0' ? " at " : "",
+		          channel_peer(&serve->channel));
 	else if (!export->settings->writable)
 		error_set(err, -EROFS, FAULT_REFUSED, "the export %s is read-only", export->settings->name);
 	else if (serve_path_hidden(put->place.path) || serve_path_hidden(put->name))

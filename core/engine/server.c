@@ -259,7 +259,6 @@ static int exports_open(struct server *server, struct error *err)
 		struct error cause = { 0 };
 
 		base->exports[i].settings = &settings->exports[i];
-		base->names[i] = settings->exports[i].name;
 		/* A folder that is missing now (not mounted yet) must not keep the others from being served. */
 		if (store_root_open(&base->exports[i].root, settings->exports[i].path, &cause) < 0)
 			log_say(server->params->log, LOG_LEVEL_WARN, "export %s cannot be served: %s",

@@ -30,13 +30,16 @@ void transfer_line(const struct serve *serve, const struct serve_transfer *trans
 		{ .key = "rtt_us", .number = channel_rtt(&serve->channel, &loss) / 1000 },
 		{ .key = "loss_ppm", .number = loss },
 		{ .key = "result", .text = result },
+		{ .key = "identity", .text = serve_identity(serve) },
 	};
+	size_t count = sizeof(fields) / sizeof(fields[0]);
 
 	if (suite->limits.digest_size == 0)
 		strcpy(digest, "unverified");
 	else if (transfer->files == 1 && transfer->digest_size > 0)
 		message_digest_text(digest, name, suite->limits.chunk_size, transfer->digest, transfer->digest_size);
-	log_event(serve->base->log, LOG_LEVEL_INFO, "transfer", fields, sizeof(fields) / sizeof(fields[0]));
+	log_event(serve->base->log, LOG_LEVEL_INFO, "transfer", fields,
+	          serve_identity(serve)[0] != '\0' ? count : count - 1);
 }
 
 static void transfer_finish(struct serve *serve, const char *result)

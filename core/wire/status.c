@@ -14,7 +14,7 @@ static const struct {
 	[STATUS_VERSION] = { "version", FAULT_CONNECT, "no protocol version in common" },
 	[STATUS_INTEGRITY] = { "integrity", FAULT_INTEGRITY, "its integrity could not be established" },
 	[STATUS_REFUSED] = { "refused", FAULT_REFUSED,
-	                     "refused: there is no such export, it may not be read, or the path leads out of it" },
+	                     "refused: there is no such export, it is not for you, or the path leads out of it" },
 	[STATUS_NOT_FOUND] = { "not-found", FAULT_REFUSED, "there is no such file or directory" },
 	[STATUS_CHANGED] = { "changed", FAULT_CHANGED, "the source changed while it was read" },
 	[STATUS_IO] = { "io", FAULT_MIXED, "it could not be read at the source" },

@@ -38,6 +38,7 @@ static void compares_addresses(void **state)
 	assert_false(permits("10.0.0.0/8, ::1", "::2"));
 	assert_true(permits("10.0.0.0/8, ::1", "10.255.0.1"));
 	assert_false(permits("10.0.0.0/8, ::1", "11.0.0.1"));
+	assert_true(permits("10.0.0.0/8 ,\t0000:0000:0000:0000:0000:ffff:192.168.100.100/128", "192.168.100.100"));
 }
 
 static void counts_bits(void **state)
@@ -79,6 +80,41 @@ static void refuses_what_is_no_address(void **state)
 	assert_int_equal(allow_check("10.0.0.0/8, ::1", &err), 0);
 }
 
+static void compares_names(void **state)
+{
+	(void)state;
+	assert_true(allow_names(NULL, "alice"));
+	assert_true(allow_names(NULL, ""));
+	assert_true(allow_names("alice", "alice"));
+	assert_true(allow_names("bob ,\talice , carol", "alice"));
+	assert_true(allow_names("bob, carol the first", "carol the first"));
+	assert_false(allow_names("alice", "alic"));
+	assert_false(allow_names("alice", "alice2"));
+	assert_false(allow_names("alice", "Alice"));
+	assert_false(allow_names("alice, bob", "alice, bob"));
+	assert_false(allow_names("alice", ""));
+	assert_false(allow_names("", ""));
+	assert_false(allow_names("alice,,bob", ""));
+}
+
+static void refuses_what_is_no_name(void **state)
+{
+	(void)state;
+	static const char *const BAD[] = { "", " ", "a,", ",a", "a,,b", "a, b, a", "a\tb", "\x01" };
+	struct error err = { 0 };
+	char longest[ALLOW_NAME_MAX + 2];
+	for (size_t i = 0; i < COUNT(BAD); i++) {
+		assert_true(allow_check_names(BAD[i], &err) < 0);
+		assert_int_equal(err.fault, FAULT_USAGE);
+	}
+	assert_int_equal(allow_check_names("alice, client.example.org, CN=a b", &err), 0);
+	memset(longest, 'x', sizeof(longest));
+	longest[ALLOW_NAME_MAX + 1] = '\0';
+	assert_int_equal(allow_check_names(longest, &err), -EINVAL);
+	longest[ALLOW_NAME_MAX] = '\0';
+	assert_int_equal(allow_check_names(longest, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -87,6 +123,8 @@ int main(void)
 		cmocka_unit_test(counts_bits),
 		cmocka_unit_test(takes_mapped_addresses_for_what_they_are),
 		cmocka_unit_test(refuses_what_is_no_address),
+		cmocka_unit_test(compares_names),
+		cmocka_unit_test(refuses_what_is_no_name),
 	};
 	return cmocka_run_group_tests_name("allow", tests, NULL, NULL);
 }

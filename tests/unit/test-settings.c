@@ -123,6 +123,7 @@ static const char FULL[] = "[core]\n"
 			   "access = read-write\n"
 			   "path = /srv/in\n"
 			   "allow-from = 10.0.0.0/8, ::1\n"
+			   "allow = alice, CN=build host\n"
 			   "[transport.pigeon]\n"
 			   "wind = 3 ; knots\n"
 			   "colour =\n";
@@ -163,11 +164,13 @@ static void assert_full(const struct settings *settings)
 	assert_string_equal(pub->path, "/srv/a b");
 	assert_false(pub->writable);
 	assert_null(pub->allow_from);
+	assert_null(pub->allow);
 	const struct settings_export *inbox = settings_export(settings, "my.inbox", 8);
 	assert_non_null(inbox);
 	assert_true(inbox->writable);
 	assert_string_equal(inbox->path, "/srv/in");
 	assert_string_equal(inbox->allow_from, "10.0.0.0/8, ::1");
+	assert_string_equal(inbox->allow, "alice, CN=build host");
 	assert_null(settings_export(settings, "pub", 2));
 	assert_null(settings_export(settings, "pub2", 4));
 	const struct settings_section *section = settings_section(settings, "transport", "pigeon");
@@ -186,7 +189,7 @@ static void reads_every_key(void **state)
 	struct settings *settings = load(FULL);
 	assert_full(settings);
 	assert_int_equal(strcmp(strrchr(settings->listen_place, ':'), ":14"), 0);
-	assert_int_equal(settings_section(settings, "transport", "pigeon")->lines[0].line, 31);
+	assert_int_equal(settings_section(settings, "transport", "pigeon")->lines[0].line, 32);
 	settings_free(settings);
 }
 
@@ -256,6 +259,7 @@ static void refuses_bad_values(void **state)
 	assert_refused("[export.a]\npath = srv\n", 2, "from the root");
 	assert_refused("[export.a]\npath = /srv\naccess = write\n", 3, "read-only or read-write");
 	assert_refused("[export.a]\npath = /srv\nallow-from = 10.0.0.0/33\n", 3, "10.0.0.0/33");
+	assert_refused("[export.a]\npath = /srv\nallow = a, a\n", 3, "allow = a, a: a list of names");
 	assert_refused("[export.a/b]\npath = /srv\n", 1, "'a/b' cannot be the name");
 	assert_refused("[export...]\npath = /srv\n", 1, "cannot be the name");
 	assert_refused("[export.]\npath = /srv\n", 1, "cannot be the name");
