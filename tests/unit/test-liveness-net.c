@@ -5,6 +5,8 @@
  */
 #include "liveness.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,7 +17,7 @@ enum { HOURS = 20, DEATHS = 200 };
 enum { HOURS = 200, DEATHS = 1000 };
 #endif
 
-enum { FLIGHT_MAX = 64 };
+enum { FLIGHT_MAX = 256, OVERHEARD = 16 };
 
 struct packet {
 	uint64_t arrives;
@@ -35,6 +37,11 @@ struct net {
 	uint32_t loss_ppm; /* each way */
 	int asker_stopped;
 	int answerer_stopped;
+	int hostile;                   /* what goes by is repeated, late, and forged */
+	int steady;                    /* peers are told times as the core tells them, which leave out its own pauses */
+	struct clock_steady clocks[2]; /* the answerer's, the asker's */
+	uint8_t overheard[2][OVERHEARD][XFER_DATAGRAM_MAX]; /* to the answerer, to the asker */
+	unsigned overheard_count[2];
 	uint64_t asker_dead_at; /* first DEAD of each; 0 = none */
 	uint64_t answerer_dead_at;
 	uint64_t asked; /* questions sent; and the time of the last one */
@@ -76,17 +83,57 @@ static void net_end(struct net *net)
 	net->ops->peer_destroy(net->answerer);
 }
 
-static void net_send(struct net *net, int to_asker, const uint8_t *bytes)
+/* The time as the peer on this side knows it. */
+static uint64_t net_time(struct net *net, int asker)
+{
+	return net->steady ? clock_steady_tick(&net->clocks[asker], net->now, NULL) : net->now;
+}
+
+/* And when that time has come. */
+static uint64_t net_when(const struct net *net, int asker, uint64_t time)
+{
+	return net->steady && time != UINT64_MAX ? time + net->clocks[asker].forgiven : time;
+}
+
+static void net_throw(struct net *net, int to_asker, const uint8_t *bytes)
 {
 	struct packet *packet = &net->flight[net->flying];
 
-	if (net_random(net) % 1000000 < net->loss_ppm)
-		return;
 	assert_true(net->flying < FLIGHT_MAX);
 	packet->arrives = net->now + net->delay_min + (net->delay_span ? net_random(net) % net->delay_span : 0);
 	packet->to_asker = to_asker;
 	memcpy(packet->bytes, bytes, net->ops->datagram_size);
 	net->flying++;
+}
+
+/* Somebody who hears all and has no key: sends again what went by, as it was and altered, to both. */
+static void net_interfere(struct net *net, int to_asker, const uint8_t *bytes)
+{
+	unsigned *count = &net->overheard_count[to_asker];
+
+	memcpy(net->overheard[to_asker][(*count)++ % OVERHEARD], bytes, net->ops->datagram_size);
+	for (int to = 0; to < 2; to++) {
+		uint8_t copy[XFER_DATAGRAM_MAX];
+		unsigned have = net->overheard_count[to] < OVERHEARD ? net->overheard_count[to] : OVERHEARD;
+
+		if (have == 0)
+			continue;
+		memcpy(copy, net->overheard[to][net_random(net) % have], sizeof(copy));
+		net_throw(net, to, copy);
+		net_throw(net, !to, copy);
+		copy[net_random(net) % net->ops->datagram_size] ^= (uint8_t)(1u << net_random(net) % 8);
+		net_throw(net, to, copy);
+	}
+}
+
+static void net_send(struct net *net, int to_asker, const uint8_t *bytes)
+{
+	if (net_random(net) % 1000000 < net->loss_ppm)
+		return;
+	net_throw(net, to_asker, bytes);
+	/* What was lost nobody can keep: who could would make an answer late, and life of it. */
+	if (net->hostile)
+		net_interfere(net, to_asker, bytes);
 }
 
 /* Sends what a peer has to send and notes its verdict, as the core does at a deadline. */
@@ -99,7 +146,9 @@ static void net_turn(struct net *net, int asker)
 
 	if (asker ? net->asker_stopped : net->answerer_stopped)
 		return;
-	if (net->ops->datagram_out(peer, bytes, sizeof(bytes), net->now, &asked) > 0) {
+	uint64_t now = net_time(net, asker);
+
+	if (net->ops->datagram_out(peer, bytes, sizeof(bytes), now, &asked) > 0) {
 		assert_int_equal(asked.is_question, asker);
 		if (asker && net->asked++ > 0 && net->now - net->last_asked < net->gap_min)
 			net->gap_min = net->now - net->last_asked;
@@ -107,7 +156,7 @@ static void net_turn(struct net *net, int asker)
 			net->last_asked = net->now;
 		net_send(net, !asker, bytes);
 	}
-	if (*dead_at == 0 && net->ops->verdict(peer, net->now) == XFER_DEAD)
+	if (*dead_at == 0 && net->ops->verdict(peer, now) == XFER_DEAD)
 		*dead_at = net->now;
 }
 
@@ -120,17 +169,31 @@ static void net_arrive(struct net *net, int index)
 	net->flight[index] = net->flight[--net->flying];
 	if (packet.to_asker ? net->asker_stopped : net->answerer_stopped)
 		return;
-	if (net->ops->datagram_in(peer, packet.bytes, net->ops->datagram_size, net->now, &heard) == 0 && heard.reply)
+	if (net->ops->datagram_in(peer, packet.bytes, net->ops->datagram_size, net_time(net, packet.to_asker),
+	                          &heard) == 0 &&
+	    heard.reply)
 		net_turn(net, 0);
+}
+
+/* When this side has something to do; where it knows pauses, it looks at its clock now and then whatever comes. */
+static uint64_t net_deadline(struct net *net, int asker)
+{
+	struct xfer_peer *peer = asker ? net->asker : net->answerer;
+	uint64_t when, tick;
+
+	if (asker ? net->asker_stopped : net->answerer_stopped)
+		return UINT64_MAX;
+	when = net_when(net, asker, net->ops->next_deadline(peer, net_time(net, asker)));
+	tick = net->now + CLOCK_TICK;
+	return net->steady && tick < when ? tick : when;
 }
 
 /* Nothing but deadlines and arrivals moves the time: what a deadline forgets is never done. */
 static void net_run(struct net *net, uint64_t until)
 {
 	for (uint64_t steps = 0;; steps++) {
-		uint64_t asker = net->asker_stopped ? UINT64_MAX : net->ops->next_deadline(net->asker, net->now);
-		uint64_t answerer = net->answerer_stopped ? UINT64_MAX
-		                                          : net->ops->next_deadline(net->answerer, net->now);
+		uint64_t asker = net_deadline(net, 1);
+		uint64_t answerer = net_deadline(net, 0);
 		uint64_t next = asker < answerer ? asker : answerer;
 		int arriving = -1;
 
@@ -214,6 +277,76 @@ static void test_every_death_in_time(void **state)
 		net_end(&net);
 	}
 	assert_int_equal(deaths, DEATHS);
+}
+
+/* Who hears all and has no key makes nobody die, and keeps no dead alive. */
+static void test_hostile(void **state)
+{
+	struct net net;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= HOURS; seed++) {
+		int asker_dies = seed % 2 == 0;
+		uint64_t *dead_at = asker_dies ? &net.answerer_dead_at : &net.asker_dead_at;
+		uint64_t died;
+
+		net_start(&net, seed, 0);
+		net.hostile = 1;
+		net.loss_ppm = 300000;
+		net.delay_span = 300 * MS;
+		net_run(&net, net.now + 360 * S);
+		if (net.asker_dead_at != 0 || net.answerer_dead_at != 0) {
+			print_error("seed %ju: a living peer was called dead\n", (uintmax_t)seed);
+			fail();
+		}
+		died = net.now;
+		*(asker_dies ? &net.asker_stopped : &net.answerer_stopped) = 1;
+		for (int i = 0; i < 100; i++) {
+			/* What was said before goes on being said. */
+			net_interfere(&net, !asker_dies, net.overheard[!asker_dies][i % OVERHEARD]);
+			net_run(&net, net.now + 100 * MS);
+		}
+		if (*dead_at == 0 || *dead_at > died + net.delay_min + net.delay_span + 4 * S) {
+			print_error("seed %ju: a death was noticed after %ju ms\n", (uintmax_t)seed,
+			            (uintmax_t)((*dead_at - died) / MS));
+			fail();
+		}
+		net_end(&net);
+	}
+}
+
+/* Who was stopped for 30 s, and goes on, calls nobody dead for it; and still notices a death afterwards. */
+static void test_observer_stopped(void **state)
+{
+	struct net net;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= DEATHS; seed++) {
+		int asker_stops = seed % 2 == 0;
+		uint64_t *dead_at = asker_stops ? &net.asker_dead_at : &net.answerer_dead_at;
+		uint64_t died;
+
+		net_start(&net, seed, 0);
+		net.steady = 1;
+		net.loss_ppm = (uint32_t)(net_random(&net) % 300000);
+		net.delay_span = net_random(&net) % (50 * MS) + 1;
+		net_run(&net, net.now + 5 * S + net_random(&net) % (5 * S));
+		*(asker_stops ? &net.asker_stopped : &net.answerer_stopped) = 1;
+		net_run(&net, net.now + 30 * S);
+		net.asker_stopped = net.answerer_stopped = 0;
+		/* At once, before anything is heard. */
+		net_turn(&net, asker_stops);
+		net_run(&net, net.now + 60 * S);
+		if (*dead_at != 0) {
+			print_error("seed %ju: a peer was called dead for our own pause\n", (uintmax_t)seed);
+			fail();
+		}
+		died = net.now;
+		*(asker_stops ? &net.answerer_stopped : &net.asker_stopped) = 1;
+		net_run(&net, died + 10 * S);
+		assert_true(*dead_at != 0 && *dead_at <= died + net.delay_min + net.delay_span + 4 * S + CLOCK_TICK);
+		net_end(&net);
+	}
 }
 
 static void test_figures(void **state)
@@ -350,6 +483,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_false_death), cmocka_unit_test(test_every_death_in_time),
+		cmocka_unit_test(test_hostile),        cmocka_unit_test(test_observer_stopped),
 		cmocka_unit_test(test_figures),        cmocka_unit_test(test_haste),
 		cmocka_unit_test(test_steady),         cmocka_unit_test(test_never_heard),
 		cmocka_unit_test(test_late_answers),   cmocka_unit_test(test_resurrection),
