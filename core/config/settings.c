@@ -186,8 +186,12 @@ static int take_core(const struct ini_line *line, const char *section, void *tar
 static int take_own(struct settings *settings, const struct ini_line *line, const char *section, struct error *err)
 {
 	int rc = take_core(line, section, settings, err);
-	if (rc < 0 || line->key == NULL || strcmp(section, "daemon") != 0 || strcmp(line->key, "listen") != 0)
+	if (rc < 0 || line->key == NULL || strcmp(section, "daemon") != 0)
 		return rc;
+	if (strcmp(line->key, "sessions") == 0)
+		settings->sessions_set = true;
+	if (strcmp(line->key, "listen") != 0)
+		return 0;
 	char *place;
 	rc = place_make(&place, line, err);
 	if (rc < 0)

@@ -59,6 +59,7 @@ struct settings {
 	char *listen_place; /* where it is set: "FILE:LINE" or "--set"; NULL = nowhere */
 	unsigned workers;
 	unsigned sessions;             /* per worker */
+	bool sessions_set;             /* somebody wants this number, it is not the default */
 	unsigned sessions_per_address; /* of them; 0 = three quarters */
 	unsigned requests;             /* READ items in flight per session */
 	uint64_t hello_timeout;        /* ns, as all below */

@@ -34,7 +34,8 @@ void limits_open(struct limits *limits, const struct settings *settings, struct 
 	if (room < limits->sessions) {
 		limits->sessions = room > 0 ? room : 1;
 		limits->by_files = true;
-		log_say(log, LOG_LEVEL_INFO,
+		/* The default is a bound, and nothing that anybody has asked for. */
+		log_say(log, settings->sessions_set ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG,
 		        "%zu sessions at most, not the %u of [daemon] sessions: the limit of open files is %zu (ulimit "
 		        "-n, LimitNOFILE=)",
 		        limits->sessions, settings->sessions, files);

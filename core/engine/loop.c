@@ -36,14 +36,15 @@ static void on_timer(uv_timer_t *timer)
 	struct loop *loop = timer->data;
 	struct heap_node *first;
 
-	loop_time(loop);
+	loop->turn = loop_time(loop);
 	loop->armed = 0;
-	while ((first = heap_first(&loop->deadlines)) != NULL && first->when <= loop->now) {
+	while ((first = heap_first(&loop->deadlines)) != NULL && first->when <= loop->turn) {
 		struct deadline *deadline = (struct deadline *)(void *)first;
 
 		heap_remove(&loop->deadlines, first);
 		deadline->fire(deadline);
 	}
+	loop->turn = 0;
 	timer_arm(loop);
 }
 
@@ -185,6 +186,9 @@ int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when)
 		heap_remove(&loop->deadlines, &deadline->node);
 		return 0;
 	}
+	/* What is set while deadlines fire waits for the next turn: one that is set again and again holds nobody up. */
+	if (when <= loop->turn)
+		when = loop->turn + 1;
 	if (heap_set(&loop->deadlines, &deadline->node, when) < 0)
 		return -ENOMEM;
 	timer_arm(loop);

@@ -57,6 +57,7 @@ struct loop {
 	unsigned jobs;           /* submitted and not back */
 	unsigned threads;        /* as resolved */
 	uint64_t armed;          /* when the timer fires, 0 = stopped */
+	uint64_t turn;           /* the time up to which deadlines are being fired, 0 = none are */
 };
 
 int loop_create(struct loop **out, const struct loop_settings *settings, struct error *err);
@@ -70,7 +71,10 @@ void loop_stop(struct loop *loop);
 /* Reads the clock anew: at the beginning of every callback of libuv. Returns steady ns. */
 uint64_t loop_time(struct loop *loop);
 
-/* Sets or moves; CLOCK_NEVER removes. Without memory for it the deadline is lost, so -ENOMEM ends the session. */
+/*
+ * Sets or moves; CLOCK_NEVER removes. Without memory for it the deadline is lost, so -ENOMEM ends the session. One that is
+ * set while others fire, to a time that is over, fires in the next turn.
+ */
 int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when);
 
 /* job->owner is a struct loop_owner, which gets it back. */

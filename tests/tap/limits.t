@@ -98,9 +98,13 @@ if [ -n "$few" ]; then
 	xferd=$tmp/xferd
 	# shellcheck disable=SC2086
 	need_daemon -c "$tmp/xferd.ini" $long
+	is "$(grep -c 'sessions at most' "$daemon_log")" 0 "a limit of open files below the default is not talked about"
+	stop_daemon
+	# shellcheck disable=SC2086
+	need_daemon -c "$tmp/xferd.ini" $long --set daemon.sessions=20000
 	xferd=$real_xferd
 	logged "32 sessions at most, not the 20000 of \[daemon\] sessions: the limit of open files is 64" \
-		"a limit of open files below the sessions is said at the start"
+		"a limit of open files below the sessions that are wanted is said at the start"
 	check "as many sessions as it leaves room for" begin_many -n 32 -s idle "$daemon_port"
 	refused "one more than fits" "says: 32 sessions are open, the daemon's limit of open files"
 	end_many
