@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "engine/client.h"
 #include "engine/retry.h"
 #include "wire/frame.h"
 
@@ -91,11 +92,9 @@ static int take_streams(const struct parse *parse, const char *value)
 {
 	int64_t number;
 
-	if (text_parse_int(value, &number) < 0 || number < 1 || number > 1024)
-		return refuse(parse, "streams", value, "it takes a number from 1 on");
-	if (number > 1)
-		return refuse(parse, "streams", value,
-		              "more than one stream is not there yet; leave the option out, or give 1");
+	if (text_parse_int(value, &number) < 0 || number < 1 || number > STREAMS_MAX)
+		return refuse(parse, "streams", value, "it takes a number from 1 to 64");
+	parse->args->streams = (unsigned)number;
 	return 0;
 }
 

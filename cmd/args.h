@@ -40,6 +40,7 @@ struct args {
 	const char *transport; /* NULL = configured */
 	const char *integrity; /* NAME[,NAME]; NULL = configured */
 	uint64_t limit_rate;   /* bytes a second; 0 = none */
+	unsigned streams;      /* sessions for one job; 0 = not said */
 	bool quiet;
 	bool verbose;
 	bool json;

@@ -12,6 +12,7 @@ int verb_client_create(struct verb_context *context, const struct client_watch *
 		.transport = args->transport,
 		.integrity = args->integrity,
 		.limit_rate = args->limit_rate,
+		.streams = args->streams,
 		.no_resume = args->no_resume,
 		.update = args->update || args->checksum,
 		.compare = args->checksum,

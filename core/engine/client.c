@@ -334,6 +334,7 @@ void client_disconnect(struct client *client)
 		channel_close(&client->channel);
 	while (client->channel_used)
 		loop_run(client->loop); /* until on_closed() */
+	streams_close(client);
 	client->verb = verb;
 }
 

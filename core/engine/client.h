@@ -79,10 +79,13 @@ struct client_watch {
 
 struct client;
 
+enum { STREAMS_MAX = 64 };
+
 struct client_options {
 	const char *transport; /* --transport; NULL = configured */
 	const char *integrity; /* --integrity NAME[,NAME]; NULL = configured */
 	uint64_t limit_rate;   /* bytes a second; 0 = none */
+	unsigned streams;      /* sessions for one job of get or put; 0 means 1 */
 	struct retry_limits retry;
 	bool totals;    /* ask for the sums first, so that progress has a percentage */
 	bool no_resume; /* begin anew, and leave nothing for another run */

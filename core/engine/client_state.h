@@ -7,6 +7,7 @@
 #include "engine/client.h"
 #include "engine/dial.h"
 #include "engine/reconnect.h"
+#include "engine/streams.h"
 
 /* What a verb does with the loop's events. All but `context` may be NULL. */
 struct client_verb {
@@ -23,6 +24,12 @@ struct client_verb {
 	void (*tick)(void *context);
 	/* The session is over or was never had (err), or the user interrupted (FAULT_INTERRUPTED). */
 	void (*ended)(void *context, const struct error *err);
+	/* A further session is open, got a frame, is over. */
+	void (*stream_open)(void *context, struct stream *stream);
+	int (*stream_frame)(void *context, struct stream *stream, const struct frame_header *header,
+	                    const uint8_t *bytes, struct lent *buffer, struct error *err);
+	void (*stream_ended)(void *context, struct stream *stream, const struct error *err,
+	                     const struct retry_words *words);
 };
 
 struct client {
@@ -51,6 +58,7 @@ struct client {
 	uint64_t consumed, granted; /* credit of the session, see sink_credit() */
 	struct retry_words words;   /* of the session that ended */
 	struct reconnect again;
+	struct streams streams; /* beside it, of the same job */
 };
 
 /* Runs the loop until client_stop(); the verb gets the events. */
@@ -60,7 +68,7 @@ void client_stop(struct client *client);
 bool client_is_at(const struct client *client, const struct url *url);
 /* Connects to the URL's authority, or uses the session that is open to it: verb->open() or verb->ended() comes. */
 int client_connect(struct client *client, const struct url *url, struct error *err);
-/* Lets go of the session, in order; waits until it is closed. Not within a verb. */
+/* Lets go of the session and of those beside it, in order; waits until they are closed. Not within a verb. */
 void client_disconnect(struct client *client);
 /* Files are to be compared by digests that are no proof: FAULT_USAGE, and what to do. */
 int client_weak(const struct client *client, struct error *err);

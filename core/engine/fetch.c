@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "engine/fetch.h"
+#include "engine/fetch_state.h"
 
 #include "base/text.h"
-#include "engine/resume.h"
-#include "engine/stall.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,36 +10,6 @@
 
 enum { TOTALS_REQUEST = 0xfffffff0 /* beyond what a sink uses in practice; it would skip it */ };
 
-/*
- * After a goaway what is under way may finish, for so long: the new worker, or the new daemon, is there by then. And for
- * so long what has come is still written when the session is gone.
- */
-#define GRACE (1 * CLOCK_SECOND)
-
-struct fetch {
-	struct client *client;
-	const struct url *url;
-	const struct fetch_place *place;
-	struct client_sum *sum;
-	uint64_t files_before, bytes_before; /* done of earlier sources */
-	uint64_t files_known, bytes_known;   /* totals of earlier sources */
-	uint64_t fresh, things;              /* bytes and files that need not be fetched again, see reached() */
-	uint64_t received, repaired;         /* of all attempts */
-	struct sink_count count;             /* of the last attempt that began */
-	struct resume resume;
-	/* Of one attempt: */
-	struct receiving receiving;
-	bool begun;       /* receiving is open */
-	bool alone;       /* the session is gone: what has come is still written */
-	bool over;        /* nothing more comes from the session */
-	bool done;        /* all is published, removed or left for another run */
-	uint64_t leave;   /* steady ns: when a goaway is followed, or the rest given up; 0 = neither */
-	struct error err; /* why the session ended */
-	uint64_t taken;   /* bytes of frames that came, without liveness */
-	struct stall stall;
-	char waits[RECONNECT_TEXT_MAX];
-};
-
 static struct fetch *of_receiving(struct receiving *receiving)
 {
 	return list_entry(receiving, struct fetch, receiving);
@@ -49,8 +17,7 @@ static struct fetch *of_receiving(struct receiving *receiving)
 
 /* ---- the end ---- */
 
-/* Nothing more will come: what is begun is tidied up. */
-static void fetch_give_up(struct fetch *fetch, const struct error *err)
+void fetch_give_up(struct fetch *fetch, const struct error *err)
 {
 	if (fetch->over || fetch->done)
 		return;
@@ -85,9 +52,12 @@ static void on_finished(struct receiving *receiving)
 	client_stop(fetch->client);
 }
 
-static void on_broken(struct receiving *receiving, const struct error *err)
+static void on_broken(struct receiving *receiving, struct receiving_lane *lane, const struct error *err)
 {
-	session_fail(of_receiving(receiving), err);
+	if (lane == &receiving->main)
+		session_fail(of_receiving(receiving), err);
+	else
+		streams_fail(list_entry(lane, struct stream, lane), err);
 }
 
 /* ---- what comes ---- */
@@ -164,22 +134,22 @@ static int on_frame(void *context, const struct frame_header *header, const uint
 	struct fetch *fetch = context;
 
 	fetch->taken += FRAME_HEADER + header->length;
-	return fetch->begun ? receiving_frame(&fetch->receiving, header, bytes, buffer, err) : 0;
+	return fetch->begun ? receiving_frame(&fetch->receiving.main, header, bytes, buffer, err) : 0;
 }
 
-/* The session is gone, or to go. */
-static void alone_begin(struct fetch *fetch, const struct error *err)
+void fetch_alone(struct fetch *fetch, const struct error *err)
 {
 	fetch->alone = true;
 	fetch->err = *err;
-	fetch->leave = fetch->client->loop->now + GRACE;
+	fetch->leave = fetch->client->loop->now + FETCH_GRACE;
+	streams_drop(fetch->client);
 }
 
 /* Without a session: when all had come it is finished, however long a disk takes; else the rest is for the next one. */
 static void alone_look(struct fetch *fetch)
 {
 	const struct receiving *receiving = &fetch->receiving;
-	bool rests = receiving->job_count + receiving->checks.jobs == 0 && receiving->waiting == NULL;
+	bool rests = !receiving_busy(receiving) && receiving->waiting == NULL;
 
 	if (rests || (sink_waits(receiving->sink) && fetch->client->loop->now >= fetch->leave))
 		fetch_give_up(fetch, &fetch->err);
@@ -189,17 +159,27 @@ static void alone_look(struct fetch *fetch)
 static void goaway_look(struct fetch *fetch)
 {
 	struct client *client = fetch->client;
+	struct receiving_lane *main = &fetch->receiving.main;
 	struct error err = { 0 };
 
 	if (!client->channel_live || !client->channel.goaway || !retry_wanted(&client->again.retry))
 		return;
-	if (fetch->leave == 0)
-		fetch->leave = client->loop->now + GRACE;
+	if (fetch->leave == 0) {
+		fetch->leave = client->loop->now + FETCH_GRACE;
+		streams_fill(client);
+	}
+	sink_lane_rest(main->lane, streams_live(client) > 0);
+	if ((sink_lane_idle(main->lane) || client->loop->now >= fetch->leave) && fetch_lanes_carry_on(fetch)) {
+		client->channel_live = false;
+		channel_finish(&client->channel); /* comes back as ended() */
+		streams_fill(client);
+		return;
+	}
 	/* Where nothing is awaited the session is not needed any more. */
 	if (client->loop->now < fetch->leave || !sink_waits(fetch->receiving.sink))
 		return;
 	error_set(&err, -ECONNRESET, FAULT_PEER, "%s shuts down or reloads", channel_peer(&client->channel));
-	alone_begin(fetch, &err);
+	fetch_alone(fetch, &err);
 	client->channel_live = false;
 	channel_finish(&client->channel); /* comes back as ended() */
 	alone_look(fetch);
@@ -216,8 +196,10 @@ static void on_work(void *context)
 		return;
 	if (fetch->alone)
 		alone_look(fetch);
-	else
+	else {
 		goaway_look(fetch);
+		fetch_lanes_look(fetch);
+	}
 }
 
 /* ---- beginning ---- */
@@ -276,6 +258,7 @@ static void on_open(void *context)
 		.hidden = fetch->place->resume ? fetch->resume.hidden : NULL,
 		.sync = fetch->place->sync,
 		.limit_rate = client->options.limit_rate,
+		.lanes = streams_number(client),
 	};
 	struct error err = { 0 };
 
@@ -292,19 +275,24 @@ static void on_open(void *context)
 	stall_begin(&fetch->stall, client->loop->now);
 	totals_ask(fetch);
 	receiving_pump(&fetch->receiving);
+	streams_begin(client);
+	fetch_lanes_join(fetch);
 }
 
 static void on_ended(void *context, const struct error *err)
 {
 	struct fetch *fetch = context;
 
-	if (fetch->alone && err->fault != FAULT_INTERRUPTED)
+	if ((fetch->alone || fetch->main_gone) && err->fault != FAULT_INTERRUPTED)
 		return; /* our own doing */
 	if (err->fault != FAULT_PEER || !fetch->begun || fetch->over) {
 		fetch_give_up(fetch, err);
 		return;
 	}
-	alone_begin(fetch, err);
+	if (fetch_lanes_carry_on(fetch))
+		streams_fill(fetch->client);
+	else
+		fetch_alone(fetch, err);
 	on_work(fetch);
 }
 
@@ -321,12 +309,12 @@ static void on_progress(void *context, struct xfer_progress *ours)
 /* Names what is waited for when nothing has come for a while; ends a transfer that has stalled for too long. */
 static void stall_check(struct fetch *fetch)
 {
-	const struct channel *channel = &fetch->client->channel;
+	const struct channel *channel = fetch_lanes_blame(fetch);
 	struct xfer_progress ours = { .struct_size = sizeof(ours) };
 	struct stall_look look = {
 		.channel = channel,
 		/* What is half received counts, too: a large frame takes its time. */
-		.moved = fetch->taken + link_half(&channel->link),
+		.moved = fetch_lanes_taken(fetch),
 		.waits = sink_waits(fetch->receiving.sink),
 		.ours = &ours,
 	};
@@ -356,8 +344,8 @@ static void progress_fill(struct fetch *fetch)
 		progress->bytes = fetch->bytes_before + count.bytes;
 	}
 	progress->elapsed = client->loop->now - fetch->sum->began;
-	if (client->channel_live)
-		progress->rtt = channel_rtt(&client->channel, &progress->loss_ppm);
+	if (fetch_lanes_blame(fetch) != NULL)
+		progress->rtt = channel_rtt(fetch_lanes_blame(fetch), &progress->loss_ppm);
 	progress->stall = reconnect_waits(client, fetch->waits);
 	if (progress->stall == NULL && fetch->stall.text[0] != '\0')
 		progress->stall = fetch->stall.text;
@@ -377,7 +365,7 @@ static void on_tick(void *context)
 {
 	struct fetch *fetch = context;
 
-	if (fetch->begun && fetch->client->channel_live && !fetch->over)
+	if (fetch->begun && fetch_lanes_blame(fetch) != NULL && !fetch->over)
 		stall_check(fetch);
 	progress_tell(fetch);
 	on_work(fetch); /* what waits for memory, or for the limit of the rate */
@@ -390,6 +378,9 @@ static const struct client_verb fetch_verb = {
 	.progress = on_progress,
 	.tick = on_tick,
 	.ended = on_ended,
+	.stream_open = fetch_lanes_open,
+	.stream_frame = fetch_lanes_frame,
+	.stream_ended = fetch_lanes_ended,
 };
 
 /* ---- an attempt, and the next one ---- */
@@ -402,7 +393,8 @@ static void attempt_count(struct fetch *fetch)
 	uint64_t things;
 
 	sink_counts(fetch->receiving.sink, count);
-	sink_credit(fetch->receiving.sink, &client->consumed, &client->granted);
+	sink_credit(sink_main(fetch->receiving.sink), &client->consumed, &client->granted);
+	fetch_lanes_count(fetch);
 	fetch->received += count->received;
 	fetch->repaired += count->repaired;
 	things = count->files + count->dirs + count->links;
@@ -437,7 +429,7 @@ static int attempt(void *context, struct error *err)
 
 	if (client->interrupted)
 		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
-	fetch->begun = fetch->alone = fetch->over = fetch->done = false;
+	fetch->begun = fetch->alone = fetch->over = fetch->done = fetch->main_gone = false;
 	fetch->leave = 0;
 	fetch->stall.text[0] = '\0';
 	/* What this job wrote itself counts as well: another daemon may prefer another integrity. */

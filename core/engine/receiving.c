@@ -18,11 +18,11 @@ enum {
 
 static void job_submit(struct receiving *receiving, struct job *job)
 {
-	job->suite = &receiving->channel->suite;
+	job->suite = &receiving->suite;
 	job->owner = &receiving->owner;
 	list_append(&receiving->jobs, &job->link);
 	receiving->job_count++;
-	loop_submit(receiving->channel->base->loop, job);
+	loop_submit(receiving->base->loop, job);
 }
 
 static void jobs_begin(struct receiving *receiving)
@@ -62,26 +62,75 @@ static bool journal_end(struct receiving *receiving)
 	return true;
 }
 
+static bool lane_open(const struct receiving_lane *lane)
+{
+	return lane->lane != NULL && !lane->lost && lane->channel->state == CHANNEL_OPEN;
+}
+
+/* A little for each in turn, until nobody has anything to send. The first changes, so that a limit is shared. */
+static void lanes_ask(struct receiving *receiving)
+{
+	struct list *node = list_first(&receiving->lanes);
+	uint64_t now = receiving->base->loop->now;
+	bool some = node != NULL;
+
+	if (node != NULL) {
+		list_remove(node);
+		list_append(&receiving->lanes, node);
+	}
+	while (some) {
+		some = false;
+		for (node = receiving->lanes.next; node != &receiving->lanes; node = node->next) {
+			struct receiving_lane *lane = list_entry(node, struct receiving_lane, link);
+			struct buf *out = lane_open(lane) ? channel_control(lane->channel) : NULL;
+			size_t before = out != NULL ? out->len : 0;
+
+			/* Without memory for a frame the next event tries again. */
+			if (out != NULL && sink_frames(lane->lane, out, now) == 0)
+				some = some || out->len > before;
+		}
+	}
+	/* A connection may be found broken: what follows from it comes later, but for the state of its channel. */
+	for (node = receiving->lanes.next; node != &receiving->lanes; node = node->next) {
+		struct receiving_lane *lane = list_entry(node, struct receiving_lane, link);
+
+		if (lane_open(lane))
+			channel_flush(lane->channel);
+	}
+}
+
+/* One who has much to tell and listens to nothing gets no further. */
+static bool tells_in_vain(const struct receiving *receiving)
+{
+	return !receiving->aborted && lane_open(&receiving->main) &&
+	       link_control_queued(&receiving->main.channel->link) > CONTROL_AHEAD;
+}
+
+bool receiving_busy(const struct receiving *receiving)
+{
+	if (receiving->job_count > 0)
+		return true;
+	for (const struct list *node = receiving->lanes.next; node != &receiving->lanes; node = node->next) {
+		if (list_entry(node, struct receiving_lane, link)->checks.jobs > 0)
+			return true;
+	}
+	return false;
+}
+
 void receiving_pump(struct receiving *receiving)
 {
-	struct channel *channel = receiving->channel;
+	struct loop *loop = receiving->base->loop;
 
 	if (receiving->sink == NULL)
 		return;
 	list_remove(&receiving->hunger);
-	/* One who has much to tell and listens to nothing gets no further. */
-	if (!receiving->aborted && channel->state == CHANNEL_OPEN &&
-	    link_control_queued(&channel->link) > CONTROL_AHEAD)
+	if (tells_in_vain(receiving))
 		return;
 	jobs_begin(receiving);
 	if (receiving->waiting != NULL)
-		lending_wait(channel->base->loop, &channel->base->loop->keeping, &receiving->hunger);
-	if (channel->state == CHANNEL_OPEN) {
-		/* Without memory for a frame the next event tries again. */
-		(void)sink_frames(receiving->sink, channel_control(channel), channel->base->loop->now);
-		channel_flush(channel);
-	}
-	if (receiving->job_count + receiving->checks.jobs == 0 && sink_finished(receiving->sink) && !receiving->told) {
+		lending_wait(loop, &loop->keeping, &receiving->hunger);
+	lanes_ask(receiving);
+	if (!receiving_busy(receiving) && sink_finished(receiving->sink) && !receiving->told) {
 		if (journal_end(receiving))
 			return;
 		receiving->told = true;
@@ -103,20 +152,39 @@ static void on_job(struct loop_owner *owner, struct job *job)
 {
 	struct receiving *receiving = list_entry(owner, struct receiving, owner);
 
-	if (job->kind == JOB_CHECK) {
-		checks_done(&receiving->checks, job);
-	} else {
-		list_remove(&job->link);
-		receiving->job_count--;
-		if (job != &receiving->last.job)
-			order_done(receiving, (struct receiving_job *)(void *)job);
-	}
+	list_remove(&job->link);
+	receiving->job_count--;
+	if (job != &receiving->last.job)
+		order_done(receiving, (struct receiving_job *)(void *)job);
 	receiving_pump(receiving);
 }
 
-static int ends_take(struct receiving *receiving, const uint8_t *run, size_t len, struct error *err)
+/* ---- lanes ---- */
+
+/* Nothing of it is out any more. */
+static void lane_drop(struct receiving_lane *lane)
 {
-	uint32_t digest_size = receiving->channel->suite.limits.digest_size;
+	list_remove(&lane->link);
+	if (lane->lane != NULL && !lane->receiving->aborted)
+		sink_lane_lost(lane->lane);
+	lane->lane = NULL;
+}
+
+static void on_check(struct loop_owner *owner, struct job *job)
+{
+	struct receiving_lane *lane = list_entry(owner, struct receiving_lane, owner);
+	struct receiving *receiving = lane->receiving;
+
+	checks_done(&lane->checks, job);
+	if (lane->lost && lane->checks.jobs == 0)
+		lane_drop(lane);
+	receiving_pump(receiving);
+}
+
+static int ends_take(struct receiving_lane *lane, const uint8_t *run, size_t len, struct error *err)
+{
+	struct receiving *receiving = lane->receiving;
+	uint32_t digest_size = receiving->suite.limits.digest_size;
 	struct end end;
 	size_t at = 0;
 	int r = 0;
@@ -124,7 +192,7 @@ static int ends_take(struct receiving *receiving, const uint8_t *run, size_t len
 	while (r == 0 && at < len) {
 		r = message_end_read(run, len, &at, digest_size, &end, err);
 		if (r == 0 && (receiving->watch->end == NULL || !receiving->watch->end(receiving, &end)))
-			r = sink_end(receiving->sink, &end, err);
+			r = sink_end(lane->lane, &end, err);
 	}
 	return r;
 }
@@ -132,48 +200,99 @@ static int ends_take(struct receiving *receiving, const uint8_t *run, size_t len
 /* The run of a frame, its digest right. */
 static int run_take(void *context, enum frame_type type, const uint8_t *run, size_t len, struct error *err)
 {
-	struct receiving *receiving = context;
+	struct receiving_lane *lane = context;
 
 	if (type == FRAME_ENTRIES)
-		return sink_entries(receiving->sink, run, len, err);
-	return ends_take(receiving, run, len, err);
+		return sink_entries(lane->lane, run, len, err);
+	return ends_take(lane, run, len, err);
 }
 
 static void run_failed(void *context, const struct error *err)
 {
-	struct receiving *receiving = context;
+	struct receiving_lane *lane = context;
 
-	receiving->watch->broken(receiving, err);
+	lane->receiving->watch->broken(lane->receiving, lane, err);
 }
 
-int receiving_frame(struct receiving *receiving, const struct frame_header *header, const uint8_t *bytes,
+static void lane_begin(struct receiving *receiving, struct receiving_lane *lane, struct channel *channel)
+{
+	*lane = (struct receiving_lane){
+		.owner.done = on_check,
+		.receiving = receiving,
+		.channel = channel,
+		.checks = {
+			.loop = receiving->base->loop,
+			.owner = &lane->owner,
+			.suite = &receiving->suite,
+			.take = run_take,
+			.failed = run_failed,
+			.context = lane,
+		},
+	};
+	list_init(&lane->checks.queue);
+	list_append(&receiving->lanes, &lane->link);
+}
+
+/* READs that may be unanswered. */
+static uint32_t requests_of(const struct channel *channel)
+{
+	return channel->requests_max < REQUESTS_MAX ? channel->requests_max : REQUESTS_MAX;
+}
+
+int receiving_lane_open(struct receiving *receiving, struct receiving_lane *lane, struct channel *channel,
+                        uint64_t consumed, uint64_t granted, struct error *err)
+{
+	if (lane->lane != NULL || lane->checks.jobs > 0)
+		return -EBUSY;
+	lane_begin(receiving, lane, channel);
+	if (sink_lane_add(receiving->sink, &lane->lane, requests_of(channel), consumed, granted) == 0)
+		return 0;
+	list_remove(&lane->link);
+	return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a session");
+}
+
+void receiving_lane_end(struct receiving_lane *lane)
+{
+	if (lane->lane == NULL || lane->lost)
+		return;
+	lane->lost = true;
+	if (lane->checks.jobs == 0)
+		lane_drop(lane);
+}
+
+bool receiving_lane_needed(const struct receiving_lane *lane)
+{
+	return lane->lane != NULL && sink_lane_needed(lane->lane);
+}
+
+int receiving_frame(struct receiving_lane *lane, const struct frame_header *header, const uint8_t *bytes,
                     struct lent *buffer, struct error *err)
 {
+	struct receiving *receiving = lane->receiving;
 	const uint8_t *body = bytes + FRAME_HEADER;
 	struct message_digest_run run;
 	struct frame_chunk chunk;
 	uint64_t first, count;
 	int r;
 
-	if (receiving->aborted || receiving->sink == NULL)
+	if (lane->lane == NULL || receiving->aborted || receiving->sink == NULL)
 		return 0;
 	switch (header->type) {
 	case FRAME_ENTRIES:
-	case FRAME_ENDS: return checks_add(&receiving->checks, header, body, buffer, err);
+	case FRAME_ENDS: return checks_add(&lane->checks, header, body, buffer, err);
 	case FRAME_CHUNK:
-		r = frame_chunk_read(bytes, &receiving->channel->suite.limits, &chunk, err);
+		r = frame_chunk_read(bytes, &receiving->suite.limits, &chunk, err);
 		if (r == 0)
-			r = sink_chunk(receiving->sink, &chunk, buffer, err);
+			r = sink_chunk(lane->lane, &chunk, buffer, err);
 		if (r == 1)
 			lent_ref(buffer);
 		return r < 0 ? r : 0;
 	case FRAME_HOLE:
 		r = message_hole_read(body, header->length, &first, &count, err);
-		return r < 0 ? r : sink_hole(receiving->sink, header->request, first, count, err);
+		return r < 0 ? r : sink_hole(lane->lane, header->request, first, count, err);
 	case FRAME_DIGEST_RUN:
-		r = message_digest_run_read(body, header->length, receiving->channel->suite.limits.digest_size, &run,
-		                            err);
-		return r < 0 ? r : sink_digests(receiving->sink, header->request, &run, err);
+		r = message_digest_run_read(body, header->length, receiving->suite.limits.digest_size, &run, err);
+		return r < 0 ? r : sink_digests(lane->lane, header->request, &run, err);
 	default: return error_set(err, -EPROTO, FAULT_PEER, "an unexpected frame of type %d", (int)header->type);
 	}
 }
@@ -211,8 +330,10 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		.digest_size = suite->limits.digest_size,
 		.integrity = suite->integrity->about.name,
 		.strong = suite->integrity->integrity.strength >= XFER_STRENGTH_CRYPTOGRAPHIC,
-		.requests_max = channel->requests_max < REQUESTS_MAX ? channel->requests_max : REQUESTS_MAX,
+		.requests_max = requests_of(channel),
 		.window = WINDOW < half ? WINDOW : half,
+		.window_all = half,
+		.lanes = place->lanes,
 		.order_payload = ORDER_PAYLOAD,
 		.keep_payload = keep_job_payload(suite),
 		.keeps_max = KEEPS_MAX,
@@ -230,26 +351,21 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		params.window = two;
 	*receiving = (struct receiving){
 		.owner.done = on_job,
-		.channel = channel,
+		.base = channel->base,
+		.suite = *suite,
 		.watch = watch,
 		.root = place->root,
 		.sync = place->sync,
 		.flags = place->flags,
 		.replace = place->replace,
-		.checks = {
-			.loop = channel->base->loop,
-			.suite = suite,
-			.take = run_take,
-			.failed = run_failed,
-			.context = receiving,
-		},
 	};
-	receiving->checks.owner = &receiving->owner;
-	list_init(&receiving->checks.queue);
+	list_init(&receiving->lanes);
+	lane_begin(receiving, &receiving->main, channel);
 	list_init(&receiving->jobs);
 	list_init(&receiving->hunger);
 	if (sink_create(&receiving->sink, &params, &events) < 0)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a transfer");
+	receiving->main.lane = sink_main(receiving->sink);
 	receiving->journal = place->journal;
 	return 0;
 }
@@ -271,13 +387,19 @@ void receivings_feed(struct loop *loop)
 	}
 }
 
+static void checks_over(struct receiving *receiving)
+{
+	for (struct list *node = receiving->lanes.next; node != &receiving->lanes; node = node->next)
+		checks_end(&list_entry(node, struct receiving_lane, link)->checks);
+}
+
 void receiving_abort(struct receiving *receiving)
 {
 	if (receiving->sink == NULL || receiving->aborted)
 		return;
 	receiving->aborted = true;
 	sink_abort(receiving->sink);
-	checks_end(&receiving->checks);
+	checks_over(receiving);
 	receiving_pump(receiving);
 }
 
@@ -301,7 +423,11 @@ void receiving_close(struct receiving *receiving)
 	if (receiving->sink == NULL)
 		return;
 	list_remove(&receiving->hunger);
-	checks_end(&receiving->checks);
+	checks_over(receiving);
+	for (struct list *node; (node = list_first(&receiving->lanes)) != NULL;) {
+		list_entry(node, struct receiving_lane, link)->lane = NULL;
+		list_remove(node);
+	}
 	free(receiving->spare);
 	receiving->spare = NULL;
 	sink_destroy(receiving->sink);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The receiving half of a session: carries out the orders of a sink through the pipeline, and feeds the sink with what
- * comes. The client has one for a get, the daemon for a put.
+ * The receiving half of a job: carries out the orders of a sink through the pipeline, and feeds the sink with what comes.
+ * The client has one for a get, the daemon for a put. It begins with one session, and others may join it as lanes.
  */
 #ifndef XFER_ENGINE_RECEIVING_H
 #define XFER_ENGINE_RECEIVING_H
@@ -13,13 +13,14 @@
 
 struct receiving;
 struct receiving_job;
+struct receiving_lane;
 
 struct receiving_watch {
 	void (*event)(struct receiving *receiving, const struct sink_event *event);
 	/* An ENDS item that is not the sink's; NULL: there are none. True: taken. */
 	bool (*end)(struct receiving *receiving, const struct end *end);
-	/* The session cannot go on: the owner ends the channel and calls receiving_abort(). */
-	void (*broken)(struct receiving *receiving, const struct error *err);
+	/* The lane's session cannot go on: the owner ends its channel, and calls receiving_abort() or receiving_lane_end(). */
+	void (*broken)(struct receiving *receiving, struct receiving_lane *lane, const struct error *err);
 	/* The sink is finished and no job is out: published, or removed again. From the loop. */
 	void (*finished)(struct receiving *receiving);
 };
@@ -38,15 +39,29 @@ struct receiving_place {
 	bool sync;
 	bool replace;        /* what was made under that name meanwhile */
 	uint64_t limit_rate; /* payload bytes a second; 0 = none */
+	unsigned lanes;      /* how many sessions there may be; 0 means 1 */
+};
+
+/* A session of it. The first is embedded in the receiving, others are their owner's. */
+struct receiving_lane {
+	struct loop_owner owner; /* of its checks */
+	struct list link;        /* in receiving.lanes */
+	struct receiving *receiving;
+	struct channel *channel; /* borrowed */
+	struct sink_lane *lane;  /* the sink's; NULL: not open */
+	struct checks checks;    /* of ENTRIES and ENDS */
+	bool lost;               /* the channel is gone; what came is still looked at */
 };
 
 struct receiving {
 	struct loop_owner owner;
-	struct channel *channel; /* borrowed */
+	const struct channel_base *base; /* borrowed */
+	struct suite suite;              /* of all its sessions */
+	struct receiving_lane main;
+	struct list lanes; /* struct receiving_lane, open */
 	const struct receiving_watch *watch;
 	struct store_root *root; /* borrowed */
 	struct sink *sink;       /* NULL: not open */
-	struct checks checks;    /* of ENTRIES and ENDS */
 	struct list jobs;        /* struct job.link, oldest first */
 	unsigned job_count;
 	struct receiving_job *spare;   /* owned; for the next order, may be NULL */
@@ -64,9 +79,21 @@ struct receiving {
 /* consumed and granted: of the session so far, see sink_credit(). */
 int receiving_open(struct receiving *receiving, struct channel *channel, const struct receiving_place *place,
                    uint64_t consumed, uint64_t granted, const struct receiving_watch *watch, struct error *err);
-/* ENTRIES, ENDS, CHUNK, HOLE. */
-int receiving_frame(struct receiving *receiving, const struct frame_header *header, const uint8_t *bytes,
+/*
+ * One more session, settled on the same integrity and chunk size; the lane's memory is the caller's and was zeroed before
+ * its first use. -EBUSY: what came over the session that it stood for before is still looked at.
+ */
+int receiving_lane_open(struct receiving *receiving, struct receiving_lane *lane, struct channel *channel,
+                        uint64_t consumed, uint64_t granted, struct error *err);
+/* Its session is gone: when what came is looked at, others are asked for the rest. Not open: nothing happens. */
+void receiving_lane_end(struct receiving_lane *lane);
+/* It may not be given up: the listing comes over it. */
+bool receiving_lane_needed(const struct receiving_lane *lane);
+/* ENTRIES, ENDS, CHUNK, HOLE, DIGEST_RUN. */
+int receiving_frame(struct receiving_lane *lane, const struct frame_header *header, const uint8_t *bytes,
                     struct lent *buffer, struct error *err);
+/* Jobs are out, or what came is still looked at. */
+bool receiving_busy(const struct receiving *receiving);
 /* Starts what can be started, asks for what can be asked; watch->finished() may come from within. */
 void receiving_pump(struct receiving *receiving);
 /* Those who had no buffer try again. */

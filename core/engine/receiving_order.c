@@ -25,14 +25,14 @@ static int file_handle(struct receiving *receiving, struct sink_file *file)
 		.name = file->name,
 		.identity = { .size = file->size, .mtime = file->mtime, .mtime_ns = file->mtime_ns },
 		.number = file->number,
-		.sync_window = receiving->sync ? receiving->channel->base->setup->settings->sync_window : 0,
+		.sync_window = receiving->sync ? receiving->base->setup->settings->sync_window : 0,
 	};
 	struct write_file *handle;
 	int r;
 
 	if (file->handle != NULL)
 		return 0;
-	r = write_file_create(&handle, &place, &receiving->channel->suite, file->size);
+	r = write_file_create(&handle, &place, &receiving->suite, file->size);
 	if (r == 0)
 		file->handle = handle;
 	return r;
@@ -192,10 +192,10 @@ static void probe_end(struct receiving_job *work)
 
 static int keep_begin(struct receiving *receiving, struct receiving_job *work)
 {
-	const struct suite *suite = &receiving->channel->suite;
+	const struct suite *suite = &receiving->suite;
 
 	memset(&work->keep, 0, sizeof(work->keep));
-	work->keep.buffer = lend_get(receiving->channel->base->loop->lender, read_job_buffer_size(suite));
+	work->keep.buffer = lend_get(receiving->base->loop->lender, read_job_buffer_size(suite));
 	if (work->keep.buffer == NULL)
 		return -ENOBUFS;
 	work->keep.count = work->order.count;

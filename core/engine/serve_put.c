@@ -110,7 +110,7 @@ static void put_done(struct serve_put *put)
 	enum fault fault = sink_result(put->receiving.sink, NULL);
 
 	sink_counts(put->receiving.sink, &count);
-	sink_credit(put->receiving.sink, &serve->consumed, &serve->granted);
+	sink_credit(sink_main(put->receiving.sink), &serve->consumed, &serve->granted);
 	if (put->over)
 		return; /* the session ended before */
 	put->over = true;
@@ -145,12 +145,12 @@ static void on_finished(struct receiving *receiving)
 	serve_half_closed(put->serve);
 }
 
-static void on_broken(struct receiving *receiving, const struct error *err)
+static void on_broken(struct receiving *receiving, struct receiving_lane *lane, const struct error *err)
 {
-	struct serve *serve = of_receiving(receiving)->serve;
 	struct error said = *err;
 
-	channel_fail(&serve->channel, err->fault == FAULT_INTEGRITY ? STATUS_INTEGRITY : STATUS_PROTOCOL, &said);
+	(void)receiving;
+	channel_fail(lane->channel, err->fault == FAULT_INTEGRITY ? STATUS_INTEGRITY : STATUS_PROTOCOL, &said);
 }
 
 void serve_put_end(struct serve *serve, const struct error *err)
@@ -257,7 +257,7 @@ int serve_put_frame(struct serve *serve, const struct frame_header *header, cons
 		return error_set(err, -EPROTO, FAULT_PEER, "a frame of type %d, for which nobody asked",
 		                 (int)header->type);
 	put->taken += FRAME_HEADER + header->length;
-	return receiving_frame(&put->receiving, header, bytes, buffer, err);
+	return receiving_frame(&put->receiving.main, header, bytes, buffer, err);
 }
 
 void serve_put_work(struct serve *serve)

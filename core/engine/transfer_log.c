@@ -42,13 +42,21 @@ void transfer_line(const struct serve *serve, const struct serve_transfer *trans
 	          serve_identity(serve)[0] != '\0' ? count : count - 1);
 }
 
+/* The path is `top`, or beneath it. */
+static bool lies_in(const char *path, const char *top)
+{
+	size_t len = strlen(top);
+
+	return strncmp(path, top, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
 static void transfer_finish(struct serve *serve, const char *result)
 {
 	struct serve_transfer *transfer = serve->transfer;
 
 	if (transfer == NULL)
 		return;
-	if (transfer->files + transfer->failed + transfer->reading > 0)
+	if (transfer->files + transfer->failed + transfer->reading + transfer->chunks > 0)
 		transfer_line(serve, transfer, "get", result);
 	transfer_free(serve);
 }
@@ -91,9 +99,32 @@ void transfer_read(struct serve *serve)
 		serve->transfer->reading++;
 }
 
-void transfer_piece(struct serve *serve, const struct read_piece *piece, const struct source_request *request)
+/* A session that lists nothing helps another one: it is called by what its files have in common. */
+static struct serve_transfer *transfer_help(struct serve *serve, const char *path)
 {
 	struct serve_transfer *transfer = serve->transfer;
+	char *slash;
+
+	if (transfer == NULL) {
+		transfer = calloc(1, sizeof(*transfer));
+		if (transfer == NULL)
+			return NULL;
+		transfer->began = loop_now(serve);
+		transfer->helps = true;
+		transfer->path = strdup(path);
+		serve->transfer = transfer;
+		if (transfer->path == NULL)
+			transfer_free(serve);
+		return serve->transfer;
+	}
+	while (transfer->helps && !lies_in(path, transfer->path) && (slash = strrchr(transfer->path, '/')) != NULL)
+		*slash = '\0';
+	return transfer;
+}
+
+void transfer_piece(struct serve *serve, const struct read_piece *piece, const struct source_request *request)
+{
+	struct serve_transfer *transfer = transfer_help(serve, request->path);
 
 	if (transfer == NULL)
 		return;

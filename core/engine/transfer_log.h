@@ -15,6 +15,7 @@ struct serve_transfer {
 	uint64_t failed;
 	uint64_t reading; /* requests unanswered */
 	uint64_t began;   /* ns */
+	bool helps;       /* nothing was listed: a session beside the one that did */
 	uint32_t digest_size;
 	uint8_t digest[FRAME_DIGEST_MAX]; /* of the last file */
 };

@@ -49,9 +49,9 @@ int sink_create(struct sink **out, const struct sink_params *params, const struc
 	list_init(&sink->files);
 	sink->watch = *watch;
 	sink->listing = true;
-	sink->consumed = params->consumed;
-	sink->granted = params->granted;
-	sink->next_request = SINK_LIST_REQUEST + 1;
+	list_init(&sink->lanes);
+	sink_lane_init(&sink->main, sink, params->requests_max, params->consumed, params->granted);
+	sink->lister = &sink->main;
 	if (params_copy(sink, params) < 0) {
 		sink_destroy(sink);
 		return -ENOMEM;
@@ -67,8 +67,7 @@ void sink_destroy(struct sink *sink)
 	sink->aborted = true;
 	sink_file_drop(sink);
 	sink_dirs_drop(sink);
-	table_free(&sink->requests);
-	buf_free(&sink->cancels);
+	sink_lanes_drop(sink);
 	free(sink->remote);
 	free(sink->name);
 	free(sink->hidden);
@@ -98,56 +97,18 @@ void sink_report(struct sink *sink, enum fault fault, const char *format, ...)
 		sink->watch.event(sink->watch.context, &event);
 }
 
-/* How far the source may send: a window ahead of what is done with, and no faster than the limit. */
-static uint64_t credit_total(struct sink *sink, uint64_t now)
+int sink_frames(struct sink_lane *lane, struct buf *out, uint64_t now)
 {
-	uint64_t total = sink->consumed + sink->params.window;
-	uint64_t rate = sink->params.limit_rate;
-	uint64_t elapsed, allowed;
-
-	if (sink->began == 0)
-		sink->began = now;
-	if (rate == 0)
-		return total;
-	elapsed = now - sink->began;
-	allowed = elapsed / CLOCK_SECOND * rate + elapsed % CLOCK_SECOND * rate / CLOCK_SECOND;
-	allowed += sink->params.consumed + sink->params.chunk_size; /* less than one chunk would never move */
-	return allowed < total ? allowed : total;
-}
-
-static int credit_write(struct sink *sink, struct buf *out, uint64_t now)
-{
-	uint64_t total = credit_total(sink, now);
-	uint64_t step = sink->params.limit_rate > 0 ? 1 : sink->params.window / 4;
-	uint64_t list = sink->list_received + LIST_WINDOW;
+	struct sink *sink = lane->sink;
 	int r;
 
-	if (total > sink->granted && total - sink->granted >= step) {
-		r = message_credit_write(out, 0, total);
+	if (lane->cancels.len > 0) {
+		r = buf_append(out, lane->cancels.data, lane->cancels.len);
 		if (r < 0)
 			return r;
-		sink->granted = total;
+		buf_clear(&lane->cancels);
 	}
-	if (sink->listing && sink->live < LIVE_MAX && list >= sink->list_granted + LIST_WINDOW / 2) {
-		r = message_credit_write(out, SINK_LIST_REQUEST, list);
-		if (r < 0)
-			return r;
-		sink->list_granted = list;
-	}
-	return 0;
-}
-
-int sink_frames(struct sink *sink, struct buf *out, uint64_t now)
-{
-	int r;
-
-	if (sink->cancels.len > 0) {
-		r = buf_append(out, sink->cancels.data, sink->cancels.len);
-		if (r < 0)
-			return r;
-		buf_clear(&sink->cancels);
-	}
-	if (!sink->list_sent && !sink->aborted) {
+	if (lane == sink->lister && !sink->list_sent && !sink->aborted) {
 		const struct message_list list = {
 			.depth = MESSAGE_DEPTH_ALL,
 			.credit = LIST_WINDOW,
@@ -160,10 +121,10 @@ int sink_frames(struct sink *sink, struct buf *out, uint64_t now)
 		sink->list_sent = true;
 		sink->list_granted = LIST_WINDOW;
 	}
-	r = sink->aborted ? 0 : sink_file_requests(sink, out);
+	r = sink->aborted ? 0 : sink_file_requests(lane, out);
 	/* After giving up, too: what could not be cancelled needs it to come to its end. */
 	if (sink_waits(sink)) {
-		int code = credit_write(sink, out, now);
+		int code = sink_lane_credit(lane, out, now);
 
 		r = r == 0 ? code : r;
 	}
@@ -198,12 +159,13 @@ void sink_done(struct sink *sink, struct sink_order *order)
 	}
 }
 
-static int list_end(struct sink *sink, const struct end *end, struct error *err)
+static int list_end(struct sink_lane *lane, const struct end *end, struct error *err)
 {
+	struct sink *sink = lane->sink;
 	char text[MESSAGE_TEXT_MAX];
 	char path[512];
 
-	if (!sink->listing)
+	if (!sink->listing || lane != sink->lister)
 		return 0;
 	sink->listing = false;
 	if (sink->aborted)
@@ -222,9 +184,9 @@ static int list_end(struct sink *sink, const struct end *end, struct error *err)
 	return 0;
 }
 
-int sink_end(struct sink *sink, const struct end *end, struct error *err)
+int sink_end(struct sink_lane *lane, const struct end *end, struct error *err)
 {
-	return end->request == SINK_LIST_REQUEST ? list_end(sink, end, err) : sink_file_end(sink, end, err);
+	return end->request == SINK_LIST_REQUEST ? list_end(lane, end, err) : sink_file_end(lane, end, err);
 }
 
 void sink_cancel(struct sink *sink)
@@ -235,7 +197,7 @@ void sink_cancel(struct sink *sink)
 	if (!sink->list_sent)
 		sink->listing = false;
 	else if (sink->listing)
-		(void)message_cancel_write(&sink->cancels, SINK_LIST_REQUEST);
+		(void)message_cancel_write(&sink->lister->cancels, SINK_LIST_REQUEST);
 	sink_file_abort(sink);
 }
 
@@ -280,13 +242,13 @@ void sink_counts(const struct sink *sink, struct sink_count *out)
 	*out = sink->count;
 }
 
-void sink_credit(const struct sink *sink, uint64_t *consumed, uint64_t *granted)
-{
-	*consumed = sink->consumed;
-	*granted = sink->granted;
-}
-
 bool sink_waits(const struct sink *sink)
 {
-	return sink->listing || sink->requests.count > 0;
+	if (sink->listing)
+		return true;
+	for (const struct list *node = sink->lanes.next; node != &sink->lanes; node = node->next) {
+		if (list_entry(node, struct sink_lane, link)->requests.count > 0)
+			return true;
+	}
+	return false;
 }

@@ -7,7 +7,10 @@
  * chunks, make these directories) come out; each order comes back with its results. The sink owns the names: a frame of
  * the source carries ids, and what is written where follows from the listing and from the destination alone.
  *
- * What is held is bounded: entries by the credit of the listing, payload by the credit of the session; a directory is
+ * What comes, comes over a *lane*: a session of its own with its own requests and its own credit. There is one from the
+ * beginning, which lists; others may join it and go away again. What a lane owed when it went is asked of the others.
+ *
+ * What is held is bounded: entries by the credit of the listing, payload by the credit of each lane; a directory is
  * finished, and forgotten, when everything in it is.
  */
 #ifndef XFER_SESSION_SINK_H
@@ -34,19 +37,21 @@ struct sink_params {
 	const char *name; /* its path beneath the destination's root, in a folder that is there; "" = the root itself */
 	bool name_is_dir; /* a directory of that name is there: a tree is merged into it, file by file */
 	bool name_exists; /* something of that name is there */
-	const char *hidden;     /* a hidden name of our own that nobody else uses; ".<16 hex>" appended must fit too */
-	unsigned flags;         /* SINK_FLAG_* */
-	const char *reserved;   /* what names of our own begin with: no entry may; NULL = any may */
-	uint32_t chunk_size;    /* bytes, settled */
-	uint32_t digest_size;   /* bytes, settled; 0 = nothing is verified */
-	const char *integrity;  /* its name, for texts */
-	bool strong;            /* a digest may be taken for the content: it is of cryptographic strength */
-	uint32_t requests_max;  /* READ items unanswered at a time */
-	uint64_t window;        /* payload bytes granted ahead; at least two chunks */
+	const char *hidden;    /* a hidden name of our own that nobody else uses; ".<16 hex>" appended must fit too */
+	unsigned flags;        /* SINK_FLAG_* */
+	const char *reserved;  /* what names of our own begin with: no entry may; NULL = any may */
+	uint32_t chunk_size;   /* bytes, settled */
+	uint32_t digest_size;  /* bytes, settled; 0 = nothing is verified */
+	const char *integrity; /* its name, for texts */
+	bool strong;           /* a digest may be taken for the content: it is of cryptographic strength */
+	uint32_t requests_max; /* READ items unanswered at a time, of the first lane */
+	uint64_t window;       /* payload bytes granted ahead to one lane; at least two chunks */
+	uint64_t window_all; /* and to all of them, as long as each has room for two chunks; 0: no more than `window` */
+	unsigned lanes;      /* how many there may be: more than one cuts large files into ranges; 0 means 1 */
 	uint64_t order_payload; /* payload bytes that one order carries at most */
 	uint64_t keep_payload;  /* bytes on disk that one order of keeps reads at most; one chunk always goes */
 	unsigned keeps_max;     /* orders of keeps out at a time */
-	uint64_t consumed;      /* payload bytes of this session before: what an earlier sink of it came to */
+	uint64_t consumed;      /* payload bytes of the first lane before: what an earlier sink of it came to */
 	uint64_t granted;       /* and what it granted */
 	uint64_t limit_rate;    /* payload bytes a second; 0 = none */
 	bool sync;              /* sync before a final name is given */
@@ -80,7 +85,7 @@ struct sink_file {
 	bool stays;           /* nothing was to be written: what stands there stays */
 	bool leave;           /* what was begun of it stays for another run */
 	uint32_t number;      /* in the journal, of what is reused */
-	uint64_t horizon;     /* of what is reused: chunks below it are being worked on, those above wait */
+	uint64_t horizon;     /* reused or spread: chunks below it are being worked on, those above wait */
 	struct ranges claims; /* chunks that the journal says are there, as long as they are not checked */
 	struct ranges kept;   /* SINK_REUSE_OLD: chunks that are right there; SINK_REUSE_STANDS: chunks that are not */
 	uint64_t zeroes;      /* SINK_REUSE_OLD: chunks that are a hole there as they are here */
@@ -93,15 +98,17 @@ struct sink_file {
 	bool barrier;         /* a long run of holes is out: the file digest wants what follows to wait */
 	bool failed;          /* to be abandoned once nothing is out */
 	bool swept;           /* was abandoned: nothing of it is there */
+	bool spread;          /* asked for in ranges, of several lanes, although nothing of it was there */
+	bool resizing;        /* its size is another one: begins again when nothing is asked for any more */
 	bool held;            /* the only chunk waits for its end */
 	bool ended;           /* the end of the whole-file request was taken */
 	bool has_digest;
 	uint16_t mode;
 	uint32_t mtime_ns;
 	int64_t mtime;
-	uint32_t request;         /* of the whole-file READ */
 	struct frame_chunk chunk; /* of a file of one chunk, when held; all 0: a hole */
 	void *token;              /* its buffer; NULL: a hole */
+	struct sink_lane *lane;   /* over which it came */
 	uint8_t digest[FRAME_DIGEST_MAX];
 	char name[]; /* relative to the remote path; "" for a file at the top */
 };
@@ -120,6 +127,7 @@ struct sink_piece {
 	struct sink_file *file;
 	struct frame_chunk chunk; /* SINK_CHUNK */
 	void *token;              /* SINK_CHUNK: the buffer it lies in; the carrier gives it back after the order */
+	struct sink_lane *lane;   /* SINK_CHUNK: over which it came; the sink's */
 	uint64_t first, count;    /* SINK_HOLE, SINK_COPY */
 	int code;                 /* result: 0, -EBADMSG (a digest is wrong), or what the store said */
 };
@@ -220,21 +228,47 @@ int sink_create(struct sink **out, const struct sink_params *params, const struc
 /* No order is out. A handle is the carrier's to know of, where the sink is not finished. NULL is allowed. */
 void sink_destroy(struct sink *sink);
 
+/* ---- lanes ---- */
+
+struct sink_lane;
+
+/* The one that is there from the beginning, as long as the sink is. */
+struct sink_lane *sink_main(struct sink *sink);
+/* One more; consumed and granted: of its session before, see sink_credit(). */
+int sink_lane_add(struct sink *sink, struct sink_lane **out, uint32_t requests_max, uint64_t consumed,
+                  uint64_t granted);
+/* Nothing more is asked of it, or again. */
+void sink_lane_rest(struct sink_lane *lane, bool rests);
+/* It owes nothing. */
+bool sink_lane_idle(const struct sink_lane *lane);
+/* The sink cannot go on without it: it is the one that lists. */
+bool sink_lane_needed(const struct sink_lane *lane);
+/* Its session is gone, and so is the lane: what it owed is asked of others. */
+void sink_lane_lost(struct sink_lane *lane);
+/* For the next sink of the same session. */
+void sink_credit(const struct sink_lane *lane, uint64_t *consumed, uint64_t *granted);
+
 /* The run of an ENTRIES frame, its digest checked. An error ends the session. */
-int sink_entries(struct sink *sink, const uint8_t *run, size_t len, struct error *err);
+int sink_entries(struct sink_lane *lane, const uint8_t *run, size_t len, struct error *err);
 /*
  * A chunk frame whose payload is in the buffer `token` (not NULL): 1 = kept, the token comes back in an order or by
  * release(); 0 = not wanted (unknown, repeated, misplaced). An error (beyond what was granted) ends the session.
  */
-int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token, struct error *err);
-int sink_hole(struct sink *sink, uint32_t request, uint64_t first, uint64_t count, struct error *err);
+int sink_chunk(struct sink_lane *lane, const struct frame_chunk *chunk, void *token, struct error *err);
+int sink_hole(struct sink_lane *lane, uint32_t request, uint64_t first, uint64_t count, struct error *err);
 /* The digests of chunks that were asked for by READ with MESSAGE_READ_DIGESTS; they are copied. */
-int sink_digests(struct sink *sink, uint32_t request, const struct message_digest_run *run, struct error *err);
+int sink_digests(struct sink_lane *lane, uint32_t request, const struct message_digest_run *run, struct error *err);
 /* An item of an ENDS frame, its digest checked: of a READ or of the LIST. */
-int sink_end(struct sink *sink, const struct end *end, struct error *err);
+int sink_end(struct sink_lane *lane, const struct end *end, struct error *err);
 
-/* Appends what is to be sent now: LIST first, then READ, CREDIT, CANCEL. now: ns, for limit_rate. */
-int sink_frames(struct sink *sink, struct buf *out, uint64_t now);
+/*
+ * Appends what is to be sent now: LIST first, then READ, CREDIT, CANCEL. now: ns, for limit_rate. Where there are several
+ * lanes, a few READs at a time: called for each in turn until none has anything to send.
+ */
+int sink_frames(struct sink_lane *lane, struct buf *out, uint64_t now);
+
+/* ---- all of it ---- */
+
 /* When limit_rate makes sink_frames() worth calling again; CLOCK_NEVER without one. */
 uint64_t sink_deadline(const struct sink *sink, uint64_t now);
 /* Fills *order and returns true when something can be done now. One order of directories is out at a time. */
@@ -255,8 +289,6 @@ bool sink_finished(const struct sink *sink);
 /* 0 when all is well, else the fault of the whole: FAULT_MIXED for different causes. *err gets the first text. */
 enum fault sink_result(const struct sink *sink, struct error *err);
 void sink_counts(const struct sink *sink, struct sink_count *out);
-/* For the next sink of the same session. */
-void sink_credit(const struct sink *sink, uint64_t *consumed, uint64_t *granted);
 /* Waits for the peer: a request is unanswered. */
 bool sink_waits(const struct sink *sink);
 

@@ -17,7 +17,7 @@ static uint32_t chunk_length(const struct sink *sink, const struct sink_file *fi
 /* Whether the chunk is one that is still wanted and may be taken now. */
 static bool chunk_wanted(const struct sink *sink, const struct sink_file *file, const struct frame_chunk *chunk)
 {
-	if (file == NULL || file->failed || chunk->index >= file->chunks)
+	if (file == NULL || file->failed || file->resizing || chunk->index >= file->chunks)
 		return false;
 	if (chunk->length != chunk_length(sink, file, chunk->index))
 		return false;
@@ -26,31 +26,44 @@ static bool chunk_wanted(const struct sink *sink, const struct sink_file *file, 
 	return !ranges_has(&file->seen, chunk->index);
 }
 
-int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token, struct error *err)
+int sink_chunk(struct sink_lane *lane, const struct frame_chunk *chunk, void *token, struct error *err)
 {
-	struct sink_file *file = table_get(&sink->requests, chunk->request);
-	const struct sink_piece piece = { .op = SINK_CHUNK, .file = file, .chunk = *chunk, .token = token };
+	struct sink *sink = lane->sink;
+	struct sink_request *request = table_get(&lane->requests, chunk->request);
+	struct sink_file *file = request != NULL ? request->file : NULL;
+	const struct sink_piece piece = {
+		.op = SINK_CHUNK,
+		.file = file,
+		.chunk = *chunk,
+		.token = token,
+		.lane = lane,
+	};
 
 	sink->count.received += chunk->length;
+	lane->received += chunk->length;
+	sink_lane_came(lane, request, chunk->length);
 	/* Everything that came before this sink was consumed. */
-	if (sink->params.consumed + sink->count.received > sink->granted)
+	if (lane->received > lane->granted)
 		return error_set(err, -EPROTO, FAULT_PEER, "more chunks than there was credit for");
 	if (!chunk_wanted(sink, file, chunk)) {
-		sink->consumed += chunk->length;
+		sink_lane_consume(lane, chunk->length);
 		return 0;
 	}
 	if (file->chunks == 1) {
 		file->held = true;
 		file->chunk = *chunk;
 		file->token = token;
+		file->lane = lane;
+		lane->pieces++;
 		return 1;
 	}
 	if (ranges_add(&file->seen, chunk->index, 1) < 0) {
-		sink->consumed += chunk->length; /* found missing at the end */
+		sink_lane_consume(lane, chunk->length); /* found missing at the end */
 		return 0;
 	}
+	lane->pieces++;
 	if (sink_item_add(sink, &piece) < 0) {
-		sink->consumed += chunk->length;
+		sink_lane_release(lane, chunk->length);
 		sink_report(sink, FAULT_LOCAL, "out of memory for a chunk");
 		sink_cancel(sink);
 		return 0;
@@ -58,17 +71,20 @@ int sink_chunk(struct sink *sink, const struct frame_chunk *chunk, void *token, 
 	return 1;
 }
 
-int sink_hole(struct sink *sink, uint32_t request, uint64_t first, uint64_t count, struct error *err)
+int sink_hole(struct sink_lane *lane, uint32_t id, uint64_t first, uint64_t count, struct error *err)
 {
-	struct sink_file *file = table_get(&sink->requests, request);
+	struct sink *sink = lane->sink;
+	struct sink_request *request = table_get(&lane->requests, id);
+	struct sink_file *file = request != NULL ? request->file : NULL;
 	const struct sink_piece piece = { .op = SINK_HOLE, .file = file, .first = first, .count = count };
 
-	if (file == NULL || file->failed)
+	if (file == NULL || file->failed || file->resizing)
 		return 0;
 	if (count == 0 || first > file->chunks || count > file->chunks - first ||
 	    (first + count == file->chunks && file->size % sink->params.chunk_size != 0))
 		return error_set(err, -EPROTO, FAULT_PEER, "a hole that is not within its file");
-	if (sink_reuse_hole(sink, file, first, count))
+	sink_lane_came(lane, request, count * (uint64_t)sink->params.chunk_size);
+	if (sink_reuse_hole(sink, request, first, count))
 		return 0;
 	if (file->chunks == 1) {
 		if (file->held || file->writing > 0)
@@ -158,11 +174,31 @@ void sink_small_settle(struct sink *sink, struct sink_file *file)
 	sink_file_restart(sink, file);
 }
 
+void sink_file_resized(struct sink *sink, struct sink_file *file)
+{
+	file->resizing = false;
+	file->spread = false;
+	file->horizon = 0;
+	file->chunks = sink_file_chunks(sink, file->size);
+	sink_file_restart(sink, file);
+}
+
+static bool resizes(const struct sink_file *file, const struct end *end)
+{
+	return end->status == STATUS_CHANGED && end->chunks == 0 && file->handle == NULL && file->seen.count == 0 &&
+	       file->reuse == SINK_REUSE_NONE && !file->held && end->size != file->size &&
+	       file->restarts < RESTARTS_MAX;
+}
+
+/* It grew or shrank between listing and reading: begin again, as long as nothing of it was taken. */
 static void file_resize(struct sink *sink, struct sink_file *file, const struct end *end)
 {
+	file->restarts++;
 	file->size = end->size;
-	file->chunks = sink_file_chunks(sink, end->size);
-	sink_file_restart(sink, file);
+	file->resizing = true;
+	sink_asks_drop(sink, file);
+	if (file->requests == 0)
+		sink_file_resized(sink, file);
 }
 
 static void end_failed(struct sink *sink, struct sink_file *file, const struct end *end)
@@ -170,10 +206,7 @@ static void end_failed(struct sink *sink, struct sink_file *file, const struct e
 	enum fault fault = status_fault(end->status);
 	char text[MESSAGE_TEXT_MAX];
 
-	/* It grew or shrank between listing and reading: begin again, as long as nothing of it was taken. */
-	if (end->status == STATUS_CHANGED && end->chunks == 0 && file->handle == NULL && file->seen.count == 0 &&
-	    file->reuse == SINK_REUSE_NONE && !file->held && end->size != file->size && file->restarts < RESTARTS_MAX) {
-		file->restarts++;
+	if (resizes(file, end)) {
 		file_resize(sink, file, end);
 		return;
 	}
@@ -186,19 +219,28 @@ static void end_failed(struct sink *sink, struct sink_file *file, const struct e
 		sink_file_fail(sink, file, fault, "%s", text[0] != '\0' ? text : status_text(end->status));
 }
 
-int sink_file_end(struct sink *sink, const struct end *end, struct error *err)
+int sink_file_end(struct sink_lane *lane, const struct end *end, struct error *err)
 {
-	struct sink_file *file = table_remove(&sink->requests, end->request);
+	struct sink *sink = lane->sink;
+	struct sink_request *request = table_remove(&lane->requests, end->request);
+	struct sink_file *file;
 	bool whole;
 
-	if (file == NULL)
+	if (request == NULL)
 		return 0;
+	file = request->file;
+	whole = request->whole;
+	sink_request_free(lane, request);
 	file->requests--;
 	if (file->failed) { /* it was cancelled, or others of the file were */
 		sink_file_bury(sink, file);
 		return 0;
 	}
-	whole = file->request != 0 && end->request == file->request;
+	if (file->resizing) { /* all parts of it say the same */
+		if (file->requests == 0)
+			sink_file_resized(sink, file);
+		return 0;
+	}
 	if (end->status != STATUS_OK) {
 		end_failed(sink, file, end);
 		return 0;

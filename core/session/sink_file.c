@@ -66,37 +66,47 @@ void sink_file_free(struct sink *sink, struct sink_file *file)
 	free(file);
 }
 
+/* Its only chunk, which waits for the end of the file. */
+void sink_held_drop(struct sink *sink, struct sink_file *file)
+{
+	if (!file->held)
+		return;
+	token_release(sink, file->token);
+	sink_lane_release(file->lane, file->chunk.length);
+	file->held = false;
+	file->token = NULL;
+	file->lane = NULL;
+}
+
+/* How many of the requests of a file were found. */
+static unsigned lane_cancel(struct sink_lane *lane, const struct sink_file *file, unsigned most)
+{
+	const struct sink_request *request;
+	unsigned count = 0;
+	uint64_t id;
+
+	for (size_t at = 0; count < most && (request = table_next(&lane->requests, &at, &id)) != NULL;) {
+		if (request->file != file)
+			continue;
+		/* Without memory for it the request is answered in full, which costs time only. */
+		(void)message_cancel_write(&lane->cancels, (uint32_t)id);
+		count++;
+	}
+	return count;
+}
+
 /*
  * Says that nothing more of a file is wanted. Its requests stay until their ends have come, since the peer counts them
  * until then, and what comes of them must find no other file under their number.
  */
 static void file_cancel(struct sink *sink, struct sink_file *file)
 {
-	const struct sink_file *other;
 	unsigned left = file->requests;
-	uint64_t id;
 
-	if (file->held) {
-		token_release(sink, file->token);
-		sink->consumed += file->chunk.length;
-		file->held = false;
-	}
-	for (size_t at = 0; left > 0 && (other = table_next(&sink->requests, &at, &id)) != NULL;) {
-		if (other != file)
-			continue;
-		/* Without memory for it the request is answered in full, which costs time only. */
-		(void)message_cancel_write(&sink->cancels, (uint32_t)id);
-		left--;
-	}
-	for (struct list *node = sink->asks.next; node != &sink->asks;) {
-		struct sink_ask *ask = list_entry(node, struct sink_ask, link);
-
-		node = node->next;
-		if (ask->file == file) {
-			list_remove(&ask->link);
-			free(ask);
-		}
-	}
+	sink_held_drop(sink, file);
+	for (struct list *node = sink->lanes.next; left > 0 && node != &sink->lanes; node = node->next)
+		left -= lane_cancel(list_entry(node, struct sink_lane, link), file, left);
+	sink_asks_drop(sink, file);
 	sink_reuse_drop(sink, file);
 }
 
@@ -146,11 +156,17 @@ void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault,
 
 void sink_file_forget(struct sink *sink)
 {
-	struct sink_file *file;
+	struct sink_request *request;
 
-	for (size_t at = 0; (file = table_next(&sink->requests, &at, NULL)) != NULL;)
-		file->requests = 0;
-	table_free(&sink->requests);
+	for (struct list *node = sink->lanes.next; node != &sink->lanes; node = node->next) {
+		struct sink_lane *lane = list_entry(node, struct sink_lane, link);
+
+		for (size_t at = 0; (request = table_next(&lane->requests, &at, NULL)) != NULL;) {
+			request->file->requests = 0;
+			sink_request_free(lane, request);
+		}
+		table_free(&lane->requests);
+	}
 	sink_file_abort(sink);
 }
 
@@ -263,7 +279,7 @@ void sink_file_abort(struct sink *sink)
 		item->piece.file->writing--;
 		if (item->piece.op == SINK_CHUNK) {
 			token_release(sink, item->piece.token);
-			sink->consumed += item->piece.chunk.length;
+			sink_lane_release(item->piece.lane, item->piece.chunk.length);
 		}
 		free(item);
 	}
@@ -289,160 +305,4 @@ void sink_file_abort(struct sink *sink)
 			sink_file_bury(sink, file);
 		}
 	}
-}
-
-/* ---- asking ---- */
-
-static uint32_t request_next(struct sink *sink, uint32_t count)
-{
-	/* Ids of one frame are consecutive and do not wrap; ids in use are skipped (a long job may wrap around). */
-	for (uint32_t i = 0; i < count; i++) {
-		if (sink->next_request > UINT32_MAX - count) {
-			sink->next_request = SINK_LIST_REQUEST + 1;
-			i = 0;
-		}
-		if (table_get(&sink->requests, (uint64_t)sink->next_request + i) != NULL) {
-			sink->next_request += i + 1;
-			i = UINT32_MAX;
-		}
-	}
-	return sink->next_request;
-}
-
-int sink_ask_range(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count, bool digests)
-{
-	struct sink_ask *ask = sink->asks.prev != &sink->asks ? list_entry(sink->asks.prev, struct sink_ask, link)
-	                                                      : NULL;
-
-	if (ask != NULL && ask->file == file && ask->digests == digests && ask->first + ask->count == first) {
-		ask->count += count;
-		return 0;
-	}
-	ask = calloc(1, sizeof(*ask));
-	if (ask == NULL)
-		return -ENOMEM;
-	ask->file = file;
-	ask->first = first;
-	ask->count = count;
-	ask->digests = digests;
-	list_append(&sink->asks, &ask->link);
-	return 0;
-}
-
-bool sink_asks_open(const struct sink *sink, const struct sink_file *file)
-{
-	for (const struct list *node = sink->asks.next; node != &sink->asks; node = node->next) {
-		if (list_entry(node, struct sink_ask, link)->file == file)
-			return true;
-	}
-	return false;
-}
-
-/* Something to ask for. */
-struct asking {
-	struct sink_file *file;
-	struct sink_ask *ask; /* part of the file; NULL: all of it */
-};
-
-static uint8_t read_flags(const struct asking *asking)
-{
-	if (asking->ask == NULL)
-		return 0;
-	return asking->ask->digests ? MESSAGE_READ_PART | MESSAGE_READ_DIGESTS : MESSAGE_READ_PART;
-}
-
-static int request_add(struct sink *sink, struct buf *body, uint32_t id, const struct asking *asking)
-{
-	struct sink_file *file = asking->file;
-	char path[MESSAGE_PATH_MAX + 2];
-	int n = snprintf(path, sizeof(path), "%s%s%s", sink->remote, file->name[0] != '\0' ? "/" : "", file->name);
-	const struct message_read item = {
-		.first = asking->ask != NULL ? asking->ask->first : 0,
-		.count = asking->ask != NULL ? asking->ask->count : MESSAGE_ALL,
-		.size = file->size,
-		.flags = read_flags(asking),
-		.path = path,
-		.path_len = (size_t)n,
-	};
-	int r = table_put(&sink->requests, id, file);
-
-	if (r < 0)
-		return r;
-	r = message_read_item_write(body, &item);
-	if (r < 0) {
-		table_remove(&sink->requests, id);
-		return r;
-	}
-	file->requests++;
-	if (asking->ask != NULL) {
-		list_remove(&asking->ask->link);
-		free(asking->ask);
-	} else {
-		file->request = id;
-		list_remove(&file->link);
-		list_append(&sink->files, &file->link);
-	}
-	return 0;
-}
-
-/* The next thing to ask for; false when there is none. It stays where it is until it is asked for. */
-static bool ask_next(struct sink *sink, struct asking *out)
-{
-	struct list *node = list_first(&sink->asks);
-
-	*out = (struct asking){ 0 };
-	if (node != NULL) {
-		out->ask = list_entry(node, struct sink_ask, link);
-		out->file = out->ask->file;
-		return true;
-	}
-	while ((node = list_first(&sink->fresh)) != NULL) {
-		struct sink_file *next = list_entry(node, struct sink_file, link);
-
-		if (next->dir != NULL && !next->dir->made)
-			return false;
-		if (next->dir != NULL && next->dir->failed) {
-			sink_file_fail(sink, next, FAULT_LOCAL, "its directory could not be made");
-		} else {
-			/* An empty one too: it may have grown, and the source counts what it gave. */
-			out->file = next;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Makes a frame of `asking` and of what comes behind it, as much as goes into one. */
-static int read_make(struct sink *sink, struct buf *out, struct asking *asking)
-{
-	uint32_t base = request_next(sink, MESSAGE_READ_MAX);
-	size_t start, count = 0;
-	int sealed, r = message_read_begin(out, &start);
-
-	if (r < 0)
-		return r;
-	do {
-		r = request_add(sink, out, base + (uint32_t)count, asking);
-		count += r == 0;
-	} while (r == 0 && count < MESSAGE_READ_MAX && sink->requests.count < sink->params.requests_max &&
-	         out->len - start < FRAME_CONTROL_MAX - MESSAGE_PATH_MAX - MESSAGE_READ_ITEM_HEAD &&
-	         ask_next(sink, asking));
-	if (count == 0) {
-		out->len = start;
-		return r;
-	}
-	/* What is in the frame was asked for, whatever happened behind it. */
-	sink->next_request = base + (uint32_t)count;
-	sealed = message_read_seal(out, start, base, (uint16_t)count);
-	return r < 0 ? r : sealed;
-}
-
-int sink_file_requests(struct sink *sink, struct buf *out)
-{
-	struct asking asking;
-	int r = 0;
-
-	while (r == 0 && sink->requests.count < sink->params.requests_max && ask_next(sink, &asking))
-		r = read_make(sink, out, &asking);
-	return r;
 }

@@ -43,12 +43,15 @@ static bool take_items(struct sink *sink, struct sink_order *order)
 
 static void take_held(struct sink_order *order, struct sink_file *file)
 {
-	const struct sink_piece chunk = { .op = SINK_CHUNK, .file = file, .chunk = file->chunk, .token = file->token };
+	const struct sink_piece chunk = {
+		.op = SINK_CHUNK, .file = file, .chunk = file->chunk, .token = file->token, .lane = file->lane
+	};
 	const struct sink_piece hole = { .op = SINK_HOLE, .file = file, .count = 1 };
 
 	piece_take(order, file->token != NULL ? &chunk : &hole);
 	file->held = false;
 	file->token = NULL;
+	file->lane = NULL;
 	file->writing++;
 }
 
@@ -110,7 +113,7 @@ static void chunk_done(struct sink *sink, const struct sink_piece *piece)
 {
 	struct sink_file *file = piece->file;
 
-	sink->consumed += piece->chunk.length;
+	sink_lane_release(piece->lane, piece->chunk.length);
 	if (piece->code == 0) {
 		sink->count.chunks++;
 		sink->count.bytes += piece->chunk.length;

@@ -108,10 +108,12 @@ bool sink_reuse_advance(struct sink *sink, struct sink_file *file)
 	uint64_t from = file->horizon;
 	int r;
 
-	if (file->reuse == SINK_REUSE_NONE || from >= file->chunks)
+	if ((file->reuse == SINK_REUSE_NONE && !file->spread) || from >= file->chunks)
 		return false;
 	file->horizon = file->chunks - from < HORIZON ? file->chunks : from + HORIZON;
-	if (file->by_digests)
+	if (file->reuse == SINK_REUSE_NONE)
+		r = sink_ask_rest(sink, file, from, file->horizon - from);
+	else if (file->by_digests)
 		r = sink_ask_range(sink, file, from, file->horizon - from, true);
 	else
 		r = stretch_claims(sink, file, from);
@@ -241,27 +243,45 @@ static bool take_probes(struct sink *sink, struct sink_order *order)
 
 /* ---- digests come ---- */
 
-int sink_digests(struct sink *sink, uint32_t request, const struct message_digest_run *run, struct error *err)
+/* What it was told of, in case that its lane goes: nothing may be looked at twice. False: it was told before. */
+static bool told_note(const struct sink *sink, struct sink_request *request, uint64_t first, uint64_t count)
 {
-	struct sink_file *file = table_get(&sink->requests, request);
+	int r = sink_spreads(sink) ? ranges_add(&request->told, first, count) : 0;
+
+	if (r < 0 && r != -EEXIST)
+		request->blurred = true;
+	return r != -EEXIST;
+}
+
+int sink_digests(struct sink_lane *lane, uint32_t id, const struct message_digest_run *run, struct error *err)
+{
+	struct sink *sink = lane->sink;
+	struct sink_request *request = table_get(&lane->requests, id);
+	struct sink_file *file = request != NULL ? request->file : NULL;
 
 	if (file == NULL || file->failed)
 		return 0;
 	if (!file->by_digests || run->first > file->horizon || run->count > file->horizon - run->first)
 		return error_set(err, -EPROTO, FAULT_PEER, "digests that were not asked for");
+	sink_lane_came(lane, request, run->count * (uint64_t)sink->params.chunk_size);
+	if (!told_note(sink, request, run->first, run->count))
+		return 0;
 	if (keep_cut(sink, file, run->first, run->count, run->digests) < 0)
 		no_memory(sink, file);
 	return 0;
 }
 
 /* A hole at the source, told by digests or by chunks of a file of which something is there. False: an ordinary one. */
-bool sink_reuse_hole(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count)
+bool sink_reuse_hole(struct sink *sink, struct sink_request *request, uint64_t first, uint64_t count)
 {
+	struct sink_file *file = request->file;
 	const struct sink_keep piece = { .file = file, .first = first, .count = count, .zeroes = true };
 
 	if (!file->by_digests || first > file->horizon || count > file->horizon - first)
 		return false;
 	/* What is asked for as it differs is a hole by now, or was one all the time: looked at, either is fine. */
+	if (!told_note(sink, request, first, count))
+		return true;
 	if (keep_add(sink, &piece) < 0)
 		no_memory(sink, file);
 	return true;

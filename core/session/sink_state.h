@@ -17,7 +17,10 @@ enum {
 	 * Chunks of a reused file that are worked on at a time: what was kept and what comes are done in no common order, and
 	 * the file digest can hold back no more than so many.
 	 */
-	HORIZON = 32768
+	HORIZON = 32768,
+	RANGES_AHEAD = 2, /* ranges that are asked of one lane at a time, where they are large */
+	BATCH_MAX = 64,   /* READs that one of several lanes is given at a time */
+	SPREAD_ORDERS = 4 /* a file of more orders than that is asked of several lanes */
 };
 
 /* A directory of the tree, until everything in it is done. */
@@ -40,6 +43,35 @@ struct sink_dir {
 struct sink_item {
 	struct list link;
 	struct sink_piece piece;
+};
+
+/* A READ that is not answered. */
+struct sink_request {
+	struct sink_file *file;
+	uint64_t first, count; /* chunks; of a whole file all that it should have */
+	uint64_t owed;         /* bytes of them that have not come, as far as that was counted */
+	struct ranges told;    /* of a file compared by digests: chunks of which it was said what they are */
+	bool whole, digests;
+	bool blurred; /* `told` is not all of it */
+};
+
+/* A session, to the sink. */
+struct sink_lane {
+	struct list link; /* in sink.lanes */
+	struct sink *sink;
+	struct table requests; /* id -> struct sink_request */
+	uint32_t next_request;
+	uint32_t requests_max;
+	uint64_t before;    /* payload bytes of the session before this sink */
+	uint64_t received;  /* and with it */
+	uint64_t consumed;  /* done with */
+	uint64_t granted;   /* in all */
+	uint64_t owed;      /* bytes of all requests */
+	unsigned ranges;    /* of them, for parts of a file */
+	struct buf cancels; /* CANCEL frames to be sent */
+	unsigned pieces;    /* chunks that came over it, and are not done with */
+	bool resting;       /* nothing more is asked of it */
+	bool gone;          /* is freed with its last piece */
 };
 
 /* A range of a file to be asked for: again, or since the rest is there already. */
@@ -84,23 +116,23 @@ struct sink {
 	enum sink_step step;
 
 	/* the files */
-	struct list fresh;     /* not asked for yet */
-	struct list ready;     /* complete: publish, a file of one chunk is written on the way; or failed: abandon */
-	struct list items;     /* chunks and holes of larger files */
-	struct list asks;      /* ranges to be asked for again */
-	struct list unknown;   /* files to be probed before anything else */
-	struct list keeps;     /* struct sink_keep_item */
-	unsigned keeps_out;    /* orders */
-	struct list files;     /* asked for, or with pieces out */
-	struct table requests; /* id -> struct sink_file */
-	uint32_t next_request;
-	unsigned out; /* orders out */
+	struct list fresh;   /* not asked for yet */
+	struct list ready;   /* complete: publish, a file of one chunk is written on the way; or failed: abandon */
+	struct list items;   /* chunks and holes of larger files */
+	struct list asks;    /* ranges to be asked for again */
+	struct list unknown; /* files to be probed before anything else */
+	struct list keeps;   /* struct sink_keep_item */
+	unsigned keeps_out;  /* orders */
+	struct list files;   /* asked for, or with pieces out */
+	unsigned out;        /* orders out */
 
-	/* credit */
-	uint64_t consumed; /* payload bytes done with */
-	uint64_t granted;
-	uint64_t began;     /* ns; 0 = nothing granted yet */
-	struct buf cancels; /* CANCEL frames to be sent */
+	/* the lanes */
+	struct sink_lane main;    /* the first; its memory is the sink's */
+	struct list lanes;        /* struct sink_lane, those that are there */
+	unsigned lane_count;      /* length of lanes */
+	struct sink_lane *lister; /* of which the LIST is asked */
+	uint64_t began;           /* ns; 0 = nothing granted yet */
+	uint64_t spent;           /* payload bytes that came over lanes that are gone */
 
 	bool aborted;
 	bool leave;         /* aborted from outside: what was begun stays, for another run */
@@ -114,6 +146,27 @@ enum { SINK_LIST_REQUEST = 1 };
 /* Gives up, but the session goes on: the ends of what was asked for are awaited. */
 void sink_cancel(struct sink *sink);
 void sink_report(struct sink *sink, enum fault fault, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* sink_lane.c */
+void sink_lane_init(struct sink_lane *lane, struct sink *sink, uint32_t requests_max, uint64_t consumed,
+                    uint64_t granted);
+void sink_lanes_drop(struct sink *sink); /* frees them; no order is out */
+/* A chunk that came over it is done with, or thrown away. */
+void sink_lane_consume(struct sink_lane *lane, uint64_t bytes);
+/* The same for one that is a piece. */
+void sink_lane_release(struct sink_lane *lane, uint64_t bytes);
+int sink_lane_credit(struct sink_lane *lane, struct buf *out, uint64_t now);
+/* There may be several. */
+static inline bool sink_spreads(const struct sink *sink)
+{
+	return sink->params.lanes > 1;
+}
+/* Whether one more thing may be asked of it. */
+bool sink_lane_may_ask(const struct sink_lane *lane);
+/* And whether that may be a range of a file. */
+bool sink_lane_may_ask_range(const struct sink_lane *lane);
+/* What it owes is less by so many bytes. */
+void sink_lane_came(struct sink_lane *lane, struct sink_request *request, uint64_t bytes);
+void sink_request_free(struct sink_lane *lane, struct sink_request *request);
 /* sink_tree.c */
 char *sink_local_path(const struct sink *sink, const char *name); /* caller frees; NULL = out of memory */
 bool sink_tree_next(struct sink *sink, struct sink_order *order);
@@ -142,7 +195,12 @@ const char *sink_file_text(const struct sink *sink, const struct sink_file *file
 void sink_file_abort(struct sink *sink);  /* all of them */
 void sink_file_forget(struct sink *sink); /* the same, and no end is awaited */
 void sink_file_drop(struct sink *sink);   /* frees all of them */
-int sink_file_requests(struct sink *sink, struct buf *out);
+/* Its only chunk, which waits for the end of the file, is thrown away. */
+void sink_held_drop(struct sink *sink, struct sink_file *file);
+/* sink_ask.c: asking */
+int sink_file_requests(struct sink_lane *lane, struct buf *out);
+/* A READ that is not answered and will not be. Of a sink that gave up nothing is asked again. */
+void sink_file_unask(struct sink *sink, struct sink_request *request);
 void sink_file_free(struct sink *sink, struct sink_file *file);
 /* Ends a failed file when nothing of it is out: removes what was written, then frees it. */
 void sink_file_bury(struct sink *sink, struct sink_file *file);
@@ -150,21 +208,26 @@ uint64_t sink_file_chunks(const struct sink *sink, uint64_t size);
 int sink_item_add(struct sink *sink, const struct sink_piece *piece);
 /* Asks for a range, behind one that ends where it begins. -ENOMEM. */
 int sink_ask_range(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count, bool digests);
+void sink_asks_drop(struct sink *sink, const struct sink_file *file);
 bool sink_asks_open(const struct sink *sink, const struct sink_file *file);
+/* Asks for what is missing of it below its horizon, at the front of the queue. */
+int sink_ask_rest(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count);
 /* From the beginning, as if nothing of it were there. */
 void sink_file_restart(struct sink *sink, struct sink_file *file);
 /* sink_reuse.c: what is there already */
 bool sink_reuse_next(struct sink *sink, struct sink_order *order);
 void sink_probes_done(struct sink *sink, struct sink_order *order);
 void sink_keeps_done(struct sink *sink, struct sink_order *order);
-bool sink_reuse_hole(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count);
+bool sink_reuse_hole(struct sink *sink, struct sink_request *request, uint64_t first, uint64_t count);
 /* Nothing of the file is out: goes on with the chunks behind the horizon; false when there are none. */
 bool sink_reuse_advance(struct sink *sink, struct sink_file *file);
 /* All of it was looked at: whether it stays as it stands, or is reported, and nothing is to be published. */
 bool sink_reuse_settle(struct sink *sink, struct sink_file *file);
 void sink_reuse_drop(struct sink *sink, struct sink_file *file); /* what waits to be looked at; NULL: of all files */
 /* sink_chunk.c: what comes of them, and whether it is all */
-int sink_file_end(struct sink *sink, const struct end *end, struct error *err);
+int sink_file_end(struct sink_lane *lane, const struct end *end, struct error *err);
+/* Nothing is asked for any more of a file with another size than listed: begins again with the new one. */
+void sink_file_resized(struct sink *sink, struct sink_file *file);
 /* Asks again for `count` chunks; false when the file failed over it. */
 bool sink_ask_again(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count, const char *cause);
 /* Looks whether a file of several chunks is complete, and goes on with it. */

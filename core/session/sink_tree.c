@@ -110,13 +110,14 @@ static int entry_take(struct sink *sink, const struct entry *entry, struct error
 	return error_set(err, -EPROTO, FAULT_PEER, "an entry of unknown kind %d", (int)entry->kind);
 }
 
-int sink_entries(struct sink *sink, const uint8_t *run, size_t len, struct error *err)
+int sink_entries(struct sink_lane *lane, const uint8_t *run, size_t len, struct error *err)
 {
+	struct sink *sink = lane->sink;
 	struct error cause = { 0 };
 	struct entry entry;
 	size_t at = 0;
 
-	if (!sink->listing)
+	if (!sink->listing || lane != sink->lister)
 		return 0; /* of a listing that is over */
 	sink->list_received += len;
 	if (sink->list_received > sink->list_granted)

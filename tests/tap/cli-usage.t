@@ -35,7 +35,7 @@ refused 'option -R belongs to .xfer ls. and stands behind it' -R ls xfer://host/
 refused 'option --set needs a value' ls xfer://host/pub --set
 refused 'takes no value' ls --json=yes xfer://host/pub
 refused 'SECTION.KEY=VALUE' ls xfer://host/pub --set nonsense
-refused '--streams 4: more than one stream is not there yet' get --streams 4 xfer://host/pub/file .
+refused '--streams 65: it takes a number' get --streams 65 xfer://host/pub/file .
 refused '--streams 0: it takes a number' get --streams 0 xfer://host/pub/file .
 refused '--limit-rate fast: it takes bytes a second' get --limit-rate fast xfer://host/pub/file .
 refused '--count 0' ping -c 0 host

@@ -31,7 +31,7 @@ static void grants_check(struct sim_receiver *receiver, const uint8_t *bytes, si
 
 	if (window < 2 * (uint64_t)receiver->end.limits.chunk_size)
 		window = 2 * (uint64_t)receiver->end.limits.chunk_size;
-	sink_credit(receiver->sink, &consumed, &granted);
+	sink_credit(sink_main(receiver->sink), &consumed, &granted);
 	for (size_t at = 0; at < len; at += FRAME_HEADER + header.length) {
 		sim_check(sim, frame_header_read(bytes + at, &receiver->end.limits, &header, NULL) == 0,
 		          "the sink makes frames that cannot be read");
@@ -60,7 +60,7 @@ static void frames_send(struct sim_receiver *receiver)
 
 	sim_enter(end->sim);
 	/* Without memory for a frame the next event tries again. */
-	(void)sink_frames(receiver->sink, out, end->sim->now);
+	(void)sink_frames(sink_main(receiver->sink), out, end->sim->now);
 	sim_leave(end->sim);
 	grants_check(receiver, out->data + before, out->len - before);
 }
@@ -137,7 +137,7 @@ static int ends_take(struct sim_receiver *receiver, const uint8_t *run, size_t l
 		if (end.request > SIM_TOTALS_REQUEST - receiver->count || sim_verify_end(&receiver->verify, &end))
 			continue;
 		sim_enter(receiver->end.sim);
-		r = sink_end(receiver->sink, &end, err);
+		r = sink_end(sink_main(receiver->sink), &end, err);
 		sim_leave(receiver->end.sim);
 	}
 	return r;
@@ -163,7 +163,7 @@ static void checks_take(struct sim_receiver *receiver)
 			r = ends_take(receiver, check->bytes, check->len, &err);
 		} else {
 			sim_enter(receiver->end.sim);
-			r = sink_entries(receiver->sink, check->bytes, check->len, &err);
+			r = sink_entries(sink_main(receiver->sink), check->bytes, check->len, &err);
 			sim_leave(receiver->end.sim);
 		}
 		if (r < 0)
@@ -228,7 +228,7 @@ static int chunk_take(struct sim_receiver *receiver, const struct frame_header *
 	receiver->received += chunk.length;
 	receiver->held += chunk.length;
 	sim_enter(sim);
-	r = sink_chunk(receiver->sink, &chunk, token, err);
+	r = sink_chunk(sink_main(receiver->sink), &chunk, token, err);
 	sim_leave(sim);
 	if (r != 1)
 		sim_token_drop(receiver, token);
@@ -247,7 +247,7 @@ static int digests_take(struct sim_receiver *receiver, const struct frame_header
 	if (sim_verify_run(&receiver->verify, header->request, &run))
 		return 0;
 	sim_enter(receiver->end.sim);
-	r = sink_digests(receiver->sink, header->request, &run, err);
+	r = sink_digests(sink_main(receiver->sink), header->request, &run, err);
 	sim_leave(receiver->end.sim);
 	return r;
 }
@@ -268,7 +268,7 @@ static int on_frame(struct sim_end *end, const struct frame_header *header, cons
 	case FRAME_HOLE:
 		r = message_hole_read(bytes + FRAME_HEADER, header->length, &first, &count, err);
 		sim_enter(end->sim);
-		r = r < 0 ? r : sink_hole(receiver->sink, header->request, first, count, err);
+		r = r < 0 ? r : sink_hole(sink_main(receiver->sink), header->request, first, count, err);
 		sim_leave(end->sim);
 		return r;
 	default: return error_set(err, -EPROTO, FAULT_PEER, "an unexpected frame");

@@ -137,7 +137,7 @@ void sim_transfer_finish(struct sim_receiver *receiver)
 	transfer->fault = sink_result(receiver->sink, &transfer->err);
 	sink_counts(receiver->sink, &transfer->count);
 	transfer->received += transfer->count.received;
-	sink_credit(receiver->sink, &receiver->consumed, &receiver->granted);
+	sink_credit(sink_main(receiver->sink), &receiver->consumed, &receiver->granted);
 	sim_check(sim, receiver->aborted || receiver->alone || receiver->consumed == receiver->received,
 	          "%llu bytes were received, %llu consumed", (unsigned long long)receiver->received,
 	          (unsigned long long)receiver->consumed);

@@ -100,7 +100,7 @@ void rig_entry(struct rig *rig, enum entry_kind kind, const char *name, uint64_t
 
 int rig_list(struct rig *rig, struct error *err)
 {
-	int r = sink_entries(rig->sink, rig->run.data, rig->run.len, err);
+	int r = sink_entries(sink_main(rig->sink), rig->run.data, rig->run.len, err);
 
 	buf_clear(&rig->run);
 	return r;
@@ -112,7 +112,7 @@ int rig_chunk(struct rig *rig, uint32_t id, uint64_t index, uint32_t length, str
 	const struct frame_chunk chunk = {
 		.request = id, .index = index, .length = length, .digest = digest, .payload = digest
 	};
-	int r = sink_chunk(rig->sink, &chunk, &token, err);
+	int r = sink_chunk(sink_main(rig->sink), &chunk, &token, err);
 
 	rig->received += length;
 	rig->tokens += r == 1;
@@ -133,7 +133,7 @@ int rig_end(struct rig *rig, uint32_t id, enum status status, uint64_t size, str
 		.text = "",
 	};
 
-	return sink_end(rig->sink, &end, err);
+	return sink_end(sink_main(rig->sink), &end, err);
 }
 
 void rig_await(struct rig *rig, uint64_t bytes)
@@ -158,7 +158,7 @@ static int digests(struct rig *rig, const struct rig_read *read, uint64_t behind
 			.digests = zeroes,
 		};
 
-		r = sink_digests(rig->sink, read->id, &run, NULL);
+		r = sink_digests(sink_main(rig->sink), read->id, &run, NULL);
 	}
 	return r;
 }
@@ -203,7 +203,7 @@ int rig_frames(struct rig *rig, uint64_t now)
 	const struct frame_limits limits = { .control_max = FRAME_CONTROL_MAX };
 	struct frame_header header;
 	struct buf out = { 0 };
-	int r = sink_frames(rig->sink, &out, now);
+	int r = sink_frames(sink_main(rig->sink), &out, now);
 
 	for (size_t at = 0; at < out.len; at += FRAME_HEADER + header.length) {
 		const uint8_t *body = out.data + at + FRAME_HEADER;

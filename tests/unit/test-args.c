@@ -249,7 +249,7 @@ static void test_option_errors(void **state)
 static void test_value_errors(void **state)
 {
 	(void)state;
-	refused("xfer get --streams 2 a b", "--streams 2: more than one stream is not there yet");
+	refused("xfer get --streams 65 a b", "--streams 65: it takes a number from 1 to 64");
 	refused("xfer get --streams 0 a b", "--streams 0: it takes a number from 1");
 	refused("xfer get --streams x a b", "it takes a number from 1");
 	refused("xfer get --limit-rate fast a b", "--limit-rate fast");

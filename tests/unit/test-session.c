@@ -252,10 +252,10 @@ static int list_file(struct sink *sink, const char *name)
 	struct buf frames = { 0 }, run = { 0 };
 	int r;
 
-	assert_int_equal(sink_frames(sink, &frames, 1), 0);
+	assert_int_equal(sink_frames(sink_main(sink), &frames, 1), 0);
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(message_entry_write(&run, &entries[i]), 0);
-	r = sink_entries(sink, run.data, run.len, NULL);
+	r = sink_entries(sink_main(sink), run.data, run.len, NULL);
 	buf_free(&run);
 	buf_free(&frames);
 	return r;
@@ -287,9 +287,9 @@ static void place_is(const char *name, bool is_dir, const char *made, const char
 	assert_int_equal(order.dirs[0].op, SINK_DIR_MAKE);
 	assert_string_equal(order.dirs[0].path, made);
 	sink_done(sink, &order);
-	assert_int_equal(sink_frames(sink, &frames, 1), 0);
-	assert_int_equal(sink_chunk(sink, &chunk, &frames, NULL), 1);
-	assert_int_equal(sink_end(sink, &end, NULL), 0);
+	assert_int_equal(sink_frames(sink_main(sink), &frames, 1), 0);
+	assert_int_equal(sink_chunk(sink_main(sink), &chunk, &frames, NULL), 1);
+	assert_int_equal(sink_end(sink_main(sink), &end, NULL), 0);
 	assert_true(sink_next(sink, &order));
 	assert_int_equal(order.kind, SINK_ORDER_WRITE);
 	assert_string_equal(order.pieces[0].file->path, written);
@@ -316,10 +316,10 @@ static void a_listing_that_leaves_what_it_never_entered(void **state)
 	struct buf frames = { 0 }, run = { 0 };
 
 	(void)state;
-	assert_int_equal(sink_frames(sink, &frames, 1), 0);
+	assert_int_equal(sink_frames(sink_main(sink), &frames, 1), 0);
 	assert_true(frames.len > 0);
 	assert_int_equal(message_entry_write(&run, &up), 0);
-	assert_true(sink_entries(sink, run.data, run.len, NULL) < 0);
+	assert_true(sink_entries(sink_main(sink), run.data, run.len, NULL) < 0);
 	buf_free(&frames);
 	buf_free(&run);
 	sink_destroy(sink);
@@ -332,7 +332,7 @@ static void giving_up_before_anything_came_is_the_end(void **state)
 	struct buf frames = { 0 };
 
 	(void)state;
-	assert_int_equal(sink_frames(sink, &frames, 1), 0);
+	assert_int_equal(sink_frames(sink_main(sink), &frames, 1), 0);
 	assert_false(sink_finished(sink));
 	sink_abort(sink);
 	assert_false(sink_next(sink, &order));
@@ -352,11 +352,11 @@ static bool given_up_while_synced(unsigned flags)
 	struct sink_order order;
 	bool removed;
 
-	assert_int_equal(sink_frames(sink, &frames, 1), 0);
+	assert_int_equal(sink_frames(sink_main(sink), &frames, 1), 0);
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(message_entry_write(&run, &entries[i]), 0);
-	assert_int_equal(sink_entries(sink, run.data, run.len, NULL), 0);
-	assert_int_equal(sink_end(sink, &end, NULL), 0);
+	assert_int_equal(sink_entries(sink_main(sink), run.data, run.len, NULL), 0);
+	assert_int_equal(sink_end(sink_main(sink), &end, NULL), 0);
 	while (sink_next(sink, &order) && order.dirs[0].op != SINK_DIR_SYNC)
 		sink_done(sink, &order);
 	assert_int_equal(order.dirs[0].op, SINK_DIR_SYNC);

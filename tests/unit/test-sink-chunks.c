@@ -25,7 +25,7 @@ static void chunks_that_nobody_wants(void **state)
 	assert_int_equal(rig_chunk(rig, read->id, 3, 10, NULL), 0); /* again */
 	sink_counts(rig->sink, &count);
 	assert_int_equal(count.received, rig->received);
-	sink_credit(rig->sink, &consumed, &granted);
+	sink_credit(sink_main(rig->sink), &consumed, &granted);
 	assert_int_equal(consumed, rig->received - 10); /* what is not wanted is done with */
 	assert_int_equal(granted, rig->credit);
 	/* Beyond the credit nothing may come. */
@@ -63,10 +63,13 @@ static void holes_that_are_none(void **state)
 		const struct rig_read *read = one_file(rig, cases[i].size);
 		struct error err = { 0 };
 
-		assert_int_equal(sink_hole(rig->sink, read->id + 1, 7, 7, &err), 0); /* nobody's */
-		assert_int_equal(sink_hole(rig->sink, read->id, cases[i].first, cases[i].count, &err), cases[i].code);
+		assert_int_equal(sink_hole(sink_main(rig->sink), read->id + 1, 7, 7, &err), 0); /* nobody's */
+		assert_int_equal(sink_hole(sink_main(rig->sink), read->id, cases[i].first, cases[i].count, &err),
+		                 cases[i].code);
 		if (cases[i].code == 0) { /* once more is no error and no second hole */
-			assert_int_equal(sink_hole(rig->sink, read->id, cases[i].first, cases[i].count, &err), 0);
+			assert_int_equal(sink_hole(sink_main(rig->sink), read->id, cases[i].first, cases[i].count,
+			                           &err),
+			                 0);
 			assert_int_equal(rig_end(rig, read->id, STATUS_OK, cases[i].size, NULL), 0);
 			assert_int_equal(rig_run(rig), 0);
 			assert_int_equal(rig->pieces[SINK_HOLE], 1);
@@ -92,7 +95,7 @@ static void ends_that_are_none(void **state)
 	rig_drop(rig);
 	rig = rig_start(0);
 	read = one_file(rig, 2 * RIG_CHUNK);
-	assert_int_equal(sink_end(rig->sink, &end, &err), -EPROTO);
+	assert_int_equal(sink_end(sink_main(rig->sink), &end, &err), -EPROTO);
 	assert_contains(err.text, "without its digest");
 	rig_drop(rig);
 }

@@ -69,9 +69,9 @@ static int drive(struct rig *rig, const struct scenario *scenario)
 		r = rig_end(rig, RIG_LIST, STATUS_OK, 0, NULL);
 	rig_orders(rig);
 	if (r == 0 && scenario->holes && rig_frames(rig, CLOCK_SECOND) == 0 && rig->asked_count == 1) {
-		r = sink_hole(rig->sink, rig->asked[0].id, 1, 3, NULL);
+		r = sink_hole(sink_main(rig->sink), rig->asked[0].id, 1, 3, NULL);
 		if (r == 0)
-			r = sink_hole(rig->sink, rig->asked[0].id, 5, 1, NULL);
+			r = sink_hole(sink_main(rig->sink), rig->asked[0].id, 5, 1, NULL);
 		rig->asked_count = 0;
 		for (uint64_t i = 0; r >= 0 && i < 7; i++)
 			r = i == 0 || i == 4 || i == 6 ? rig_chunk(rig, rig->asked[0].id, i, RIG_CHUNK, NULL) : 0;

@@ -23,8 +23,8 @@ static void digests_that_nobody_asked_for(void **state)
 		rig_orders(rig);
 		assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
 		assert_true(rig->asked[0].flags & MESSAGE_READ_DIGESTS);
-		assert_int_equal(sink_digests(rig->sink, 99, &runs[i], &err), 0); /* nobody's */
-		assert_int_equal(sink_digests(rig->sink, rig->asked[0].id, &runs[i], &err), -EPROTO);
+		assert_int_equal(sink_digests(sink_main(rig->sink), 99, &runs[i], &err), 0); /* nobody's */
+		assert_int_equal(sink_digests(sink_main(rig->sink), rig->asked[0].id, &runs[i], &err), -EPROTO);
 		sink_abort(rig->sink);
 		rig_orders(rig);
 		rig_drop(rig);
@@ -114,7 +114,7 @@ static void a_file_that_is_one_hole_is_looked_at(void **state)
 		rig_orders(rig);
 		assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
 		assert_int_equal(rig->asked_count, 1);
-		assert_int_equal(sink_hole(rig->sink, rig->asked[0].id, 0, 1, NULL), 0);
+		assert_int_equal(sink_hole(sink_main(rig->sink), rig->asked[0].id, 0, 1, NULL), 0);
 		assert_int_equal(rig_end(rig, rig->asked[0].id, STATUS_OK, RIG_CHUNK, NULL), 0);
 		assert_int_equal(rig_run(rig), 0);
 		assert_int_equal(rig->same, i % 2 == 0 ? 1 : 0);
@@ -136,7 +136,7 @@ static void what_nobody_looked_at_is_not_unchanged(void **state)
 
 		rig_orders(rig);
 		assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
-		assert_int_equal(sink_digests(rig->sink, rig->asked[0].id, &run, NULL), 0);
+		assert_int_equal(sink_digests(sink_main(rig->sink), rig->asked[0].id, &run, NULL), 0);
 		assert_int_equal(rig_end(rig, rig->asked[0].id, STATUS_OK, 6 * RIG_CHUNK, NULL), 0);
 		assert_int_equal(rig_run(rig), 0);
 		assert_int_equal(rig->same, 0);

@@ -324,7 +324,7 @@ static void numbers_begin_again_and_skip_those_in_use(void **state)
 	struct rig *rig = rig_start(0);
 
 	(void)state;
-	rig->sink->next_request = UINT32_MAX - 300; /* a long job has come so far */
+	rig->sink->main.next_request = UINT32_MAX - 300; /* a long job has come so far */
 	tree(rig, 600);
 	rig_orders(rig);
 	assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
@@ -340,7 +340,7 @@ static void numbers_begin_again_and_skip_those_in_use(void **state)
 		if (at == 100) /* begun again */
 			assert_int_equal(rig->asked[at].id, RIG_LIST + 1 + at - 64);
 		if (at == 200) /* and come round */
-			rig->sink->next_request = UINT32_MAX - 310;
+			rig->sink->main.next_request = UINT32_MAX - 310;
 	}
 	assert_int_equal(rig_answer(rig, &rig->asked[0]), 0);
 	assert_int_equal(rig_run(rig), 0);

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/streams.h"
+
+#include "engine/client_state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define CONNECT_TIMEOUT (10 * CLOCK_SECOND)
+
+static struct stream *of_channel(struct channel *channel)
+{
+	return channel->owner;
+}
+
+static struct client *client_of(const struct stream *stream)
+{
+	return stream->streams->client;
+}
+
+unsigned streams_number(const struct client *client)
+{
+	return client->options.streams > 0 ? client->options.streams : 1;
+}
+
+unsigned streams_live(const struct client *client)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < client->streams.count; i++)
+		count += client->streams.all[i].live;
+	return count;
+}
+
+/* ---- what the user hears ---- */
+
+static void warn_once(struct stream *stream, const struct error *err)
+{
+	struct client *client = client_of(stream);
+	char text[ERROR_TEXT_MAX + 80];
+
+	if (stream->streams->warned)
+		return;
+	stream->streams->warned = true;
+	snprintf(text, sizeof(text), "fewer than %u sessions, going on with those there are: %s",
+	         streams_number(client), err->text);
+	client_say(client, LOG_LEVEL_WARN, FAULT_NONE, text);
+}
+
+/* ---- one ---- */
+
+static void stream_dial(struct stream *stream);
+
+static void on_again(struct deadline *deadline)
+{
+	struct stream *stream = list_entry(deadline, struct stream, again);
+
+	stream->waiting = false;
+	streams_fill(client_of(stream));
+}
+
+/* It is lost, or was not to be had. */
+static void stream_lost(struct stream *stream, const struct error *err, const struct retry_words *words)
+{
+	struct client *client = client_of(stream);
+	uint64_t random = 0, pause = 0;
+
+	if (stream->streams->closing || client->interrupted)
+		return;
+	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK); /* as in reconnect.c */
+	if (retry_lost(&stream->retry, retry_cause(err, words), stream->taken, random, client->loop->now, &pause) ==
+	            RETRY_AGAIN &&
+	    loop_deadline(client->loop, &stream->again, client->loop->now + pause) == 0) {
+		stream->waiting = true;
+		return;
+	}
+	stream->given_up = true;
+	warn_once(stream, err);
+}
+
+static void on_open(struct channel *channel)
+{
+	struct stream *stream = of_channel(channel);
+	struct client *client = client_of(stream);
+	struct error err = { 0 };
+
+	/* What it settles is what it was offered: one integrity; but for a daemon with smaller chunks. */
+	if (channel->suite.limits.chunk_size != stream->streams->base.offer.chunk_size) {
+		error_set(&err, -EPROTO, FAULT_PEER, "%s settles on other chunks than before", channel_peer(channel));
+		channel_fail(channel, STATUS_PROTOCOL, &err);
+		return;
+	}
+	if (retry_opened(&stream->retry, channel->boot_id, client->loop->now) == RETRY_HOPELESS) {
+		error_set(&err, -ECONNABORTED, FAULT_PEER,
+		          "the worker that served a further session died again and again");
+		stream->given_up = true;
+		warn_once(stream, &err);
+		channel_finish(channel);
+		return;
+	}
+	stream->live = true;
+	if (client->verb != NULL && client->verb->stream_open != NULL)
+		client->verb->stream_open(client->context, stream);
+}
+
+static int on_frame(struct channel *channel, const struct frame_header *header, const uint8_t *bytes,
+                    struct lent *buffer, struct error *err)
+{
+	struct stream *stream = of_channel(channel);
+	struct client *client = client_of(stream);
+
+	stream->taken += FRAME_HEADER + header->length;
+	if (client->verb == NULL || client->verb->stream_frame == NULL)
+		return 0;
+	return client->verb->stream_frame(client->context, stream, header, bytes, buffer, err);
+}
+
+static void on_work(struct channel *channel)
+{
+	struct client *client = client_of(of_channel(channel));
+
+	if (client->verb != NULL && client->verb->work != NULL)
+		client->verb->work(client->context);
+}
+
+static void on_progress(struct channel *channel, struct xfer_progress *ours)
+{
+	struct client *client = client_of(of_channel(channel));
+	uint64_t loss;
+
+	ours->rtt_us = (uint32_t)(channel_rtt(channel, &loss) / 1000);
+	ours->loss_ppm = (uint32_t)loss;
+	if (client->verb != NULL && client->verb->progress != NULL)
+		client->verb->progress(client->context, ours);
+}
+
+/* The first session says it. */
+static void on_warn(struct channel *channel, const char *text)
+{
+	(void)channel;
+	(void)text;
+}
+
+static void on_ended(struct channel *channel, const struct error *err)
+{
+	struct stream *stream = of_channel(channel);
+	struct client *client = client_of(stream);
+	const struct retry_words words = {
+		.goaway = channel->goaway,
+		.told = channel->refused,
+		.said = channel->said,
+	};
+	struct error cause = *err;
+	bool live = stream->live;
+
+	stream->live = false;
+	stream->leave = 0;
+	channel_close(channel);
+	if (!stream->given_up)
+		stream_lost(stream, &cause, &words);
+	if (live && client->verb != NULL && client->verb->stream_ended != NULL)
+		client->verb->stream_ended(client->context, stream, &cause, &words);
+}
+
+static void on_closed(struct channel *channel)
+{
+	struct stream *stream = of_channel(channel);
+
+	stream->used = false;
+	if (stream->streams->closing)
+		loop_stop(stream->streams->client->loop); /* streams_close() waits */
+	else
+		streams_fill(client_of(stream));
+}
+
+static const struct channel_watch stream_events = {
+	.open = on_open,
+	.frame = on_frame,
+	.settled = on_work,
+	.sent = on_work,
+	.progress = on_progress,
+	.warn = on_warn,
+	.ended = on_ended,
+	.closed = on_closed,
+};
+
+static void on_connected(void *context, struct xfer_conn *conn)
+{
+	struct stream *stream = context;
+	struct client *client = client_of(stream);
+	struct error err = { 0 };
+	int r;
+
+	stream->dial = NULL;
+	stream->consumed = stream->granted = 0;
+	r = channel_open(&stream->channel, &stream->streams->base, client->transport, conn, false,
+	                 client->port.open ? &client->port : NULL, 0, stream, &err);
+	stream->used = r == 0 || r == -EINPROGRESS;
+	if (r < 0)
+		stream_lost(stream, &err, &(struct retry_words){ 0 });
+}
+
+static void on_dial_failed(void *context, const struct error *err)
+{
+	struct stream *stream = context;
+
+	stream->dial = NULL;
+	stream_lost(stream, err, &(struct retry_words){ 0 });
+}
+
+static void stream_dial(struct stream *stream)
+{
+	struct client *client = client_of(stream);
+	const struct dial_watch watch = { on_connected, on_dial_failed, stream };
+	struct error err = { 0 };
+
+	if (dial_start(&stream->dial, client->loop, client->transport, client->url, CONNECT_TIMEOUT, &watch, &err) <
+	    0) {
+		stream->given_up = true;
+		warn_once(stream, &err);
+	}
+}
+
+void streams_leave(struct stream *stream)
+{
+	if (stream->live)
+		channel_finish(&stream->channel); /* comes back as ended() */
+}
+
+void streams_fail(struct stream *stream, const struct error *err)
+{
+	struct error said = *err;
+
+	if (stream->live)
+		channel_fail(&stream->channel, err->fault == FAULT_INTEGRITY ? STATUS_INTEGRITY : STATUS_PROTOCOL,
+		             &said);
+}
+
+/* ---- all of them ---- */
+
+static int streams_make(struct client *client)
+{
+	struct streams *streams = &client->streams;
+	unsigned count = streams_number(client);
+
+	streams->all = calloc(count, sizeof(*streams->all));
+	if (streams->all == NULL)
+		return -ENOMEM;
+	streams->count = count;
+	for (unsigned i = 0; i < count; i++) {
+		streams->all[i].streams = streams;
+		streams->all[i].again.fire = on_again;
+		retry_start(&streams->all[i].retry, &client->options.retry);
+	}
+	return 0;
+}
+
+void streams_begin(struct client *client)
+{
+	struct streams *streams = &client->streams;
+	const struct suite *suite = &client->channel.suite;
+
+	streams->client = client;
+	if (streams_number(client) < 2 || (streams->all == NULL && streams_make(client) < 0))
+		return;
+	/* The others offer exactly what the first one settled. */
+	if (streams_live(client) == 0) {
+		streams->base = client->base;
+		streams->base.watch = &stream_events;
+		streams->integrity = suite->integrity->about.name;
+		streams->base.offer.integrity = &streams->integrity;
+		streams->base.offer.integrity_count = 1;
+		streams->base.offer.chunk_size = suite->limits.chunk_size;
+		streams->base.hello_timeout = client->settings->hello_timeout;
+	}
+	streams->wanted = streams->count;
+	streams_fill(client);
+}
+
+void streams_fill(struct client *client)
+{
+	struct streams *streams = &client->streams;
+	unsigned there = client->channel_live && !client->channel.goaway;
+
+	if (streams->closing || client->interrupted)
+		return;
+	for (unsigned i = 0; i < streams->count; i++) {
+		const struct stream *stream = &streams->all[i];
+
+		there += stream->used || stream->dial != NULL || stream->waiting || stream->given_up;
+	}
+	for (unsigned i = 0; i < streams->count && there < streams->wanted; i++) {
+		struct stream *stream = &streams->all[i];
+
+		if (stream->used || stream->dial != NULL || stream->waiting || stream->given_up)
+			continue;
+		stream_dial(stream);
+		there++;
+	}
+}
+
+void streams_drop(struct client *client)
+{
+	struct streams *streams = &client->streams;
+
+	streams->wanted = 0;
+	for (unsigned i = 0; i < streams->count; i++) {
+		struct stream *stream = &streams->all[i];
+
+		if (stream->dial != NULL)
+			dial_cancel(stream->dial);
+		stream->dial = NULL;
+		(void)loop_deadline(client->loop, &stream->again, CLOCK_NEVER);
+		stream->waiting = false;
+		if (stream->live)
+			link_finish(&stream->channel.link);
+		stream->live = false;
+		if (stream->used)
+			channel_close(&stream->channel);
+	}
+}
+
+static bool streams_used(const struct streams *streams)
+{
+	for (unsigned i = 0; i < streams->count; i++) {
+		if (streams->all[i].used)
+			return true;
+	}
+	return false;
+}
+
+void streams_close(struct client *client)
+{
+	struct streams *streams = &client->streams;
+
+	streams->closing = true;
+	streams_drop(client);
+	while (streams_used(streams))
+		loop_run(client->loop); /* until on_closed() */
+	free(streams->all);
+	*streams = (struct streams){ .client = client, .warned = streams->warned };
+}
