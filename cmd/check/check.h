@@ -27,6 +27,7 @@ struct kit {
 	_Atomic(const char *) *inside;
 	struct plugin *plugin;          /* loaded; its instance has the configured values */
 	const union xfer_value *values; /* those, in the order of its options */
+	const char *folder;             /* empty, of this run; what is left in it goes away with it */
 	uint64_t random;                /* state of kit_random(); the same in every run */
 };
 

@@ -6,7 +6,9 @@
 #include "base/text.h"
 #include "config/options.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +24,12 @@
 static const struct kit_check load_check = {
 	.name = "load",
 	.expected = "the loader takes it, and create() with the configured values succeeds",
+};
+
+struct run {
+	const struct kit_subject *subject;
+	struct kit_report *report; /* owned, shared with the processes */
+	char folder[PATH_MAX];     /* of sockets and the like */
 };
 
 /* ---- the process of a check ------------------------------------------------------------------------------------- */
@@ -85,11 +93,13 @@ static void child_prepare(pid_t parent)
 		(void)signal(deadly[i], SIG_DFL);
 }
 
-static void child_run(const struct kit_subject *subject, struct kit_report *report, const struct kit_check *check)
+static void child_run(const struct run *run, const struct kit_check *check)
 {
+	struct kit_report *report = run->report;
 	struct kit kit = {
-		.subject = subject,
+		.subject = run->subject,
 		.report = report,
+		.folder = run->folder,
 		.inside = &report->inside[0],
 		.random = 1,
 	};
@@ -141,10 +151,21 @@ static void judge(struct kit_report *report, int status, bool late, uint64_t dea
 	report->outcome = KIT_FAILED;
 }
 
-/* One check in a process of its own; *report says how it went. */
-static int check_spawn(const struct kit_subject *subject, struct kit_report *report, const struct kit_check *check,
-                       struct error *err)
+/* Sockets that a check left. */
+static void folder_empty(const char *folder)
 {
+	DIR *dir = opendir(folder);
+	if (dir == NULL)
+		return;
+	for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
+		(void)unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+}
+
+/* One check in a process of its own; *report says how it went. */
+static int check_spawn(const struct run *run, const struct kit_check *check, struct error *err)
+{
+	struct kit_report *report = run->report;
 	memset(report, 0, sizeof(*report));
 	fflush(NULL); /* or a plug-in that calls exit() writes it again */
 	pid_t self = getpid();
@@ -153,10 +174,10 @@ static int check_spawn(const struct kit_subject *subject, struct kit_report *rep
 		return error_system(err, -errno, FAULT_LOCAL, "cannot start a process for a check");
 	if (pid == 0) {
 		child_prepare(self);
-		child_run(subject, report, check);
+		child_run(run, check);
 	}
 	(void)setpgid(pid, pid);
-	uint64_t until = clock_monotonic() + subject->deadline;
+	uint64_t until = clock_monotonic() + run->subject->deadline;
 	int end = pidfd_open(pid, 0);
 	int rc = end < 0 ? error_system(err, -errno, FAULT_LOCAL, "cannot watch the process of a check") : 0;
 	bool late = false;
@@ -176,7 +197,8 @@ static int check_spawn(const struct kit_subject *subject, struct kit_report *rep
 	int status = 0;
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		continue;
-	judge(report, status, late, subject->deadline);
+	judge(report, status, late, run->subject->deadline);
+	folder_empty(run->folder);
 	return rc;
 }
 
@@ -234,10 +256,11 @@ static int only_known(const struct kit_subject *subject, const struct kit_check 
 	return 0;
 }
 
-static int run_all(const struct kit_subject *subject, const struct kit_watch *watch, struct kit_report *report,
-                   struct kit_sums *sums, struct error *err)
+static int run_all(const struct run *run, const struct kit_watch *watch, struct kit_sums *sums, struct error *err)
 {
-	int rc = check_spawn(subject, report, &load_check, err);
+	const struct kit_subject *subject = run->subject;
+	struct kit_report *report = run->report;
+	int rc = check_spawn(run, &load_check, err);
 	if (rc < 0)
 		return rc;
 	if (report->err.code < 0) {
@@ -258,7 +281,7 @@ static int run_all(const struct kit_subject *subject, const struct kit_watch *wa
 		for (const struct kit_check *check = lists[i]; check->name != NULL; check++) {
 			if (!is_wanted(subject, check->name))
 				continue;
-			if ((rc = check_spawn(subject, report, check, err)) < 0)
+			if ((rc = check_spawn(run, check, err)) < 0)
 				return rc;
 			/* Loaded once, and now not any more. */
 			if (report->err.code < 0) {
@@ -274,11 +297,16 @@ static int run_all(const struct kit_subject *subject, const struct kit_watch *wa
 
 int kit_run(const struct kit_subject *subject, const struct kit_watch *watch, struct kit_sums *sums, struct error *err)
 {
-	struct kit_report *report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-	                                 0);
-	if (report == MAP_FAILED)
-		return error_system(err, -errno, FAULT_LOCAL, "no memory for the results");
-	int rc = run_all(subject, watch, report, sums, err);
-	munmap(report, sizeof(*report));
+	const char *tmp = getenv("TMPDIR");
+	struct run run = { .subject = subject };
+	snprintf(run.folder, sizeof(run.folder), "%s/xfer-check-XXXXXX", tmp != NULL && *tmp == '/' ? tmp : "/tmp");
+	if (mkdtemp(run.folder) == NULL)
+		return error_system(err, -errno, FAULT_LOCAL, "cannot make the folder %s", run.folder);
+	run.report = mmap(NULL, sizeof(*run.report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int rc = run.report != MAP_FAILED ? run_all(&run, watch, sums, err)
+	                                  : error_system(err, -errno, FAULT_LOCAL, "no memory for the results");
+	if (run.report != MAP_FAILED)
+		munmap(run.report, sizeof(*run.report));
+	(void)rmdir(run.folder);
 	return rc;
 }
