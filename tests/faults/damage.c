@@ -12,6 +12,7 @@
  * Its status is 0 when nothing was missed; 3 when something was.
  */
 #include "base/clock.h"
+#include "base/option.h"
 #include "pipeline/stage.h"
 #include "wire-frames.h"
 
@@ -322,13 +323,19 @@ static int usage(void)
 	return 2;
 }
 
+/* With the defaults of its options. */
 static struct plugin *integrity_start(struct registry *registry, const char *name)
 {
+	union xfer_value values[8] = { 0 };
 	struct plugin *plugin;
 	struct error err = { 0 };
+	int rc = registry_load(registry, XFER_KIND_INTEGRITY, name, &plugin, &err);
 
-	if (registry_load(registry, XFER_KIND_INTEGRITY, name, &plugin, &err) < 0 ||
-	    plugin_start(plugin, NULL, &err) < 0) {
+	for (size_t i = 0; rc == 0 && i < plugin->about.option_count; i++)
+		rc = i < sizeof(values) / sizeof(values[0])
+		             ? option_read(&plugin->options[i], plugin->options[i].default_text, &values[i])
+		             : -E2BIG;
+	if (rc < 0 || plugin_start(plugin, values, &err) < 0) {
 		fprintf(stderr, "damage: %s\n", err.text);
 		exit(2);
 	}
