@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* xfer plugins [NAME|PATH]: what is installed, where, and what can be set, all from the plug-ins' own tables. */
 #include "json.h"
+#include "plugin_text.h"
 #include "verb.h"
 
 #include "base/buf.h"
@@ -19,126 +20,10 @@ struct plugins_view {
 	struct error refused; /* of the one that is wanted and cannot be loaded */
 };
 
-static const char *threads_name(enum xfer_thread_model model)
-{
-	switch (model) {
-	case XFER_THREADS_SERIALIZE: return "serialize";
-	case XFER_THREADS_PARALLEL_OBJECTS: return "parallel-objects";
-	}
-	return "unknown";
-}
-
-/* The range of an option as the INI file would write it; "" when there is none, or no memory to say it. */
-static const char *range_text(const struct xfer_option *option, struct buf *out)
-{
-	buf_clear(out);
-	if (option_range(option, out) < 0 || buf_append(out, "", 1) < 0)
-		return "";
-	return (const char *)out->data;
-}
-
-static const struct {
-	enum xfer_kind kind;
-	uint64_t bit;
-	const char *name;
-} capabilities[] = {
-	{ XFER_KIND_TRANSPORT, XFER_CAP_INET, "inet" },
-	{ XFER_KIND_TRANSPORT, XFER_CAP_SECURE, "secure" },
-};
-enum { CAPABILITIES = sizeof(capabilities) / sizeof(capabilities[0]) };
-
-static bool has_capability(const struct plugin *plugin, size_t i)
-{
-	return plugin->about.kind == capabilities[i].kind && (plugin->about.capabilities & capabilities[i].bit) != 0;
-}
-
-/* ---- for people ------------------------------------------------------------------------------------------------- */
-
-static void print_text(const char *text)
-{
-	console_name(stdout, text, strlen(text));
-}
-
-static void print_option(const struct xfer_option *option)
-{
-	bool secret = (option->flags & XFER_OPTION_SECRET) != 0;
-	struct buf range = { 0 };
-
-	printf("    ");
-	print_text(option->name);
-	printf(" =");
-	if (option->default_text != NULL && option->default_text[0] != '\0' && !secret) {
-		printf(" ");
-		print_text(option->default_text);
-	}
-	printf("\n        %s", option_type_name(option->type));
-	/* The range names the unit, and a size or a duration is written with its own. */
-	if (range_text(option, &range)[0] != '\0') {
-		printf(", %s", range_text(option, &range));
-	} else if (option->unit != NULL && (option->type == XFER_OPTION_INT || option->type == XFER_OPTION_STRING)) {
-		printf(", in ");
-		print_text(option->unit);
-	}
-	printf("%s%s", (option->flags & XFER_OPTION_REQUIRED) != 0 ? ", has to be set" : "", secret ? ", secret" : "");
-	if (option->help != NULL) {
-		printf(": ");
-		print_text(option->help);
-	}
-	printf("\n");
-	buf_free(&range);
-}
-
-static void print_integrity(const struct xfer_integrity_ops *ops)
-{
-	printf("  digest     %" PRIu32 " byte%s, ", ops->digest_size, ops->digest_size == 1 ? "" : "s");
-	if (ops->strength == XFER_STRENGTH_NONE)
-		printf("detects nothing\n");
-	else if (ops->strength < XFER_STRENGTH_CRYPTOGRAPHIC)
-		printf("detects accidents, no attacker\n");
-	else
-		printf("%" PRIu32 " bits against collisions\n", ops->strength);
-}
-
-static void print_plugin(const struct plugin *plugin)
-{
-	const struct xfer_plugin *about = &plugin->about;
-	bool any = false;
-
-	printf("%s %s", plugin_kind_name(about->kind), about->name);
-	if (about->version != NULL) {
-		printf(" ");
-		print_text(about->version);
-	}
-	if (about->summary != NULL) {
-		printf(": ");
-		print_text(about->summary);
-	}
-	printf("\n  file       ");
-	print_text(plugin->path);
-	printf("\n  ABI        %" PRIu32 ".%" PRIu32 ", threads %s", about->abi_major, about->abi_minor,
-	       threads_name(about->thread_model));
-	for (size_t i = 0; i < CAPABILITIES; i++) {
-		if (has_capability(plugin, i)) {
-			printf("%s%s", any ? ", " : ", can ", capabilities[i].name);
-			any = true;
-		}
-	}
-	printf("\n");
-	if (about->kind == XFER_KIND_INTEGRITY)
-		print_integrity(&plugin->integrity);
-	if (about->kind == XFER_KIND_LIVENESS && plugin->liveness.datagram_size == 0)
-		printf("  datagrams  none: asks in-band\n");
-	else if (about->kind == XFER_KIND_LIVENESS)
-		printf("  datagrams  of %" PRIu32 " bytes\n", plugin->liveness.datagram_size);
-	if (about->option_count > 0)
-		printf("  options    [%s]\n", plugin->section);
-	for (size_t i = 0; i < about->option_count; i++)
-		print_option(&plugin->options[i]);
-}
-
 /* ---- JSON ------------------------------------------------------------------------------------------------------- */
 
-static void json_option(struct json *json, const struct xfer_option *option)
+/* line: what sets it, or NULL. */
+static void json_option(struct json *json, const struct xfer_option *option, const struct settings_line *line)
 {
 	bool secret = (option->flags & XFER_OPTION_SECRET) != 0;
 	struct buf range = { 0 };
@@ -147,8 +32,8 @@ static void json_option(struct json *json, const struct xfer_option *option)
 	json_text(json, "name", option->name);
 	json_text(json, "type", option_type_name(option->type));
 	json_text(json, "default", secret ? NULL : option->default_text);
-	if (range_text(option, &range)[0] != '\0')
-		json_text(json, "range", range_text(option, &range));
+	if (plugin_range_text(option, &range)[0] != '\0')
+		json_text(json, "range", plugin_range_text(option, &range));
 	if (option->type != XFER_OPTION_BOOL && (option->min != 0 || option->max != 0)) {
 		json_signed(json, "min", option->min);
 		json_signed(json, "max", option->max);
@@ -157,11 +42,16 @@ static void json_option(struct json *json, const struct xfer_option *option)
 	json_text(json, "help", option->help);
 	json_bool(json, "required", (option->flags & XFER_OPTION_REQUIRED) != 0);
 	json_bool(json, "secret", secret);
+	if (line != NULL) {
+		json_text(json, "value", secret ? NULL : line->value);
+		json_text(json, "value_file", line->file);
+		json_number(json, "value_line", line->line);
+	}
 	json_close(json, '}');
 	buf_free(&range);
 }
 
-static void json_plugin(const struct plugin *plugin)
+static void json_plugin(const struct plugin *plugin, const struct settings *settings)
 {
 	const struct xfer_plugin *about = &plugin->about;
 	struct json json;
@@ -175,7 +65,7 @@ static void json_plugin(const struct plugin *plugin)
 	json_text(&json, "summary", about->summary);
 	json_name(&json, "path", plugin->path, strlen(plugin->path));
 	json_text(&json, "abi", abi);
-	json_text(&json, "threads", threads_name(about->thread_model));
+	json_text(&json, "threads", plugin_threads_name(about->thread_model));
 	if (about->kind == XFER_KIND_INTEGRITY) {
 		json_number(&json, "digest_size", plugin->integrity.digest_size);
 		json_number(&json, "strength", plugin->integrity.strength);
@@ -183,15 +73,15 @@ static void json_plugin(const struct plugin *plugin)
 	if (about->kind == XFER_KIND_LIVENESS)
 		json_number(&json, "datagram_size", plugin->liveness.datagram_size);
 	json_open(&json, "capabilities", '[');
-	for (size_t i = 0; i < CAPABILITIES; i++) {
-		if (has_capability(plugin, i))
-			json_text(&json, NULL, capabilities[i].name);
+	for (size_t i = 0; i < PLUGIN_CAPABILITIES; i++) {
+		if (plugin_capability(plugin, i) != NULL)
+			json_text(&json, NULL, plugin_capability(plugin, i));
 	}
 	json_close(&json, ']');
 	json_text(&json, "section", plugin->section);
 	json_open(&json, "options", '[');
 	for (size_t i = 0; i < about->option_count; i++)
-		json_option(&json, &plugin->options[i]);
+		json_option(&json, &plugin->options[i], plugin_line(settings, plugin, plugin->options[i].name));
 	json_close(&json, ']');
 	json_end(&json);
 }
@@ -219,6 +109,14 @@ static bool is_wanted(const struct plugins_view *view, const char *path, const s
 	return dash != NULL && strlen(wanted) == name && strncmp(wanted, dash + 1, name) == 0;
 }
 
+/* The text without the file's name in front, which stands in the line above. */
+static const char *cause_of(const struct error *err, const char *path)
+{
+	size_t len = strlen(path);
+	bool named = strncmp(err->text, path, len) == 0 && strncmp(err->text + len, ": ", 2) == 0;
+	return named ? err->text + len + 2 : err->text;
+}
+
 static void on_seen(void *data, const char *path, const struct plugin *plugin, const struct error *err)
 {
 	struct plugins_view *view = data;
@@ -228,11 +126,14 @@ static void on_seen(void *data, const char *path, const struct plugin *plugin, c
 	if (!is_wanted(view, path, plugin))
 		return;
 	if (plugin != NULL && as_json) {
-		json_plugin(plugin);
+		json_plugin(plugin, view->context->settings);
 	} else if (plugin != NULL) {
 		if (view->shown > 0)
 			printf("\n");
-		print_plugin(plugin);
+		if (view->context->args->operands[0] != NULL)
+			plugin_explain(plugin, view->context->settings);
+		else
+			plugin_print(plugin);
 	} else if (view->wanted != NULL) {
 		view->refused = *err;
 		return;
@@ -243,8 +144,8 @@ static void on_seen(void *data, const char *path, const struct plugin *plugin, c
 		json_end(&json);
 	} else {
 		printf("%scannot be loaded: ", view->shown > 0 ? "\n" : "");
-		print_text(path);
-		printf("\n  cause      %s\n", err->text);
+		console_name(stdout, path, strlen(path));
+		printf("\n  cause      %s\n", cause_of(err, path));
 	}
 	view->shown++;
 }

@@ -49,6 +49,26 @@ run "$xfer" plugins nonsense
 is "$status" 2 "a name that is not there"
 like "$(cat "$err")" "^xfer: plugins: there is no plug-in 'nonsense' in $built" "... is told with the folder"
 
+# ---- explained -------------------------------------------------------------------------------------------------------
+
+printf '[pipeline]\nintegrity = crc32, sha256\n[liveness.udp]\ninterval = 300ms\n' >"$tmp/xfer.ini"
+run "$xfer" -c "$tmp/xfer.ini" --set liveness.udp.dead-after=9s plugins udp
+like_file "$out" '^  meaning    .*alive' "one that is asked for is explained"
+like_file "$out" '^  chosen     by \[pipeline\] liveness$' "... whether it is chosen"
+like_file "$out" '^  to choose  \[pipeline\] liveness = udp on both sides$' "... how to choose it"
+like_file "$out" "^        now 300ms, by $tmp/xfer\.ini line 4\$" "... what is set, and where"
+like_file "$out" '^        now 9s, by --set$' "... or by whom"
+run "$xfer" -c "$tmp/xfer.ini" plugins sha256
+like_file "$out" '^  chosen     as number 2 of 2 in \[pipeline\] integrity$' "the place in a list of preferences"
+like_file "$out" '2\^128 tries$' "what the strength means"
+run "$xfer" -c "$tmp/xfer.ini" plugins blake2b
+like_file "$out" '^  chosen     no$' "one that is not chosen"
+run "$xfer" -c "$tmp/xfer.ini" --set daemon.listen='tcp://127.0.0.1:1, tcp://127.0.0.1:2' plugins tcp
+like_file "$out" '^  chosen     by \[pipeline\] transport and by 2 items of \[daemon\] listen$' "a transport, by items of listen too"
+like_file "$out" 'whoever is on the way can read and change' "... and what it does not do"
+run "$xfer" -c "$tmp/xfer.ini" plugins
+is "$(grep -cE '^  (meaning|chosen)|^        now' "$out")" 0 "the list explains nothing"
+
 # ---- by path ---------------------------------------------------------------------------------------------------------
 
 mkdir "$tmp/plugins"
@@ -70,7 +90,22 @@ run "$xfer" --set core.plugin-dir="$tmp/plugins" plugins
 is "$status" 0 "a broken plug-in does not hide the others"
 like_file "$out" '^liveness none ' "... which are listed"
 like_file "$out" "^cannot be loaded: $tmp/plugins/integrity-broken\.so\$" "... the broken one too"
-like_file "$out" "^  cause +.*integrity-broken\.so.*(ELF|too short|invalid)" "... with the cause"
+like_file "$out" "^  cause +cannot be loaded: $tmp/plugins/integrity-broken\.so: .*(ELF|too short|invalid)" "... with the cause"
+cp "$built/integrity-sha256.so" "$tmp/plugins/integrity-another.so"
+cp "$built/integrity-sha256.so" "$tmp/plugins/sha256.so"
+ln -s nowhere "$tmp/plugins/transport-nowhere.so"
+mkdir "$tmp/plugins/transport-folder.so"
+run "$xfer" --set core.plugin-dir="$tmp/plugins" plugins
+for cause in "integrity-another:its name 'sha256' does not match the file's, 'another'" "sha256:its name is not KIND-NAME.so" \
+	"transport-nowhere:No such file or directory" "transport-folder:not a regular file"; do
+	is "$(grep -A 1 "^cannot be loaded: $tmp/plugins/${cause%%:*}\.so\$" "$out" | tail -n 1)" "  cause      ${cause#*:}" \
+		"... ${cause%%:*} too"
+done
+rm -r "$tmp/plugins/integrity-another.so" "$tmp/plugins/sha256.so" "$tmp/plugins/transport-nowhere.so" \
+	"$tmp/plugins/transport-folder.so"
+longer=$top_builddir/tests/plugins/broken/integrity-longer.so
+run "$xfer" plugins "$longer"
+like_file "$out" "^  ABI        1\.[0-9]+ \(newer than this program's 1\.[0-9]+\), threads" "one that is newer than the program says so"
 run "$xfer" --set core.plugin-dir="$tmp/plugins" plugins broken
 is "$status" 2 "asked for by name it is an error"
 like "$(cat "$err")" '^xfer: .*integrity-broken\.so' "... that names the file"
@@ -91,6 +126,8 @@ is "$(grep -c '^{"type":"plugin",.*}$' "$out")" 2 "... an object for each"
 like_file "$out" '"kind":"liveness","name":"none",.*"abi":"1\.0","threads":"parallel-objects"' "... with what it says of itself"
 like_file "$out" '"name":"interval","type":"duration","default":"500ms","range":"50ms to 1m"' "... and its options"
 like_file "$out" '"path":"[^"]*integrity-broken\.so","error":"' "... or the cause why it does not"
+run "$xfer" --set core.plugin-dir="$tmp/plugins" --set liveness.none.interval=300ms plugins --json none
+like_file "$out" '"name":"interval",.*"value":"300ms","value_file":"--set","value_line":0}' "... what is set, and where"
 if command -v python3 >/dev/null; then
 	run "$xfer" plugins --json
 	check "... and every line is JSON" python3 -c 'import json, sys
