@@ -4,7 +4,7 @@
 
 PACKAGES_BUILD="autoconf automake libtool pkg-config gcc make libc6-dev libssl-dev libinih-dev libuv1-dev libisal-dev
 	libxxhash-dev zlib1g-dev"
-PACKAGES_CHECK="$PACKAGES_BUILD clang clang-format libclang-rt-14-dev libcmocka-dev mandoc shellcheck strace iproute2 iptables
+PACKAGES_CHECK="$PACKAGES_BUILD g++ clang clang-format libclang-rt-14-dev libcmocka-dev mandoc shellcheck strace iproute2 iptables
 	binutils xz-utils procps libfuse3-dev e2fsprogs xfsprogs"
 
 package_here() {

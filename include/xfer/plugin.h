@@ -6,8 +6,10 @@
  * copies min(struct_size) of each struct into a zeroed one of its own, so a field that an older plug-in does not know
  * reads as zero.  Fields are only ever appended; a callback's signature never changes.
  *
- * Rule: something appended raises XFER_ABI_MINOR; something removed or changed raises XFER_ABI_MAJOR, and with it the
- * name of the exported symbol.
+ * Rule: something appended (a field at the end of a struct, a constant) raises XFER_ABI_MINOR; something removed or
+ * changed (a field's place or width, a number, the signature of a callback) raises XFER_ABI_MAJOR, and with it the name
+ * of the exported symbol. Once per release, and with a line in the list below. What is appended before the first release
+ * is part of 1.0.
  *
  * Changes:
  *   1.0  first
