@@ -16,6 +16,8 @@
 #define TICK (100 * CLOCK_MS)
 #define CONNECT_TIMEOUT (10 * CLOCK_SECOND)
 
+enum { CHUNK_TIME = 2 /* seconds */ };
+
 static const int signal_numbers[2] = { SIGINT, SIGTERM };
 
 static struct client *of_channel(struct channel *channel)
@@ -288,6 +290,23 @@ static void url_forget(struct client *client)
 	client->url = NULL;
 }
 
+/*
+ * Under a limit of the rate a chunk takes no longer than CHUNK_TIME: whoever waits for one so large that it takes minutes
+ * would call it a stall.
+ */
+static void offer_bound(struct client *client)
+{
+	uint64_t most = client->options.limit_rate;
+
+	if (most == 0 || most > FRAME_CHUNK_MAX_SIZE)
+		return;
+	most = most * CHUNK_TIME / FRAME_CHUNK_MIN_SIZE * FRAME_CHUNK_MIN_SIZE;
+	if (most < FRAME_CHUNK_MIN_SIZE)
+		most = FRAME_CHUNK_MIN_SIZE;
+	if (client->base.offer.chunk_size > most)
+		client->base.offer.chunk_size = (uint32_t)most;
+}
+
 int client_connect(struct client *client, const struct url *url, struct error *err)
 {
 	const struct dial_watch watch = { on_connected, on_dial_failed, client };
@@ -314,6 +333,7 @@ int client_connect(struct client *client, const struct url *url, struct error *e
 		if (r < 0)
 			return r;
 	}
+	offer_bound(client);
 	client->base.hello_timeout = reconnect_patience(client, client->settings->hello_timeout);
 	return dial_start(&client->dial, client->loop, transport, url, reconnect_patience(client, CONNECT_TIMEOUT),
 	                  &watch, err);

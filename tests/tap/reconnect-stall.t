@@ -72,6 +72,25 @@ wait $put_pid || status=$?
 is "$status" 6 "put: status"
 like_file "$err" 'says: .* did not send what it has to put' "put: the client is told"
 unlike "$(cat "$err")" 'trying again' "put: and does not try again"
+
+# ---- a limit that lets a whole chunk go more seldom than a stall takes ----
+
+# At 300 KiB a second the second mebibyte would come after 3.4 s.
+make_file "$tmp/drop/slow" 2100000
+slow="--limit-rate 300K --set daemon.stall-after=3s --set pipeline.chunk-size=1M --no-progress"
+# shellcheck disable=SC2086
+"$top_builddir/xfer" $slow $soon get "xfer://$daemon_address/pub/slow" "$tmp/slow" >"$tmp/slow.out" 2>&1 &
+get_pid=$!
+remember $get_pid
+# shellcheck disable=SC2086
+run timeout "$patience" "$top_builddir/xfer" $slow $soon put "$tmp/drop/slow" "xfer://$daemon_address/pub/again"
+is "$status" 0 "a slow put is no stall"
+check "a slow put: all is there" cmp "$tmp/drop/slow" "$tmp/drop/again"
+like_file "$out" ' in ([3-9]|[1-9][0-9])' "a slow put: it was slow"
+status=0
+wait $get_pid || status=$?
+is "$status" 0 "a slow get is no stall"
+check "a slow get: all is there" cmp "$tmp/drop/slow" "$tmp/slow"
 stop_daemon
 is "$daemon_status" 0 "put: stops"
 done_testing
