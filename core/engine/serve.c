@@ -87,16 +87,6 @@ static size_t names_fill(const struct serve *serve)
 	return count;
 }
 
-bool serve_path_hidden(const char *path)
-{
-	for (const char *at = path; at != NULL; at = strchr(at, '/')) {
-		at += *at == '/';
-		if (strncmp(at, STORE_HIDDEN, sizeof(STORE_HIDDEN) - 1) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void on_place(struct sending *sending, const char *path, struct sending_place *out)
 {
 	struct serve *serve = of_sending(sending);
@@ -113,7 +103,7 @@ static void on_place(struct sending *sending, const char *path, struct sending_p
 		return;
 	}
 	/* What is unfinished is not there yet. */
-	if (serve_path_hidden(out->rest)) {
+	if (store_path_hidden(out->rest)) {
 		out->refuse = STATUS_NOT_FOUND;
 		return;
 	}

@@ -56,8 +56,6 @@ bool serve_idle(const struct serve *serve);
 const struct serve_export *serve_export_find(struct serve *serve, const char *path, const char **rest);
 /* Whom the transport has authenticated; "" when it has not. */
 const char *serve_identity(const struct serve *serve);
-/* A component of it is a name of ours for what is unfinished. */
-bool serve_path_hidden(const char *path);
 /* One half of a session has come to its end: with the other one, the session goes. */
 void serve_half_closed(struct serve *serve);
 void serve_end(struct serve *serve, enum status status, const char *text);

@@ -400,7 +400,7 @@ static enum status put_check(struct serve *serve, const struct serve_put *put, c
 		          channel_peer(&serve->channel));
 	else if (!export->settings->writable)
 		error_set(err, -EROFS, FAULT_REFUSED, "the export %s is read-only", export->settings->name);
-	else if (serve_path_hidden(put->place.path) || serve_path_hidden(put->name))
+	else if (store_path_hidden(put->place.path) || store_path_hidden(put->name))
 		error_set(err, -EACCES, FAULT_REFUSED, "names that begin with %s are for unfinished files",
 		          STORE_HIDDEN);
 	else if (store_path_check(put->place.path, strlen(put->place.path), err) == 0)

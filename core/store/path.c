@@ -39,6 +39,16 @@ static const char *path_fault(const char *path, size_t len)
 	return NULL;
 }
 
+bool store_path_hidden(const char *path)
+{
+	for (const char *at = path; at != NULL; at = strchr(at, '/')) {
+		at += *at == '/';
+		if (strncmp(at, STORE_HIDDEN, sizeof(STORE_HIDDEN) - 1) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int refuse(const char *what, const char *name, size_t len, const char *fault, struct error *err)
 {
 	char shown[256];

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -30,6 +31,8 @@ enum { BENEATH_NO_MAGICLINKS = 0x02, BENEATH_NO_SYMLINKS = 0x04, BENEATH_BENEATH
 
 /* The kernel says EAGAIN when a rename anywhere raced with a ".." of a link's target. */
 enum { BENEATH_TRIES = 64 };
+
+enum { PATH_ROOM = 8192 }; /* for what the kernel says of where a descriptor is */
 
 static int open_resolved(int base, bool links, const char *path, int flags, mode_t mode, int *fd)
 {
@@ -89,13 +92,80 @@ static int open_walking(int base, const char *path, int flags, mode_t mode, int 
 	}
 }
 
+/* Where the descriptor is; -errno, -ENAMETOOLONG. */
+static int descriptor_path(int fd, char out[PATH_ROOM])
+{
+	char link[64];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t len = readlink(link, out, PATH_ROOM - 1);
+	if (len < 0)
+		return -errno;
+	if (len == PATH_ROOM - 1)
+		return -ENAMETOOLONG;
+	out[len] = '\0';
+	return 0;
+}
+
+/* Whether a link led to a name of our own: 0 or -ENOENT. Where nobody can say where links led, none is followed. */
+static int led_to_hidden(int base, int fd)
+{
+	char top[PATH_ROOM], led[PATH_ROOM];
+	if (descriptor_path(base, top) < 0 || descriptor_path(fd, led) < 0)
+		return -ELOOP;
+	size_t len = strlen(top);
+	/* The root may lie below a hidden name itself. */
+	const char *rest = strncmp(led, top, len) == 0 ? led + len : led;
+	return store_path_hidden(rest) ? -ENOENT : 0;
+}
+
+/* Follows links, where nothing is to be created. */
+static int open_linked(int base, const char *path, int flags, int *fd)
+{
+	int got;
+	int code = open_resolved(base, true, path, flags, 0, &got);
+	if (code < 0)
+		return code;
+	code = led_to_hidden(base, got);
+	if (code < 0)
+		close(got);
+	else
+		*fd = got;
+	return code;
+}
+
+/* Creates in a folder to which links lead; a link as the last name is not followed. */
+static int create_linked(int base, const char *path, int flags, mode_t mode, int *fd)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[STORE_PATH_MAX + 1];
+	int dir;
+	if (!slash)
+		return -ELOOP;
+	memcpy(parent, path, (size_t)(slash - path));
+	parent[slash - path] = '\0';
+	int code = open_linked(base, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, &dir);
+	if (code < 0)
+		return code;
+	code = open_resolved(dir, false, slash + 1, flags, mode, fd);
+	close(dir);
+	return code;
+}
+
 int beneath_open(int base, bool walks, bool links, const char *path, int flags, mode_t mode, int *fd)
 {
 	int code = store_path_check(path, strlen(path), NULL);
 	if (code < 0)
 		return code;
 	flags |= O_CLOEXEC;
-	return walks ? open_walking(base, path, flags, mode, fd) : open_resolved(base, links, path, flags, mode, fd);
+	if (walks)
+		return open_walking(base, path, flags, mode, fd);
+	/* Nearly no path has a link in it, and one without leads to no other name than it says. */
+	code = open_resolved(base, false, path, flags, mode, fd);
+	if (code != -ELOOP || !links)
+		return code;
+	if (store_path_hidden(path)) /* one of our own */
+		return open_resolved(base, true, path, flags, mode, fd);
+	return flags & O_CREAT ? create_linked(base, path, flags, mode, fd) : open_linked(base, path, flags, fd);
 }
 
 int store_open(struct store_root *root, const char *path, int flags, mode_t mode, int *fd)

@@ -29,7 +29,8 @@ int store_root_fd(const struct store_root *root);           /* lent */
 const char *store_root_path(const struct store_root *root); /* as it was given to store_root_open() */
 
 /*
- * Opens beneath; symbolic links are followed only where they stay beneath. -EXDEV when the path leaves the root, -ELOOP
+ * Opens beneath; symbolic links are followed only where they stay beneath, and lead to no hidden name that the path itself
+ * does not have (-ENOENT: what is unfinished is not there yet). -EXDEV when the path leaves the root, -ELOOP
  * for a magic link (/proc/self/root), -EINVAL for what store_path_check() refuses. O_CLOEXEC is always set. Where the
  * kernel lacks openat2(2), no symbolic link is followed at all (-ELOOP).
  */
@@ -120,6 +121,7 @@ void store_walk_close(struct store_walk *walk); /* NULL is allowed */
 
 /* Name of our hidden files and folders: STORE_HIDDEN and 16 hex digits. */
 #define STORE_HIDDEN ".xfer-"
+bool store_path_hidden(const char *path); /* a component of it begins so */
 enum { STORE_HIDDEN_NAME_MAX = 32 };
 int store_hidden_name(char out[STORE_HIDDEN_NAME_MAX]); /* random */
 

@@ -81,6 +81,17 @@ echo hidden >"$tmp/pub/.xfer-0123456789abcdef"
 run "$xfer" get "$url/pub/.xfer-0123456789abcdef" "$tmp/got"
 is "$status" 4 "a hidden name is not served: status"
 check "a hidden name is not served: nothing is made" test ! -e "$tmp/got"
+# Nor by a link that leads there, from where or to where.
+mkdir -p "$tmp/pub/.xfer-puts"
+echo hidden >"$tmp/pub/.xfer-puts/file"
+ln -s .xfer-puts "$tmp/pub/folder"
+run "$xfer" get "$url/pub/folder/file" "$tmp/got"
+is "$status" 4 "below a link to a hidden name nothing is served: status"
+check "below a link to a hidden name nothing is served: nothing is made" test ! -e "$tmp/got"
+run "$xfer" put "$tmp/src/file" "$url/pub/folder/x"
+is "$status" 4 "a link to a hidden folder takes no put: status"
+is "$(ls -A "$tmp/pub/.xfer-puts")" file "a link to a hidden folder takes no put: nothing is made"
+rm -r "$tmp/pub/folder" "$tmp/pub/.xfer-puts"
 
 # The daemon says what it refused, and serves on.
 check "a refusal is logged" wait_line "$daemon_log" 'put refused: ro: the export ro is read-only'

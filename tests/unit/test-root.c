@@ -211,6 +211,37 @@ static void links_within_are_followed(void **state)
 	store_parent_drop(&near);
 }
 
+/* What is unfinished is not there yet, also for who comes by a link; a path of our own names it. */
+static void links_to_hidden_names_lead_nowhere(void **state)
+{
+	static const char *const links[] = { "link", "chain", "a/in", "folder/file", "deep/file" };
+	struct scratch *s = *state;
+	struct stat st;
+	int fd;
+	assert_int_equal(mkdirat(s->fd, "a", 0755), 0);
+	assert_int_equal(mkdirat(s->fd, "a/.xfer-puts", 0755), 0);
+	put_file(s->fd, ".xfer-0123456789abcdef", "half");
+	put_file(s->fd, "a/.xfer-puts/file", "half");
+	put_file(s->fd, "a/x.xfer-", "whole");
+	assert_int_equal(symlinkat(".xfer-0123456789abcdef", s->fd, "link"), 0);
+	assert_int_equal(symlinkat("link", s->fd, "chain"), 0);
+	assert_int_equal(symlinkat("../.xfer-0123456789abcdef", s->fd, "a/in"), 0);
+	assert_int_equal(symlinkat("a/.xfer-puts", s->fd, "folder"), 0);
+	assert_int_equal(symlinkat("a", s->fd, "whole"), 0);
+	assert_int_equal(symlinkat("whole/.xfer-puts", s->fd, "deep"), 0);
+	int refused = s->root->walks ? -ELOOP : -ENOENT;
+	for (size_t i = 0; i < COUNT(links); i++) {
+		assert_int_equal(try_open(s->root, links[i]), refused);
+		assert_int_equal(store_open_file_via(NULL, s->root, links[i], &fd, &st), refused);
+	}
+	assert_int_equal(store_create_via(NULL, s->root, "folder/new", &fd), refused);
+	assert_false(exists(s->fd, "a/.xfer-puts/new"));
+	assert_int_equal(try_open(s->root, "whole/x.xfer-"), s->root->walks ? -ELOOP : 0);
+	/* Our own. */
+	assert_int_equal(try_open(s->root, ".xfer-0123456789abcdef"), 0);
+	assert_int_equal(try_open(s->root, "whole/.xfer-puts/file"), s->root->walks ? -ELOOP : 0);
+}
+
 static void magic_links_are_refused(void **state)
 {
 	struct scratch *s = *state;
@@ -352,6 +383,7 @@ int main(void)
 		SCRATCH_BOTH(bad_paths_are_refused_everywhere),
 		SCRATCH_BOTH(links_out_are_refused_everywhere),
 		SCRATCH_BOTH(links_within_are_followed),
+		SCRATCH_BOTH(links_to_hidden_names_lead_nowhere),
 		SCRATCH_BOTH(magic_links_are_refused),
 		SCRATCH_BOTH(odd_names_are_names),
 		SCRATCH_BOTH(a_folder_is_resolved_once),
