@@ -81,11 +81,17 @@ static void dial_over(struct dial *dial)
 		attempt_end(&dial->attempts[i], false);
 }
 
+/* Who is there and is not whom we may talk to, and what the transport's options do not allow, will not get better. */
+static enum fault dial_fault(int code)
+{
+	return code == -EACCES ? FAULT_REFUSED : code == -EINVAL ? FAULT_USAGE : FAULT_CONNECT;
+}
+
 static void dial_failed(struct dial *dial, const struct error *cause)
 {
 	struct error err = *cause;
 
-	err.fault = FAULT_CONNECT;
+	err.fault = dial_fault(err.code);
 	dial_over(dial);
 	dial->watch.failed(dial->watch.context, &err);
 	maybe_free(dial);
@@ -93,12 +99,19 @@ static void dial_failed(struct dial *dial, const struct error *cause)
 
 static void attempt_next(struct dial *dial);
 
+/* That somebody was there, and who, says more than that another address did not answer. */
+static void dial_remember(struct dial *dial, int code)
+{
+	if (dial_fault(dial->last.code) == FAULT_CONNECT || dial_fault(code) != FAULT_CONNECT)
+		plugin_error(dial->transport, code, FAULT_CONNECT, &dial->last);
+}
+
 static void attempt_failed(struct attempt *attempt, int code)
 {
 	struct dial *dial = attempt->dial;
 
-	plugin_error(dial->transport, code, FAULT_CONNECT, &dial->last);
-	if (code == -ECONNREFUSED)
+	dial_remember(dial, code);
+	if (code == -ECONNREFUSED && dial->last.code == code)
 		error_append(&dial->last, " (is xferd running there, on this port?)");
 	attempt_end(attempt, false);
 	attempt_next(dial);
@@ -191,7 +204,7 @@ static void attempt_next(struct dial *dial)
 			(void)loop_deadline(dial->loop, &dial->deadline, next < dial->until ? next : dial->until);
 			return;
 		}
-		plugin_error(dial->transport, r, FAULT_CONNECT, &dial->last);
+		dial_remember(dial, r);
 		attempt_end(attempt, false);
 	}
 	if (!attempts_open(dial))

@@ -232,7 +232,10 @@ struct xfer_transport_ops {
 	 */
 	int (*accept)(struct xfer_listener *listener, struct xfer_conn **out, uint32_t flags);
 
-	/* Required, loop. Starts connecting; handshake() finishes it. The core owns *out until close(). */
+	/*
+	 * Required, loop. Starts connecting; handshake() finishes it. The core owns *out until close(). -EINVAL: the
+	 * options do not allow it, so that trying again is of no use.
+	 */
 	int (*connect)(void *instance, const struct xfer_connect *how, struct xfer_conn **out);
 	/*
 	 * Optional, loop. Makes a connection of open descriptors, taken over on success only; handshake() follows.

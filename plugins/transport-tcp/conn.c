@@ -99,7 +99,9 @@ int tcp_connect(void *instance, const struct xfer_connect *how, struct xfer_conn
 	int rc = tcp_socket_open(tcp, how->address, &fd);
 	if (rc < 0)
 		return rc;
-	rc = tcp_conn_dial(tcp, how, fd, out);
+	rc = tcp_plain_connect(tcp, how->address, how->address_len);
+	if (rc == 0)
+		rc = tcp_conn_dial(tcp, how, fd, out);
 	if (rc < 0)
 		close(fd);
 	return rc;
@@ -114,6 +116,8 @@ int tcp_adopt(void *instance, const struct xfer_adopt *how, struct xfer_conn **o
 		return -EINVAL;
 	}
 	int rc = tcp_socket_adopt(tcp, how->read_fd);
+	if (rc == 0)
+		rc = tcp_plain_conn(tcp, how->read_fd);
 	if (rc == 0)
 		rc = tcp_socket_tune(tcp, how->read_fd);
 	return rc < 0 ? rc : tcp_conn_create(tcp, how->read_fd, out);

@@ -44,6 +44,11 @@ int tcp_listen(void *instance, const struct xfer_listen *how, struct xfer_listen
 	int rc = tcp_socket_open(tcp, how->address, &fd);
 	if (rc < 0)
 		return rc;
+	rc = tcp_plain_listen(tcp, how->address, how->address_len, how->authority);
+	if (rc < 0) {
+		close(fd);
+		return rc;
+	}
 	rc = tcp_bind(tcp, fd, how->address, how->address_len);
 	if (rc < 0) {
 		struct sockaddr_storage address = { 0 };
@@ -62,7 +67,6 @@ int tcp_listener_adopt(void *instance, const struct xfer_listen *how, const int 
                        struct xfer_listener **out)
 {
 	const struct tcp *tcp = instance;
-	(void)how;
 	if (count != 1) {
 		tcp->host->error(tcp->host, "a listener has one descriptor, not %zu", count);
 		return -EINVAL;
@@ -74,6 +78,8 @@ int tcp_listener_adopt(void *instance, const struct xfer_listen *how, const int 
 		return -EINVAL;
 	}
 	int rc = tcp_socket_adopt(tcp, fds[0]);
+	if (rc == 0)
+		rc = tcp_plain_listener(tcp, fds[0], how->authority);
 	return rc < 0 ? rc : tcp_listener_create(tcp, fds[0], out);
 }
 

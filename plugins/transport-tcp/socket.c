@@ -7,6 +7,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -80,6 +81,77 @@ int tcp_socket_adopt(const struct tcp *tcp, int fd)
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -errno;
 	return 0;
+}
+
+static bool tcp_is_loopback(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (address->ss_family != AF_INET6)
+		return false;
+	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+	return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
+}
+
+/* Every address of ours, where somebody listens; the loopback, where somebody connects to it. */
+static bool tcp_is_any(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)address)->sin_addr.s_addr == htonl(INADDR_ANY);
+	return address->ss_family == AF_INET6 &&
+	       IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)address)->sin6_addr);
+}
+
+/* The first line for TLS is `line` and `target`, in a section that is named where it is not clear. */
+static int tcp_plain_refuse(const struct tcp *tcp, const char *doing, const char *where, const char *line,
+                            const char *target, const char *section)
+{
+	tcp->host->error(
+		tcp->host,
+		"plain TCP %s %s is refused: off the loopback it is neither encrypted nor authenticated. Three "
+		"lines of xfer.ini make it TLS: '%s%s'%s, '[transport.tls]' and 'key-file = FILE', which 'xfer "
+		"keygen' makes. In a network that can be trusted: 'allow-plaintext = yes' in [transport.tcp]",
+		doing, where, line, target, section);
+	return -EINVAL;
+}
+
+int tcp_plain_listen(const struct tcp *tcp, const struct sockaddr *address, socklen_t len, const char *authority)
+{
+	struct sockaddr_storage at = { 0 };
+	char text[TCP_ADDRESS_MAX];
+	memcpy(&at, address, len < sizeof(at) ? len : sizeof(at));
+	if (tcp->allow_plaintext || tcp_is_loopback(&at))
+		return 0;
+	tcp_address_text(&at, text);
+	return tcp_plain_refuse(tcp, "at", text, "listen = tls://", authority[0] != '\0' ? authority : text, "");
+}
+
+int tcp_plain_connect(const struct tcp *tcp, const struct sockaddr *address, socklen_t len)
+{
+	struct sockaddr_storage at = { 0 };
+	char text[TCP_ADDRESS_MAX];
+	memcpy(&at, address, len < sizeof(at) ? len : sizeof(at));
+	if (tcp->allow_plaintext || tcp_is_loopback(&at) || tcp_is_any(&at))
+		return 0;
+	return tcp_plain_refuse(tcp, "to", tcp_address_text(&at, text), "transport = tls", "", " in [pipeline]");
+}
+
+int tcp_plain_listener(const struct tcp *tcp, int fd, const char *authority)
+{
+	struct sockaddr_storage at = { 0 };
+	socklen_t len = sizeof(at);
+	if (getsockname(fd, (struct sockaddr *)&at, &len) < 0)
+		return -errno;
+	return tcp_plain_listen(tcp, (const struct sockaddr *)&at, len, authority);
+}
+
+int tcp_plain_conn(const struct tcp *tcp, int fd)
+{
+	struct sockaddr_storage at = { 0 };
+	socklen_t len = sizeof(at);
+	if (getpeername(fd, (struct sockaddr *)&at, &len) < 0)
+		return -errno;
+	return tcp_plain_connect(tcp, (const struct sockaddr *)&at, len);
 }
 
 char *tcp_address_text(const struct sockaddr_storage *address, char text[TCP_ADDRESS_MAX])

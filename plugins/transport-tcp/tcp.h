@@ -32,6 +32,15 @@ int tcp_socket_open(const struct tcp *tcp, const struct sockaddr *address, int *
 int tcp_socket_tune(const struct tcp *tcp, int fd);
 /* How many bytes the kernel takes before it can send them. */
 int tcp_socket_ahead(const struct tcp *tcp, int fd, int bytes);
+/*
+ * Off the loopback TCP needs allow-plaintext: -EINVAL with a text that says so, and what encrypts instead. `authority` is
+ * what the user wrote, or "".
+ */
+int tcp_plain_listen(const struct tcp *tcp, const struct sockaddr *address, socklen_t len, const char *authority);
+int tcp_plain_connect(const struct tcp *tcp, const struct sockaddr *address, socklen_t len);
+/* The same of an open listener; of a connection, by its peer. */
+int tcp_plain_listener(const struct tcp *tcp, int fd, const char *authority);
+int tcp_plain_conn(const struct tcp *tcp, int fd);
 /* As tcp_socket_tune() for a descriptor that somebody else opened; -EINVAL when it is no TCP socket. */
 int tcp_socket_adopt(const struct tcp *tcp, int fd);
 /* "127.0.0.1:15010" or "[::1]:15010", at most TCP_ADDRESS_MAX bytes; "?" for another family. Returns text. */

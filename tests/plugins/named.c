@@ -62,6 +62,8 @@ static int named_create(const struct xfer_host *host, const struct xfer_params *
 			values[i].text = "";
 		else if (strcmp(tcp_options[i].name, "backlog") == 0)
 			values[i].integer = 64;
+		else if (strcmp(tcp_options[i].name, "allow-plaintext") == 0)
+			values[i].boolean = 1;
 	}
 	named->name = params->values[OPTION_NAME].text;
 	int rc = tcp_create(host, &defaults, &named->tcp);

@@ -45,7 +45,8 @@ refused "a missing plug-in" "transport-missing\.so" -c "$ini" --set pipeline.tra
 refused "a missing plug-in of one item" "transport-missing\.so" -c "$ini" --set daemon.listen=missing://127.0.0.1:0
 refused "a bad option of a plug-in" "interval" -c "$ini" --set liveness.udp.interval=soon
 refused "a bad port" "65536" -c "$ini" --set daemon.listen=127.0.0.1:65536
-refused "an address of another machine" "192\.0\.2\.1:0: .*[Cc]annot assign" -c "$ini" --set daemon.listen=192.0.2.1:0
+refused "an address of another machine" "192\.0\.2\.1:0: .*[Cc]annot assign" \
+	-c "$ini" --set transport.tcp.allow-plaintext=yes --set daemon.listen=192.0.2.1:0
 
 run "$xferd" -c "$ini" more
 is "$status" 2 "an unexpected argument: status 2"

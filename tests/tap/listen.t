@@ -9,7 +9,7 @@ echo content >"$tmp/pub/file"
 make_file "$tmp/pub/large" 3000000
 ini=$tmp/xferd.ini
 test_plugins transport-named
-plugins="--set core.plugin-dir=$tmp/plugins"
+plugins="--set core.plugin-dir=$tmp/plugins --set transport.tcp.allow-plaintext=yes"
 
 # configure LISTEN: line 2 of the configuration.
 configure() {

@@ -447,6 +447,88 @@ static void test_options(void **state)
 	registry_destroy(own);
 }
 
+/* With allow-plaintext; the registry is the caller's. */
+static struct plugin *plain_tcp(struct registry **own)
+{
+	union xfer_value values[16] = { { 0 } };
+	assert_true(tcp->about.option_count <= COUNT(values));
+	values[option_index(tcp, "backlog")].integer = 5;
+	values[option_index(tcp, "congestion")].text = "";
+	values[option_index(tcp, "allow-plaintext")].boolean = 1;
+	return pair_transport(own, "tcp", values);
+}
+
+static void assert_plain_refused(int rc, const char *where, const char *line)
+{
+	struct error err = { 0 };
+	assert_int_equal(rc, -EINVAL);
+	plugin_error(tcp, rc, FAULT_USAGE, &err);
+	assert_contains(err.text, where);
+	assert_contains(err.text, line);
+	assert_contains(err.text, "'[transport.tls]'");
+	assert_contains(err.text, "'key-file = FILE'");
+	assert_contains(err.text, "'allow-plaintext = yes' in [transport.tcp]");
+}
+
+static int dial(struct plugin *plugin, const char *host, unsigned port, struct xfer_conn **out)
+{
+	struct sockaddr_storage address;
+	const struct xfer_connect how = { .struct_size = sizeof(how),
+		                          .address = (struct sockaddr *)&address,
+		                          .address_len = pair_address(&address, host, port),
+		                          .authority = "",
+		                          .host = "" };
+	plugin_error_clear();
+	return plugin->transport.connect(plugin->instance, &how, out);
+}
+
+/* Nothing leaves this machine: what is refused makes no socket, and what is not is at the loopback. */
+static void test_plaintext(void **state)
+{
+	(void)state;
+	static const char *const OFF[] = { "0.0.0.0", "192.0.2.1", "126.255.255.255", "128.0.0.1" };
+	static const char *const OFF6[] = { "::", "2001:db8::1", "::2", "::ffff:192.0.2.1", "::ffff:0.0.0.0" };
+	struct xfer_listener *listener;
+	struct xfer_conn *conn;
+	struct registry *own;
+	struct plugin *plain = plain_tcp(&own);
+	bool six = has_ipv6();
+	for (size_t i = 0; i < COUNT(OFF); i++) {
+		assert_plain_refused(pair_listen(tcp, OFF[i], 15010, &listener), OFF[i], "'listen = tls://");
+		if (i > 0)
+			assert_plain_refused(dial(tcp, OFF[i], 15010, &conn), OFF[i],
+			                     "'transport = tls' in [pipeline]");
+	}
+	for (size_t i = 0; six && i < COUNT(OFF6); i++) {
+		assert_plain_refused(pair_listen(tcp, OFF6[i], 15010, &listener), OFF6[i], "'listen = tls://[");
+		if (i > 0)
+			assert_plain_refused(dial(tcp, OFF6[i], 15010, &conn), OFF6[i], "'transport = tls' in");
+	}
+
+	/* Whoever opened it, a listener is where it is. */
+	assert_int_equal(pair_listen(plain, "0.0.0.0", 0, &listener), 0);
+	const struct xfer_listen how = { .struct_size = sizeof(how), .authority = "0.0.0.0:7" };
+	struct xfer_listener *adopted;
+	unsigned port = pair_port(plain, listener);
+	int fd;
+	plain->transport.listener_fds(listener, &fd, 1);
+	fd = dup(fd);
+	plugin_error_clear();
+	assert_plain_refused(tcp->transport.listener_adopt(tcp->instance, &how, &fd, 1, &adopted),
+	                     "0.0.0.0:", "'listen = tls://0.0.0.0:7'");
+	assert_int_equal(plain->transport.listener_adopt(plain->instance, &how, &fd, 1, &adopted), 0);
+	plain->transport.listener_close(adopted);
+
+	/* The loopback has many names. */
+	static const char *const ON[] = { "127.0.0.1", "127.255.0.1", "0.0.0.0", "::ffff:127.0.0.1" };
+	for (size_t i = 0; i < (six ? COUNT(ON) : 3); i++) {
+		assert_int_equal(dial(tcp, ON[i], port, &conn), 0);
+		tcp->transport.close(conn);
+	}
+	plain->transport.listener_close(listener);
+	registry_destroy(own);
+}
+
 static void test_address(void **state)
 {
 	(void)state;
@@ -461,14 +543,17 @@ static void test_address(void **state)
 	if (!has_ipv6())
 		return;
 	/* Both families side by side on one port: an IPv6 socket is for IPv6 only. */
+	struct registry *own;
+	struct plugin *plain = plain_tcp(&own);
 	struct xfer_listener *four;
-	assert_int_equal(pair_listen(tcp, "::", 0, &listener), 0);
+	assert_int_equal(pair_listen(plain, "::", 0, &listener), 0);
 	int fd;
-	tcp->transport.listener_fds(listener, &fd, 1);
+	plain->transport.listener_fds(listener, &fd, 1);
 	assert_int_equal(option_of(fd, IPPROTO_IPV6, IPV6_V6ONLY), 1);
-	assert_int_equal(pair_listen(tcp, "0.0.0.0", pair_port(tcp, listener), &four), 0);
-	tcp->transport.listener_close(four);
-	tcp->transport.listener_close(listener);
+	assert_int_equal(pair_listen(plain, "0.0.0.0", pair_port(plain, listener), &four), 0);
+	plain->transport.listener_close(four);
+	plain->transport.listener_close(listener);
+	registry_destroy(own);
 }
 
 static int setup(void **state)
@@ -500,7 +585,7 @@ int main(void)
 		cmocka_unit_test(test_peer_death),  cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_mirror),      cmocka_unit_test(test_adopt),
 		cmocka_unit_test(test_sendfile),    cmocka_unit_test(test_options),
-		cmocka_unit_test(test_address),
+		cmocka_unit_test(test_plaintext),   cmocka_unit_test(test_address),
 	};
 	return cmocka_run_group_tests_name("tcp", tests, setup, teardown);
 }
