@@ -156,6 +156,21 @@ void line_wait(struct kit *kit, struct xfer_conn *const *conns, const bool *writ
 	free(wait);
 }
 
+static int listener_fds(struct line *line, int fds[LINE_FDS])
+{
+	int count = KIT_CALL(line->kit, transport, listener_fds, line->listener, fds, LINE_FDS);
+	return count < LINE_FDS ? count : LINE_FDS;
+}
+
+void line_await(struct line *line, int ms)
+{
+	struct pollfd wait[LINE_FDS];
+	int fds[LINE_FDS], count = listener_fds(line, fds);
+	for (int i = 0; i < count; i++)
+		wait[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	(void)poll(wait, count > 0 ? (nfds_t)count : 0, ms);
+}
+
 /* As the core waits during a handshake: for exactly what poll() says. */
 static void wait_handshakes(struct line *line, struct xfer_conn *const *conns, const bool *through, size_t count)
 {
@@ -174,12 +189,10 @@ static void wait_handshakes(struct line *line, struct xfer_conn *const *conns, c
 		if ((poll_for.events & XFER_POLL_WRITE) != 0)
 			wait[used++] = (struct pollfd){ .fd = poll_for.write_fd, .events = POLLOUT };
 	}
-	if (line->listener != NULL) {
-		int listening = KIT_CALL(kit, transport, listener_fds, line->listener, fds, LINE_FDS);
-		for (int i = 0; wait != NULL && i < listening && i < LINE_FDS; i++)
-			wait[used++] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-	}
-	(void)poll(wait, used, blind ? 10 : 100);
+	int listening = line->listener != NULL ? listener_fds(line, fds) : 0;
+	for (int i = 0; wait != NULL && i < listening; i++)
+		wait[used++] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	(void)poll(wait, used, blind ? 1 : 100);
 	free(wait);
 }
 
@@ -215,12 +228,13 @@ static enum kit_outcome open_all(struct line *line, struct xfer_conn **conns, bo
 			return kit_returned(kit, "connect()", rc, "to '%s'", line->authority);
 		dialled += dialled < count;
 		while (accepted < count) {
-			rc = KIT_CALL(kit, transport, accept, line->listener, &conns[count + accepted], 0);
+			struct xfer_conn *conn = NULL;
+			rc = KIT_CALL(kit, transport, accept, line->listener, &conn, 0);
 			if (rc == -EAGAIN)
 				break;
 			if (rc != 0)
-				return kit_returned(kit, "accept()", rc, "%s", "");
-			accepted++;
+				return kit_returned(kit, "accept()", rc, "when %zu were accepted", accepted);
+			conns[count + accepted++] = conn;
 		}
 		enum kit_outcome outcome = handshakes(kit, conns, through, 2 * count, &done);
 		if (outcome != KIT_OK)

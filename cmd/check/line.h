@@ -43,6 +43,8 @@ void line_drop(struct line *line, struct xfer_conn **conn); /* close(), and NULL
 struct xfer_poll line_poll(struct kit *kit, struct xfer_conn *conn);
 /* Waits until one of the connections (NULL: none) can go on, or for `ms`; `writes`: one of them wants to send, too. */
 void line_wait(struct kit *kit, struct xfer_conn *const *conns, const bool *writes, size_t count, int ms);
+/* Waits until somebody wants to be accepted. */
+void line_await(struct line *line, int ms);
 
 /* One direction each way, see line_move(). */
 struct line_end {

@@ -124,7 +124,9 @@ enum kit_outcome line_move(struct kit *kit, struct line_end *a, struct line_end 
 				"%zu and %zu of %zu%s",
 				a->sent, a->send_len, b->sent, b->send_len, a->got_len, a->got_max, b->got_len,
 				b->got_max, a->to_end || b->to_end ? ", waiting for an end" : "");
-		struct xfer_conn *const conns[] = { is_done(a) ? NULL : a->conn, is_done(b) ? NULL : b->conn };
+		/* Who is done may still have to hand on what it took. */
+		struct xfer_conn *const conns[] = { a->ended || a->broken != 0 ? NULL : a->conn,
+			                            b->ended || b->broken != 0 ? NULL : b->conn };
 		const bool writes[] = { a->sent < a->send_len || (a->shuts && !a->shut),
 			                b->sent < b->send_len || (b->shuts && !b->shut) };
 		line_wait(kit, conns, writes, 2, 1000);

@@ -182,8 +182,6 @@ static void victim(struct line *line, const uint8_t *bytes, size_t len)
 			if (rc <= 0 && rc != -EAGAIN)
 				_exit(3);
 			sent += rc > 0 ? (size_t)rc : 0;
-			if (rc > 0)
-				continue;
 		}
 		line_wait(&kit, &line->a, &writes, 1, 1000);
 	}
@@ -208,7 +206,7 @@ static enum kit_outcome receive_until_killed(struct kit *kit, struct line *line,
 			if (rc != 0 && rc != -EAGAIN)
 				return kit_returned(kit, "accept()", rc, "of another process");
 			if (rc != 0)
-				usleep(1000);
+				line_await(line, 100);
 			continue;
 		}
 		if (!through) {

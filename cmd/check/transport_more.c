@@ -98,10 +98,10 @@ static enum kit_outcome bear(struct kit *kit, struct line *line, bool wait_for_e
 	uint8_t got[4096];
 	const bool idle = false;
 	int rc = -EAGAIN;
-	for (int i = 0; i < 200 && rc == -EAGAIN; i++) {
+	for (int i = 0; i < 20 && rc == -EAGAIN; i++) {
 		rc = KIT_CALL(kit, transport, accept, line->listener, &conn, 0);
 		if (rc == -EAGAIN)
-			usleep(1000);
+			line_await(line, 10);
 	}
 	if (rc == -EAGAIN)
 		return KIT_OK; /* it was refused before */
@@ -144,7 +144,7 @@ enum kit_outcome check_strangers(struct kit *kit)
 		silent[i] = stranger(kit, &line);
 		if (silent[i] < 0)
 			return kit_skipped(kit, "its listener is no socket to which others can connect");
-		bool talks = i % 3 != 0, goes = i % 3 == 1;
+		bool goes = i % 3 == 1, talks = i % 3 == 2 || i % 6 == 1;
 		kit_fill(kit, noise, sizeof(noise));
 		if (i % 4 == 1)
 			memset(noise, 0, sizeof(noise));
@@ -217,9 +217,14 @@ enum kit_outcome check_listener_adopt(struct kit *kit)
 	rc = KIT_CALL(kit, transport, listener_adopt, kit->plugin->instance, &how, fds, (size_t)count, &adopted);
 	if (rc != 0)
 		return kit_returned(kit, "listener_adopt()", rc, "for the descriptors of a listener");
+	int theirs[LINE_FDS];
+	int adopted_count = KIT_CALL(kit, transport, listener_fds, adopted, theirs, LINE_FDS);
+	if (adopted_count != count)
+		return kit_failed(kit, "%d descriptors were adopted, and listener_fds() names %d", count,
+		                  adopted_count);
 	for (int i = 0; i < count; i++)
-		if (line_fd_wrong(fds[i]) != NULL)
-			return kit_failed(kit, "an adopted descriptor %s", line_fd_wrong(fds[i]));
+		if (line_fd_wrong(theirs[i]) != NULL)
+			return kit_failed(kit, "an adopted descriptor %s", line_fd_wrong(theirs[i]));
 	/* The first one goes, as a worker does. */
 	line_listener_close(&line);
 	line.listener = adopted;
@@ -291,9 +296,14 @@ enum kit_outcome check_adopt(struct kit *kit)
 	}
 	if ((outcome = line_open_many(&line, &line.a, &line.b, 1)) != KIT_OK)
 		return outcome;
-	for (int i = 0; i < 2; i++)
-		if (line_fd_wrong(fds[i]) != NULL)
-			return kit_failed(kit, "an adopted descriptor %s", line_fd_wrong(fds[i]));
+	/* They may be others than those that were given. */
+	for (int i = 0; i < 2; i++) {
+		struct xfer_poll now = line_poll(kit, i == 0 ? line.a : line.b);
+		const char *wrong = line_fd_wrong(now.read_fd) != NULL ? line_fd_wrong(now.read_fd)
+		                                                       : line_fd_wrong(now.write_fd);
+		if (wrong != NULL)
+			return kit_failed(kit, "an adopted descriptor %s", wrong);
+	}
 	if ((outcome = line_exchange(kit, line.a, line.b, 100000, "over adopted descriptors")) != KIT_OK)
 		return outcome;
 	line_end(&line);
