@@ -13,6 +13,7 @@
 #include <xfer/plugin.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,6 +223,15 @@ static int unix_listen(void *instance, const struct xfer_listen *how, struct xfe
 	return rc;
 }
 
+/* Whoever opened it may want to wait in it, and have it inherited; we do not. */
+static int descriptor_adopt(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno
+	                                                                                                     : 0;
+}
+
 /* Another worker made the socket, or systemd did. */
 static int listener_adopt(void *instance, const struct xfer_listen *how, const int *fds, size_t count,
                           struct xfer_listener **out)
@@ -236,7 +246,8 @@ static int listener_adopt(void *instance, const struct xfer_listen *how, const i
 		self->host->error(self->host, "that is no Unix-domain socket on which somebody listens");
 		return -EINVAL;
 	}
-	return listener_make(self, fds[0], out);
+	int rc = descriptor_adopt(fds[0]);
+	return rc < 0 ? rc : listener_make(self, fds[0], out);
 }
 
 static int listener_fds(struct xfer_listener *listener, int *fds, size_t max)
@@ -338,7 +349,8 @@ static int adopt(void *instance, const struct xfer_adopt *how, struct xfer_conn 
 		self->host->error(self->host, "that is no Unix-domain socket");
 		return -EINVAL;
 	}
-	return conn_make(self, how->read_fd, out);
+	int rc = descriptor_adopt(how->read_fd);
+	return rc < 0 ? rc : conn_make(self, how->read_fd, out);
 }
 
 /* Nothing is agreed upon before the first byte. */

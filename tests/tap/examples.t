@@ -27,6 +27,12 @@ for plugin in 'integrity example-blake2b' 'transport unix'; do
 	like_file "$out" "^$plugin 1\.0: " "the installed xfer loads ${plugin#* }"
 done
 
+for file in integrity-example-blake2b transport-unix; do
+	run "$xfer" -c "$tmp/xfer.ini" check-plugin "$plugin_dir/$file.so"
+	is "$status" 0 "the conformance kit has nothing to say of $file"
+	[ "$status" = 0 ] || diag_file "$out"
+done
+
 # ---- used ------------------------------------------------------------------------------------------------------------
 
 mkdir -p "$tmp/pub/tree/folder" "$tmp/run"
