@@ -9,11 +9,11 @@
 #include <string.h>
 
 enum {
-	WINDOW = 16 * 1024 * 1024,   /* payload bytes granted ahead */
-	ORDER_PAYLOAD = 1024 * 1024, /* payload bytes of one order */
-	REQUESTS_MAX = 1024,         /* READs unanswered */
-	KEEPS_MAX = 4,               /* jobs that look at what is there, beside the others */
-	CONTROL_AHEAD = 256 * 1024   /* bytes of control frames not yet sent */
+	WINDOW = 16 * 1024 * 1024, /* payload bytes granted ahead */
+	LARGE = 256 * 1024,        /* a chunk from here on is worth a call that is full */
+	REQUESTS_MAX = 1024,       /* READs unanswered */
+	KEEPS_MAX = 4,             /* jobs that look at what is there, beside the others */
+	CONTROL_AHEAD = 256 * 1024 /* bytes of control frames not yet sent */
 };
 
 static void job_submit(struct receiving *receiving, struct job *job)
@@ -22,11 +22,28 @@ static void job_submit(struct receiving *receiving, struct job *job)
 	job->owner = &receiving->owner;
 	list_append(&receiving->jobs, &job->link);
 	receiving->job_count++;
+	receiving->writing += job->kind == JOB_WRITE;
 	loop_submit(receiving->base->loop, job);
+}
+
+/*
+ * Large chunks that the integrity plug-in could take side by side with the next ones wait for these, while there is
+ * something to write that came before them.
+ */
+static bool jobs_wait(const struct receiving *receiving)
+{
+	const struct suite *suite = &receiving->suite;
+
+	return receiving->writing > 0 && receiving->ready > 0 && !receiving->aborted &&
+	       receiving->ready < suite->integrity->lanes &&
+	       (uint64_t)receiving->ready * suite->limits.chunk_size < read_job_payload(suite);
 }
 
 static void jobs_begin(struct receiving *receiving)
 {
+	if (jobs_wait(receiving))
+		return;
+	receiving->ready = 0;
 	for (;;) {
 		struct receiving_job *work = receiving->waiting;
 
@@ -154,6 +171,7 @@ static void on_job(struct loop_owner *owner, struct job *job)
 
 	list_remove(&job->link);
 	receiving->job_count--;
+	receiving->writing -= job->kind == JOB_WRITE;
 	if (job != &receiving->last.job)
 		order_done(receiving, (struct receiving_job *)(void *)job);
 	receiving_pump(receiving);
@@ -286,6 +304,7 @@ int receiving_frame(struct receiving_lane *lane, const struct frame_header *head
 			r = sink_chunk(lane->lane, &chunk, buffer, err);
 		if (r == 1)
 			lent_ref(buffer);
+		receiving->ready += r == 1 && chunk.length >= LARGE;
 		return r < 0 ? r : 0;
 	case FRAME_HOLE:
 		r = message_hole_read(body, header->length, &first, &count, err);
@@ -334,7 +353,7 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		.window = WINDOW < half ? WINDOW : half,
 		.window_all = half,
 		.lanes = place->lanes,
-		.order_payload = ORDER_PAYLOAD,
+		.order_payload = read_job_payload(suite),
 		.keep_payload = keep_job_payload(suite),
 		.keeps_max = KEEPS_MAX,
 		.consumed = consumed,

@@ -95,6 +95,15 @@ static void piece_check(struct check *check, struct keep_job *job, struct keep_p
 	}
 }
 
+uint64_t keep_job_buffers(const struct keep_job *job)
+{
+	uint64_t buffers = 0;
+
+	for (size_t i = 0; i < job->count; i++)
+		buffers += job->pieces[i].zeroes ? 0 : job->pieces[i].count;
+	return buffers;
+}
+
 uint64_t keep_stage_hash(struct job *const *jobs, size_t count)
 {
 	struct check check;

@@ -240,9 +240,26 @@ static void hash_run(void *context, unsigned thread, struct job **jobs, size_t c
 /* Jobs go into one call only where that lets the plug-in hash several buffers at a time. */
 static bool hash_together(const struct job *a, const struct job *b)
 {
-	return a->kind == b->kind && a->suite == b->suite &&
-	       (a->kind == JOB_READ || a->kind == JOB_WRITE || a->kind == JOB_KEEP) &&
-	       a->suite->integrity->integrity.digest_many != NULL;
+	const struct plugin *integrity = a->suite->integrity;
+
+	return a->kind == b->kind && integrity == b->suite->integrity && integrity->integrity.digest_many != NULL &&
+	       (a->kind == JOB_READ || a->kind == JOB_WRITE || a->kind == JOB_KEEP);
+}
+
+/* Of the buffers that the plug-in takes side by side, those that the job has; one that has none is in nobody's way. */
+static unsigned hash_share(const struct job *job)
+{
+	unsigned lanes = job->suite->integrity->lanes;
+	uint64_t buffers = 0;
+
+	if (lanes > 1 && job->kind == JOB_READ)
+		buffers = read_job_buffers((const struct read_job *)job);
+	else if (lanes > 1 && job->kind == JOB_WRITE)
+		buffers = write_job_buffers((const struct write_job *)job);
+	else if (lanes > 1 && job->kind == JOB_KEEP)
+		buffers = keep_job_buffers((const struct keep_job *)job);
+	return buffers == 0 || buffers >= lanes ? POOL_FULL
+	                                        : (unsigned)buffers * (POOL_FULL / lanes) + POOL_FULL % lanes;
 }
 
 static int pools_create(struct pipeline *pipeline, struct error *err)
@@ -259,6 +276,7 @@ static int pools_create(struct pipeline *pipeline, struct error *err)
 		.threads = pipeline->settings.hash_threads,
 		.gather = STAGE_JOBS_MAX,
 		.together = hash_together,
+		.share = hash_share,
 		.run = hash_run,
 		.context = pipeline,
 	};

@@ -30,7 +30,8 @@ struct pool {
 	pthread_mutex_t lock; /* guards all that follows */
 	struct job *head;     /* the queue, linked by next; NULL when empty */
 	struct job *tail;
-	size_t queued;
+	size_t filled;    /* calls that the queue fills, in shares of POOL_FULL */
+	unsigned working; /* threads in run() */
 	unsigned resting; /* threads that wait for `wake` */
 	unsigned called;  /* of them, those that were called and did not yet get the lock */
 	bool stop;
@@ -38,28 +39,42 @@ struct pool {
 	struct pool_thread threads[];
 };
 
+static unsigned job_share(const struct pool *pool, const struct job *job)
+{
+	return pool->settings.gather > 1 ? pool->settings.share(job) : POOL_FULL;
+}
+
 static struct job *queue_pop(struct pool *pool)
 {
 	struct job *job = pool->head;
 
 	pool->head = job->next;
 	job->next = NULL;
-	pool->queued--;
+	pool->filled -= job_share(pool, job);
 	return job;
 }
 
-/* Takes the first job and those behind it that go along, leaving their share to threads that rest. */
+/* Takes the first job and those behind it that go along, until they fill a call. */
 static size_t queue_take(struct pool *pool, struct job **jobs)
 {
-	size_t most = 1 + (pool->queued - 1) / (pool->resting + 1);
+	unsigned share = job_share(pool, pool->head);
 	size_t count = 0;
 
-	if (most > pool->settings.gather)
-		most = pool->settings.gather;
 	jobs[count++] = queue_pop(pool);
-	while (count < most && pool->head != NULL && pool->settings.together(jobs[0], pool->head))
+	while (share < POOL_FULL && count < pool->settings.gather && pool->head != NULL &&
+	       pool->settings.together(jobs[0], pool->head)) {
+		share += job_share(pool, pool->head);
 		jobs[count++] = queue_pop(pool);
+	}
 	return count;
+}
+
+/* Calls worth a thread: those that are full, and what is left where nobody will come back and take it. */
+static size_t queue_calls(const struct pool *pool)
+{
+	size_t calls = pool->filled / POOL_FULL;
+
+	return calls == 0 && pool->head != NULL && (pool->working == 0 || pool->stop) ? 1 : calls;
 }
 
 /* Until it is called. With the lock held, which is let go meanwhile. */
@@ -82,14 +97,16 @@ static void *pool_main(void *argument)
 
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
-		while (pool->head == NULL && !pool->stop)
+		while (queue_calls(pool) == 0 && (pool->head != NULL || !pool->stop))
 			thread_rest(pool);
 		if (pool->head == NULL)
 			break;
 		size_t count = queue_take(pool, jobs);
+		pool->working++;
 		pthread_mutex_unlock(&pool->lock);
 		pool->settings.run(pool->settings.context, thread->number, jobs, count);
 		pthread_mutex_lock(&pool->lock);
+		pool->working--;
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return NULL;
@@ -106,8 +123,8 @@ void pool_push(struct pool *pool, struct job *job)
 	else
 		pool->tail->next = job;
 	pool->tail = job;
-	pool->queued++;
-	call = pool->resting > pool->called;
+	pool->filled += job_share(pool, job);
+	call = pool->resting > pool->called && queue_calls(pool) > pool->called;
 	if (call)
 		pool->called++;
 	pthread_mutex_unlock(&pool->lock);

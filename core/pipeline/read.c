@@ -19,12 +19,18 @@ enum {
 	 * the second-level cache when it is hashed and sent, and that one file keeps all threads busy.
 	 */
 	JOB_PAYLOAD = 1024 * 1024,
+	LANES_PAYLOAD = 4 * 1024 * 1024,      /* the most, where chunks are hashed side by side: in pairs and more */
 	END_ITEM_MAX = 64 + READ_END_TEXT_MAX /* bytes of an ENDS item without a digest */
 };
 
 size_t read_job_payload(const struct suite *suite)
 {
-	return suite->limits.chunk_size > JOB_PAYLOAD ? suite->limits.chunk_size : JOB_PAYLOAD;
+	size_t chunk = suite->limits.chunk_size, together = chunk * suite->integrity->lanes;
+
+	/* A multiple of what the plug-in takes side by side, or a chunk is left that it takes alone. */
+	if (together > chunk && together <= LANES_PAYLOAD)
+		return (JOB_PAYLOAD + together - 1) / together * together;
+	return chunk > JOB_PAYLOAD ? chunk : JOB_PAYLOAD;
 }
 
 size_t read_ends_room(const struct suite *suite, size_t count)

@@ -288,6 +288,16 @@ static void job_fail(struct read_job *job, int code)
 	}
 }
 
+uint64_t read_job_buffers(const struct read_job *job)
+{
+	uint64_t chunk_size = job->job.suite->limits.chunk_size;
+	uint64_t buffers = 0;
+
+	for (size_t i = 0; i < job->count; i++)
+		buffers += job->pieces[i].bytes / chunk_size + (job->pieces[i].bytes % chunk_size != 0);
+	return buffers;
+}
+
 uint64_t read_stage_hash(struct job *const *jobs, size_t count)
 {
 	struct batch batch;

@@ -17,7 +17,7 @@
 #include "pipeline/read.h"
 #include "pipeline/write.h"
 
-enum { STAGE_JOBS_MAX = 4 }; /* jobs that a hash stage takes at once */
+enum { STAGE_JOBS_MAX = 8 }; /* jobs that a hash stage takes at once */
 
 uint64_t read_stage_storage(struct read_job *job);
 uint64_t read_stage_hash(struct job *const *jobs, size_t count);
@@ -39,6 +39,11 @@ uint64_t place_stage_storage(struct place_job *job);
 uint64_t probe_stage_storage(struct probe_job *job);
 uint64_t keep_stage_storage(struct keep_job *job); /* before the hash stage, and where job->noted after it */
 uint64_t keep_stage_hash(struct job *const *jobs, size_t count);
+
+/* Buffers that a job gives to the integrity plug-in in its hash stage, or will. */
+uint64_t read_job_buffers(const struct read_job *job);
+uint64_t write_job_buffers(const struct write_job *job);
+uint64_t keep_job_buffers(const struct keep_job *job);
 
 /* The status that tells a requester of an error of the store's reading side, and a text for it (0: none). */
 enum status stage_status(int code);

@@ -136,6 +136,15 @@ static void tally_piece(struct write_piece *piece)
 	}
 }
 
+uint64_t write_job_buffers(const struct write_job *job)
+{
+	uint64_t buffers = 0;
+
+	for (size_t i = 0; i < job->count; i++)
+		buffers += job->pieces[i].op == WRITE_CHUNK;
+	return buffers;
+}
+
 uint64_t write_stage_hash(struct job *const *jobs, size_t count)
 {
 	struct check check;

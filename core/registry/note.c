@@ -54,6 +54,7 @@ static const char *const CALL_NAMES[NOTE_CALLS] = {
 	[NOTE_HASH_UPDATE] = "hash_update",
 	[NOTE_HASH_FINISH] = "hash_finish",
 	[NOTE_HASH_DESTROY] = "hash_destroy",
+	[NOTE_LANES] = "lanes",
 	[NOTE_TIMING] = "timing",
 	[NOTE_PEER_CREATE] = "peer_create",
 	[NOTE_PEER_DESTROY] = "peer_destroy",

@@ -16,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLUGIN_MAJORS = 32 }; /* majors looked for in order to say which one it is */
+enum {
+	PLUGIN_MAJORS = 32, /* majors looked for in order to say which one it is */
+	LANES_MAX = 16      /* side by side: more than any plug-in is offered */
+};
 
 /* Why an object without our symbol is none of ours. */
 static int plugin_no_symbol(void *object, const char *path, struct error *err)
@@ -193,6 +196,17 @@ void plugin_close(struct plugin *plugin)
 	free(plugin);
 }
 
+/* Buffers that an integrity takes side by side. */
+static unsigned plugin_lanes(const struct plugin *plugin, void *instance)
+{
+	if (plugin->about.kind != XFER_KIND_INTEGRITY || plugin->integrity.lanes == NULL)
+		return 1;
+	struct note_slot *slot = note_enter(plugin->notes, plugin->row, NOTE_LANES);
+	uint32_t lanes = plugin->integrity.lanes(instance);
+	note_leave(slot);
+	return lanes < 1 ? 1 : lanes > LANES_MAX ? LANES_MAX : lanes;
+}
+
 int plugin_start(struct plugin *plugin, const union xfer_value *values, struct error *err)
 {
 	if (plugin->instance != NULL)
@@ -207,6 +221,7 @@ int plugin_start(struct plugin *plugin, const union xfer_value *values, struct e
 		plugin_destroy(plugin, instance);
 		return rc;
 	}
+	plugin->lanes = plugin_lanes(plugin, instance);
 	plugin->instance = instance;
 	return 0;
 }

@@ -32,6 +32,7 @@ struct plugin {
 	void *lock;          /* for XFER_THREADS_SERIALIZE; NULL otherwise */
 	struct notes *notes; /* borrowed; NULL: none are kept */
 	unsigned row;        /* its own in the notes */
+	unsigned lanes;      /* integrity: buffers that it takes side by side, at least 1; set by plugin_start() */
 };
 
 struct registry;

@@ -13,6 +13,7 @@
  *
  * Changes:
  *   1.0  first
+ *   1.1  xfer_integrity_ops.lanes
  *
  * What holds for all calls:
  * - They return 0 (or a count) or -errno.  The text of an error goes to host->error() before the call returns.
@@ -43,7 +44,7 @@ extern "C" {
 #endif
 
 #define XFER_ABI_MAJOR 1u
-#define XFER_ABI_MINOR 0u
+#define XFER_ABI_MINOR 1u
 
 /* Whether the struct behind `p` reaches as far as `field`: the other side may be older than this header. */
 #define XFER_HAS(p, field) ((p)->struct_size >= (size_t)((const char *)(&(p)->field + 1) - (const char *)(p)))
@@ -330,6 +331,11 @@ struct xfer_integrity_ops {
 	int (*hash_finish)(struct xfer_hash *hash, uint8_t *out, uint32_t flags);
 	/* Required, pool. Frees it, in the middle of a stream too. */
 	void (*hash_destroy)(struct xfer_hash *hash);
+	/*
+	 * Optional, main, since 1.1; asked once, after create(). How many buffers digest_many() takes side by side, here
+	 * and now: the core offers it so many where they are there. 0 or 1: one after the other.
+	 */
+	uint32_t (*lanes)(void *instance);
 };
 
 /* ---- liveness --------------------------------------------------------------------------------------------------- */

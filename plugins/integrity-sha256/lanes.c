@@ -12,7 +12,6 @@
 #define LANES_INLINE static inline __attribute__((always_inline)) LANES_TARGET
 
 enum {
-	LANES = 3, /* a fourth was slower: there are no registers left for it */
 	BLOCK = 64,
 	LENGTH_AT = BLOCK - 8 /* where the length stands in the last block */
 };

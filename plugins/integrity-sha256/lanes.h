@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+enum { LANES = 3 }; /* a fourth was slower: there are no registers left for it */
+
 /* Whether this processor, and what this was compiled for, can. */
 bool lanes_usable(void);
 

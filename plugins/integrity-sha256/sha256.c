@@ -184,6 +184,12 @@ static void sha256_hash_destroy(struct xfer_hash *hash)
 	free(hash);
 }
 
+static uint32_t sha256_lanes(void *instance)
+{
+	const struct sha256 *sha = instance;
+	return sha->lanes ? LANES : 1;
+}
+
 static const struct xfer_integrity_ops ops = {
 	.struct_size = sizeof(struct xfer_integrity_ops),
 	.digest_size = SHA256_SIZE,
@@ -197,6 +203,7 @@ static const struct xfer_integrity_ops ops = {
 	.hash_update = sha256_hash_update,
 	.hash_finish = sha256_hash_finish,
 	.hash_destroy = sha256_hash_destroy,
+	.lanes = sha256_lanes,
 };
 
 #ifndef SHA256_WITHOUT_REGISTRATION /* a test's plug-in is built around this one */

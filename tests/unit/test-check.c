@@ -156,11 +156,10 @@ static void test_transport_callbacks(void **state)
 static void test_integrity_callbacks(void **state)
 {
 	(void)state;
-	static const char *const names[] = {
-		"integrity.digest",      "integrity.digest_many", "integrity.hash_create",
-		"integrity.hash_update", "integrity.hash_finish", "integrity.hash_destroy"
-	};
-	static const char *const optional[] = { "integrity.digest_many", NULL };
+	static const char *const names[] = { "integrity.digest",      "integrity.digest_many", "integrity.hash_create",
+		                             "integrity.hash_update", "integrity.hash_finish", "integrity.hash_destroy",
+		                             "integrity.lanes" };
+	static const char *const optional[] = { "integrity.digest_many", "integrity.lanes", NULL };
 	size_t first = offsetof(struct xfer_integrity_ops, digest);
 	assert_int_equal((sizeof(struct xfer_integrity_ops) - first) / sizeof(void (*)(void)), COUNT(names));
 	every_callback(XFER_KIND_INTEGRITY, first, sizeof(struct xfer_integrity_ops), names, optional);
@@ -196,7 +195,7 @@ static void test_head(void **state)
 	subject_make(&s, XFER_KIND_INTEGRITY);
 	accepts(&s);
 	s.about.abi_major = 2;
-	refuses(&s, "made for ABI 2, this program has ABI 1.0");
+	refuses(&s, "made for ABI 2, this program has ABI 1.1");
 	subject_make(&s, XFER_KIND_INTEGRITY);
 	s.about.struct_size = sizeof(s.about) - 1;
 	refuses(&s, "struct xfer_plugin has");

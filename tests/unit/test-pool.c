@@ -195,48 +195,100 @@ static void all_threads_work_at_once(void **state)
 	pthread_barrier_destroy(&party);
 }
 
-/* Jobs that wait while the only hash thread is busy are hashed by one call. */
-static void waiting_jobs_are_hashed_together(void **state)
+enum { GATHERED = 4, TURNS = 30 };
+
+static struct read_job *gather_begin(struct rig *rig, uint64_t first)
 {
-	enum { JOBS = 4 };
-	struct rig *rig = *state;
+	struct read_job *job = calloc(1, sizeof(*job));
+
+	assert_non_null(job);
+	*job = (struct read_job){
+		.job = { .kind = JOB_READ, .suite = &rig->suite },
+		.buffer = lend_get(rig->lender, read_job_buffer_size(&rig->suite)),
+		.payload_max = 2 * RIG_CHUNK,
+		.count = 1,
+		.pieces = { { .request = 1, .first = first, .count = 2 } },
+	};
+	assert_int_equal(read_file_create(&job->pieces[0].file, rig->scratch->root, "file", 10 * RIG_CHUNK,
+	                                  &rig->suite),
+	                 0);
+	pipeline_submit(rig->pipeline, &job->job);
+	return job;
+}
+
+static void gather_end(struct read_job *job)
+{
+	assert_int_equal(job->pieces[0].chunks, 2);
+	read_file_destroy(job->pieces[0].file);
+	lent_unref(job->buffer);
+	free(job);
+}
+
+/* Jobs of two chunks each, for lanes that are filled by all of them, while a hash thread is busy. */
+static void gather(struct rig *rig, unsigned threads, unsigned lanes, unsigned calls)
+{
 	struct check_job check;
-	struct read_job *jobs[JOBS];
-	struct dir_job last = { .job = { .kind = JOB_DIR, .suite = &rig->suite } };
-	rig_threads(rig, 1, 1);
+	struct read_job *jobs[GATHERED];
+	struct dir_job last = { 0 };
+	struct dir_job *turns = calloc((size_t)GATHERED * TURNS, sizeof(*turns));
+
+	assert_non_null(turns);
+	rig->plugin.lanes = lanes;
+	rig_threads(rig, 1, threads);
 	check_fill(&check, rig);
-	rig_file(rig, "file", 1, 10 * RIG_CHUNK);
 	pthread_barrier_init(&party, NULL, 2);
 	rig->plugin.integrity.digest = party_digest;
+	atomic_store(&rig->integrity.calls_many, 0);
+	atomic_store(&rig->integrity.buffers_max, 0);
 	pipeline_submit(rig->pipeline, &check.job);
-	for (int i = 0; i < JOBS; i++) {
-		jobs[i] = calloc(1, sizeof(*jobs[i]));
-		assert_non_null(jobs[i]);
-		*jobs[i] = (struct read_job){
-			.job = { .kind = JOB_READ, .suite = &rig->suite },
-			.buffer = lend_get(rig->lender, read_job_buffer_size(&rig->suite)),
-			.payload_max = 2 * RIG_CHUNK,
-			.count = 1,
-			.pieces = { { .request = 1, .first = 2 * (uint64_t)i, .count = 2 } },
-		};
-		assert_int_equal(read_file_create(&jobs[i]->pieces[0].file, rig->scratch->root, "file", 10 * RIG_CHUNK,
-		                                  &rig->suite),
-		                 0);
-		pipeline_submit(rig->pipeline, &jobs[i]->job);
+	for (uint64_t i = 0; i < GATHERED; i++) {
+		jobs[i] = gather_begin(rig, 2 * i);
+		/* The storage thread is done with it, and whoever took it too early has had the time to. */
+		for (int k = 0; k < TURNS && i + 1 < GATHERED && calls == 1; k++)
+			rig_run(rig, &turns[i * TURNS + (unsigned)k].job, JOB_DIR);
 	}
-	/* The storage thread is done with the others when this one comes back. */
-	rig_run(rig, &last.job, JOB_DIR);
+	/* With other threads the call does not wait for the busy one once it is full. */
+	if (threads > 1)
+		rig_wait(rig, GATHERED);
+	else
+		rig_run(rig, &last.job, JOB_DIR);
 	pthread_barrier_wait(&party);
-	rig_wait(rig, JOBS + 1);
-	assert_int_equal(rig->integrity.calls_many, 1);
-	assert_int_equal(rig->integrity.buffers_max, 2 * JOBS);
-	for (int i = 0; i < JOBS; i++) {
-		assert_int_equal(jobs[i]->pieces[0].chunks, 2);
-		read_file_destroy(jobs[i]->pieces[0].file);
-		lent_unref(jobs[i]->buffer);
-		free(jobs[i]);
-	}
+	rig_wait(rig, threads > 1 ? 1 : GATHERED + 1);
+	assert_int_equal(rig->integrity.calls_many, calls);
+	assert_int_equal(rig->integrity.buffers_max, 2 * GATHERED / calls);
+	for (int i = 0; i < GATHERED; i++)
+		gather_end(jobs[i]);
+	free(turns);
 	pthread_barrier_destroy(&party);
+}
+
+static void waiting_jobs_are_hashed_together(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_file(rig, "file", 1, 10 * RIG_CHUNK);
+	gather(rig, 1, 2 * GATHERED, 1);
+	gather(rig, 3, 2 * GATHERED, 1);
+	gather(rig, 1, GATHERED, 2);
+	gather(rig, 3, GATHERED, 2);
+	/* A plug-in that takes one after the other: nothing waits. */
+	gather(rig, 3, 1, GATHERED);
+}
+
+/* While nobody hashes, a job waits for no other, however many would go together. */
+static void a_job_alone_does_not_wait(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_file(rig, "file", 1, 10 * RIG_CHUNK);
+	rig->plugin.lanes = 16;
+	for (uint64_t i = 0; i < 5; i++) {
+		struct read_job *job = gather_begin(rig, 2 * i);
+
+		rig_wait(rig, 1);
+		gather_end(job);
+	}
+	assert_int_equal(rig->integrity.calls_many, 5);
 }
 
 /* A checksum is made where the bytes are: no hash thread is needed. */
@@ -331,6 +383,7 @@ int main(void)
 		RIG_TEST(the_stage_is_known),
 		RIG_TEST(all_threads_work_at_once),
 		RIG_TEST(waiting_jobs_are_hashed_together),
+		RIG_TEST(a_job_alone_does_not_wait),
 		RIG_TEST(a_checksum_stays_with_the_storage_thread),
 		RIG_TEST(idle_pools_end),
 		RIG_TEST(no_threads_are_an_error),
