@@ -208,38 +208,39 @@ static const struct channel_watch channel_events = {
 	.closed = on_closed,
 };
 
-/* A datagram socket of the daemon's family; without one the session lives on pings in the connection. */
-static bool port_open(struct client *client, struct xfer_conn *conn)
+struct heartbeat_port *client_port(struct client *client, struct xfer_conn *conn)
 {
 	struct xfer_endpoint endpoint = { .struct_size = sizeof(endpoint) };
-	int fd;
+	struct heartbeat_port *port;
+	int family, fd;
 
 	if (client->setup->liveness->liveness.datagram_size == 0)
-		return false;
-	if (client->port.open)
-		return true;
+		return NULL;
 	if (transport_endpoint(client->transport, conn, &endpoint) < 0)
-		return false;
-	if (endpoint.remote.ss_family != AF_INET && endpoint.remote.ss_family != AF_INET6)
-		return false;
-	fd = socket(endpoint.remote.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		return NULL;
+	family = endpoint.remote.ss_family;
+	if (family != AF_INET && family != AF_INET6)
+		return NULL;
+	port = &client->ports[family == AF_INET6];
+	if (port->open)
+		return port;
+	fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return false;
-	return heartbeat_port_open(&client->port, client->loop, fd, &client->peers, NULL) == 0;
+		return NULL;
+	return heartbeat_port_open(port, client->loop, fd, &client->peers, NULL) == 0 ? port : NULL;
 }
 
 static void on_connected(void *context, struct xfer_conn *conn)
 {
 	struct client *client = context;
 	struct error err = { 0 };
-	bool datagrams = port_open(client, conn);
 	int r;
 
 	client->dial = NULL;
 	client->consumed = 0;
 	client->granted = 0;
-	r = channel_open(&client->channel, &client->base, client->transport, conn, false,
-	                 datagrams ? &client->port : NULL, 0, client, &err);
+	r = channel_open(&client->channel, &client->base, client->transport, conn, false, client_port(client, conn), 0,
+	                 client, &err);
 	client->channel_used = r == 0 || r == -EINPROGRESS;
 	if (r < 0)
 		verb_ended(client, &err);
@@ -429,7 +430,8 @@ void client_destroy(struct client *client)
 	if (client->loop != NULL) {
 		client_disconnect(client);
 		url_forget(client);
-		heartbeat_port_close(&client->port);
+		for (int six = 0; six < 2; six++)
+			heartbeat_port_close(&client->ports[six]);
 		for (int i = 0; i < 2; i++) {
 			if (client->signals[i].data != NULL)
 				uv_close((uv_handle_t *)&client->signals[i], NULL);

@@ -48,9 +48,9 @@ struct client {
 	struct dial *dial; /* NULL when not dialling */
 	const struct plugin *transport;
 	struct channel channel;
-	bool channel_used; /* the struct is a channel that is not closed yet */
-	bool channel_live; /* and its session is open */
-	struct heartbeat_port port;
+	bool channel_used;              /* the struct is a channel that is not closed yet */
+	bool channel_live;              /* and its session is open */
+	struct heartbeat_port ports[2]; /* of IPv4 and of IPv6: the URLs of a job may lead to both */
 	struct table peers;
 	struct deadline tick;
 	uv_signal_t signals[2];
@@ -64,6 +64,8 @@ struct client {
 /* Runs the loop until client_stop(); the verb gets the events. */
 void client_run(struct client *client, const struct client_verb *verb, void *context);
 void client_stop(struct client *client);
+/* Where heartbeats of a connection go, by its family; NULL: the session lives on pings in the connection. */
+struct heartbeat_port *client_port(struct client *client, struct xfer_conn *conn);
 /* Whether the last session was with the URL's authority, by the same transport and user. */
 bool client_is_at(const struct client *client, const struct url *url);
 /* Connects to the URL's authority, or uses the session that is open to it: verb->open() or verb->ended() comes. */

@@ -197,7 +197,7 @@ static void on_connected(void *context, struct xfer_conn *conn)
 	stream->dial = NULL;
 	stream->consumed = stream->granted = 0;
 	r = channel_open(&stream->channel, &stream->streams->base, client->transport, conn, false,
-	                 client->port.open ? &client->port : NULL, 0, stream, &err);
+	                 client_port(client, conn), 0, stream, &err);
 	stream->used = r == 0 || r == -EINPROGRESS;
 	if (r < 0)
 		stream_lost(stream, &err, &(struct retry_words){ 0 });

@@ -10,6 +10,7 @@ make_file "$tmp/pub/large" 3000000
 ini=$tmp/xferd.ini
 test_plugins transport-named
 plugins="--set core.plugin-dir=$tmp/plugins --set transport.tcp.allow-plaintext=yes"
+soon="--set liveness.udp.interval=50ms --set liveness.udp.dead-after=1s"
 
 # configure LISTEN: line 2 of the configuration.
 configure() {
@@ -61,7 +62,7 @@ fi
 workers=2
 configure "127.0.0.1:0, $v6, named://127.0.0.1:0"
 # shellcheck disable=SC2086
-need_daemon -c "$ini" $plugins
+need_daemon -c "$ini" $plugins $soon
 third=$(address 3)
 second=$(address 2)
 heartbeat='(127\.0\.0\.[12]|\[::1\]):[1-9][0-9]*'
@@ -76,6 +77,35 @@ for url in "$daemon_address" "$second" "xfer+named://$third"; do
 	is "$status" 0 "ping $url"
 	like_file "$out" "by udp heartbeat" "... by heartbeats to that very address"
 done
+
+# ---- the client's side ----------------------------------------------------------------------------------------------
+
+# The last one is so slow that it needs heartbeats, of another family than the first one's.
+echo small >"$tmp/pub/part1"
+echo small >"$tmp/pub/part2"
+head -c 700000 "$tmp/pub/large" >"$tmp/pub/part3"
+mkdir "$tmp/parts"
+# shellcheck disable=SC2086
+run "$xfer" $plugins $soon --set pipeline.chunk-size=64K --no-progress get --limit-rate 400K \
+	"xfer://$daemon_address/pub/part1" "xfer+named://$third/pub/part2" "xfer://$second/pub/part3" "$tmp/parts/"
+is "$status" 0 "one job, three daemons, two transports"
+for n in 1 2 3; do
+	check "... part $n is there" cmp "$tmp/pub/part$n" "$tmp/parts/part$n"
+done
+unlike "$(cat "$err")" heartbeats "... and nobody missed a heartbeat"
+# shellcheck disable=SC2086
+run "$xfer" $plugins --transport named --set pipeline.transport=tcp get -q "xfer://$third/pub/file" "$tmp/got"
+is "$status" 0 "--transport is for URLs that name none"
+# shellcheck disable=SC2086
+run "$xfer" $plugins --transport named get -q "xfer+tcp://$daemon_address/pub/file" "$tmp/got"
+is "$status" 0 "... and a URL that names one has its own"
+# shellcheck disable=SC2086
+run "$xfer" $plugins --transport missing ls "xfer://$daemon_address"
+is "$status" 2 "a transport that is not there: status"
+like_file "$err" 'transport-missing\.so' "... and its file"
+# shellcheck disable=SC2086
+run "$xfer" $plugins ls "xfer+missing://$daemon_address"
+is "$status" 2 "... by its URL, too"
 
 # ---- the list changes -----------------------------------------------------------------------------------------------
 
