@@ -112,9 +112,9 @@ static void write_end(struct receiving_job *work)
 static void dir_begin(struct receiving *receiving, struct receiving_job *work)
 {
 	static const enum dir_op ops[] = {
-		[SINK_DIR_MAKE] = DIR_MAKE,     [SINK_DIR_META] = DIR_META, [SINK_DIR_LINK] = DIR_SYMLINK,
-		[SINK_DIR_SWEEP] = DIR_SWEEP,   [SINK_DIR_SYNC] = DIR_SYNC, [SINK_DIR_RENAME] = DIR_RENAME,
-		[SINK_DIR_REMOVE] = DIR_REMOVE,
+		[SINK_DIR_MAKE] = DIR_MAKE,     [SINK_DIR_META] = DIR_META,       [SINK_DIR_LINK] = DIR_SYMLINK,
+		[SINK_DIR_SWEEP] = DIR_SWEEP,   [SINK_DIR_SYNC] = DIR_SYNC,       [SINK_DIR_RENAME] = DIR_RENAME,
+		[SINK_DIR_REMOVE] = DIR_REMOVE, [SINK_DIR_COMPARE] = DIR_COMPARE,
 	};
 
 	work->dir = (struct dir_job){ .count = work->order.count };

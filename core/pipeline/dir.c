@@ -105,6 +105,7 @@ static int dir_piece(struct dir_piece *piece, struct store_parent *near, struct 
 			return 0;
 		return store_set_meta_via(near, piece->root, piece->path, false, &piece->meta);
 	case DIR_SYMLINK: return dir_symlink(piece, near);
+	case DIR_COMPARE: return store_link_is_via(near, piece->root, piece->path, piece->target);
 	case DIR_RENAME: return dir_rename(piece, near);
 	case DIR_REMOVE: return store_remove_via(near, piece->root, piece->path);
 	case DIR_SWEEP: return dir_sweep(piece, near);

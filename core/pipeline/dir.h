@@ -11,6 +11,7 @@ enum dir_op {
 	DIR_MAKE,    /* mkdir, existing is fine */
 	DIR_META,    /* mode and times of a finished directory */
 	DIR_SYMLINK, /* path -> target with meta's times; replaces an existing non-directory (unless no_replace) */
+	DIR_COMPARE, /* whether path is a link to target, as store_link_is_via() says */
 	DIR_RENAME, /* path -> target (no_replace); otherwise in place of what is there, file or tree, which is removed */
 	DIR_REMOVE, /* a whole tree */
 	DIR_SWEEP,  /* what is in the directory and not among the names */
@@ -21,7 +22,7 @@ struct dir_piece {
 	enum dir_op op;
 	struct store_root *root;
 	const char *path;
-	const char *target;    /* DIR_SYMLINK, DIR_RENAME */
+	const char *target;    /* DIR_SYMLINK, DIR_COMPARE, DIR_RENAME */
 	struct nameset *names; /* DIR_SWEEP; sorted by it */
 	struct store_meta meta;
 	bool no_replace;

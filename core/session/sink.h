@@ -136,7 +136,8 @@ enum sink_dir_op {
 	SINK_DIR_MAKE,
 	SINK_DIR_META,
 	SINK_DIR_LINK,
-	SINK_DIR_SWEEP, /* what an earlier run left in it, and is not among the names */
+	SINK_DIR_COMPARE, /* whether it is a link to the target: 0, -ESTALE, -EINVAL */
+	SINK_DIR_SWEEP,   /* what an earlier run left in it, and is not among the names */
 	SINK_DIR_SYNC,
 	SINK_DIR_RENAME,
 	SINK_DIR_REMOVE
@@ -146,7 +147,7 @@ struct sink_dir_piece {
 	enum sink_dir_op op;
 	struct sink_dir *dir;
 	const char *path;
-	const char *target;   /* SINK_DIR_LINK, SINK_DIR_RENAME */
+	const char *target;   /* SINK_DIR_LINK, SINK_DIR_COMPARE, SINK_DIR_RENAME */
 	struct nameset names; /* SINK_DIR_SWEEP: what is to be in it; the sink's, freed when the order is back */
 	uint16_t mode;
 	int64_t mtime;

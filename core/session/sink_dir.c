@@ -187,7 +187,7 @@ int sink_link_add(struct sink *sink, const struct entry *entry, struct error *er
 {
 	char *target, *folder, *path = NULL;
 
-	if (sink_verifying(sink)) { /* what a link leads to has no digest */
+	if (sink_verifying(sink) && sink->at == NULL) { /* whoever named it looked for what it leads to */
 		sink->count.links++;
 		return 0;
 	}
@@ -203,7 +203,7 @@ int sink_link_add(struct sink *sink, const struct entry *entry, struct error *er
 		free(path);
 		path = NULL;
 	}
-	if (dir_queue(sink, SINK_DIR_LINK, sink->at, path, target, entry) < 0)
+	if (dir_queue(sink, sink_verifying(sink) ? SINK_DIR_COMPARE : SINK_DIR_LINK, sink->at, path, target, entry) < 0)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a symbolic link");
 	if (sink->at != NULL)
 		sink->at->pending++;
@@ -232,7 +232,7 @@ void sink_dirs_forget(struct sink *sink)
 	while ((node = list_first(&sink->dir_queue)) != NULL) {
 		struct dir_item *item = list_entry(node, struct dir_item, link);
 
-		sink->live -= item->piece.op == SINK_DIR_LINK;
+		sink->live -= item->piece.op == SINK_DIR_LINK || item->piece.op == SINK_DIR_COMPARE;
 		list_remove(node);
 		nameset_free(&item->piece.names);
 		free(item->piece.owned_path);
@@ -256,6 +256,18 @@ static bool fatal(int code)
 	return code == -ENOSPC || code == -EDQUOT || code == -EROFS || code == -EIO || code == -ENOMEM;
 }
 
+/* What a link is that is not as at the source; NULL: nobody knows. */
+static const char *link_differs(int code)
+{
+	switch (code) {
+	case -ENOENT:
+	case -ENOTDIR: return "is not there";
+	case -EINVAL: return "is no symbolic link";
+	case -ESTALE: return "is a symbolic link to something else";
+	default: return NULL;
+	}
+}
+
 static void piece_report(struct sink *sink, const struct sink_dir_piece *piece)
 {
 	const char *what = "cannot be made";
@@ -270,8 +282,15 @@ static void piece_report(struct sink *sink, const struct sink_dir_piece *piece)
 	sink->count.failed++;
 	if (piece->op == SINK_DIR_META)
 		what = "mode and times cannot be set";
+	else if (piece->op == SINK_DIR_COMPARE)
+		what = "cannot be read";
 	else if (piece->op == SINK_DIR_SWEEP)
 		what = "what an earlier run left in it cannot be removed";
+	if (piece->op == SINK_DIR_COMPARE && link_differs(piece->code) != NULL) {
+		sink->count.differ++;
+		sink_report(sink, FAULT_INTEGRITY, "%s: %s", path, link_differs(piece->code));
+		return;
+	}
 	sink_report(sink, FAULT_LOCAL, "%s: %s: %s", path, what, strerror(-piece->code));
 }
 
@@ -299,6 +318,7 @@ void sink_dir_done(struct sink *sink, struct sink_dir_piece *piece)
 		dir_free(sink, piece->dir);
 		break;
 	case SINK_DIR_LINK:
+	case SINK_DIR_COMPARE:
 		sink->live--;
 		sink->count.links += piece->code == 0;
 		if (piece->code == 0)

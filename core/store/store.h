@@ -137,6 +137,8 @@ int store_create_via(struct store_parent *near, struct store_root *root, const c
  */
 int store_reopen_via(struct store_parent *near, struct store_root *root, const char *path, int *fd, struct stat *st);
 int store_symlink_via(struct store_parent *near, struct store_root *root, const char *path, const char *target);
+/* 0: it is a link with that target; -ESTALE: with another one; -EINVAL: it is none. */
+int store_link_is_via(struct store_parent *near, struct store_root *root, const char *path, const char *target);
 /* lstat beneath root. */
 int store_stat_via(struct store_parent *near, struct store_root *root, const char *path, struct stat *st);
 /*

@@ -114,6 +114,23 @@ int store_symlink_via(struct store_parent *near, struct store_root *root, const 
 	return code;
 }
 
+int store_link_is_via(struct store_parent *near, struct store_root *root, const char *path, const char *target)
+{
+	char there[STORE_PATH_MAX + 1];
+	struct spot spot;
+	bool same;
+	int code;
+	do {
+		code = spot_find(&spot, near, root, path);
+		if (code < 0)
+			return code;
+		ssize_t len = readlinkat(spot.dir, spot.name, there, sizeof(there));
+		code = len < 0 ? -errno : 0;
+		same = len >= 0 && (size_t)len == strlen(target) && memcmp(there, target, (size_t)len) == 0;
+	} while (spot_again(&spot, code));
+	return code == 0 && !same ? -ESTALE : code;
+}
+
 int store_stat_via(struct store_parent *near, struct store_root *root, const char *path, struct stat *st)
 {
 	struct spot spot;

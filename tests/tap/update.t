@@ -101,6 +101,27 @@ rm "$got/tree/b"
 run "$xfer" verify "$url/tree" "$got/tree"
 is "$status" 5 "verify, one missing: status"
 like_file "$err" 'tree/b: is not there' "verify, one missing: its name"
+run "$xfer" get -q "$url/tree" "$got"
+
+# ---- links ----
+
+ln -s a "$pub/tree/link"
+run "$xfer" verify "$url/tree" "$got/tree"
+is "$status" 5 "verify, a link is missing: status"
+like_file "$err" '^xfer: pub/tree/link: is not there$' "verify, a link is missing: its name"
+is "$(grep -c . "$err")" 1 "verify, a link is missing: nothing else"
+ln -s b "$got/tree/link"
+run "$xfer" verify "$url/tree" "$got/tree"
+is "$status" 5 "verify, a link to something else: status"
+like_file "$err" '^xfer: pub/tree/link: is a symbolic link to something else$' "verify, a link to something else: its name"
+rm "$got/tree/link"
+cp "$got/tree/a" "$got/tree/link"
+run "$xfer" verify --json "$url/tree" "$got/tree"
+is "$(number differ)" 1 "verify, a file in place of a link"
+ln -sf a "$got/tree/link"
+run "$xfer" verify "$url/tree" "$got/tree"
+is "$status" 0 "verify, the same link: status"
+
 run "$xfer" verify "$url/file" "$got/nothing"
 is "$status" 7 "verify of nothing: status"
 

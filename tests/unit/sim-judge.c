@@ -81,19 +81,28 @@ static void node_compare(struct judge *judge, struct sim_node *node, const struc
 	}
 }
 
-bool sim_judge_same(struct sim *sim, const struct sim_disk *disk, const struct sim_node *node,
-                    const struct sim_name *name)
+static bool node_same(struct sim *sim, const struct sim_disk *disk, const struct sim_node *node,
+                      const struct sim_name *name)
 {
 	if (node->kind == SIM_FILE)
 		return name != NULL && name->kind == SIM_FILE && name->content != NULL &&
 		       sim_content_is(sim, name->content, node->now);
+	if (node->kind == SIM_LINK)
+		return name != NULL && name->kind == SIM_LINK && strcmp(name->target, node->target) == 0;
 	for (const struct sim_node *in = node->first; in != NULL; in = in->next) {
 		const struct sim_name *there = name == NULL ? NULL : sim_disk_child(disk, name, in->name, in->name_len);
 
-		if (!sim_judge_same(sim, disk, in, there))
+		if (!node_same(sim, disk, in, there))
 			return false;
 	}
 	return true;
+}
+
+bool sim_judge_same(struct sim *sim, const struct sim_disk *disk, const struct sim_node *node,
+                    const struct sim_name *name)
+{
+	/* A link that is named itself is not compared. */
+	return node->kind == SIM_LINK || node_same(sim, disk, node, name);
 }
 
 static void want_add(struct judge *judge, const struct sim_node *node, uint32_t chunk_size)

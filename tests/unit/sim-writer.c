@@ -347,6 +347,13 @@ void sim_dir_piece(struct sim_disk *disk, struct sink_dir_piece *piece)
 			made->mtime_ns = piece->mtime_ns;
 		}
 		break;
+	case SINK_DIR_COMPARE:
+		made = sim_disk_look(disk, piece->path);
+		piece->code = made == NULL                               ? -ENOENT
+		              : made->kind != SIM_LINK                   ? -EINVAL
+		              : strcmp(made->target, piece->target) != 0 ? -ESTALE
+		                                                         : 0;
+		break;
 	case SINK_DIR_SYNC: piece->code = sim_disk_fault(disk, true); break;
 	case SINK_DIR_RENAME: piece->code = sim_disk_rename(disk, piece->path, piece->target, true); break;
 	case SINK_DIR_REMOVE: piece->code = sim_disk_remove(disk, piece->path); break;
