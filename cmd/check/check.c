@@ -7,6 +7,9 @@
 #include <string.h>
 
 static enum kit_outcome tell(struct kit *kit, enum kit_outcome outcome, const char *format, va_list args)
+	XFER_PRINTF(3, 0);
+
+static enum kit_outcome tell(struct kit *kit, enum kit_outcome outcome, const char *format, va_list args)
 {
 	struct kit_report *report = kit->report;
 	if (report->outcome != KIT_FAILED) {
