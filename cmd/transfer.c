@@ -8,12 +8,7 @@
 #include "base/text.h"
 
 #include <inttypes.h>
-#include <sched.h>
 #include <string.h>
-
-static const char *const stage_names[PIPELINE_STAGES] = {
-	[PIPELINE_READ] = "read", [PIPELINE_HASH] = "hash", [PIPELINE_WRITE] = "write"
-};
 
 static void on_progress(void *data, const struct client_progress *progress)
 {
@@ -61,48 +56,52 @@ static const char *digest_of(const struct client_summary *summary)
 	return summary->files == 1 && summary->failed == 0 && summary->digest[0] != '\0' ? summary->digest : NULL;
 }
 
-/* Threads of each pool: as configured, or with `auto` as many as this process may run on. */
-static unsigned pool_threads(const struct settings *settings)
+/* How much of the time it was busy, in each of its threads. */
+static double stage_share(const struct client_stage *stage, uint64_t elapsed)
 {
-	cpu_set_t set;
-
-	if (settings->threads > 0)
-		return settings->threads;
-	if (sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) < 1)
-		return 1;
-	return (unsigned)CPU_COUNT(&set);
+	return elapsed > 0 ? (double)stage->count.busy_ns / (double)stage->threads / (double)elapsed : 0;
 }
 
 /*
- * The stage that was busy for the largest part of the time, per thread; NULL when none was for half of it, and the
- * network or the other side set the pace. Reading and writing share a pool, but one of them is idle in a get.
+ * The stage that was busy for the largest part of the time; NULL when none was for half of it, and the network or the
+ * other side set the pace.
  */
-static const char *limiting_stage(const struct client_summary *summary, unsigned threads)
+static const char *limiting_stage(const struct client_summary *summary)
 {
-	size_t busiest = 0;
+	const struct client_stage *busiest = &summary->stages[0];
 
-	for (size_t i = 1; i < PIPELINE_STAGES; i++) {
-		if (summary->stages[i].busy_ns > summary->stages[busiest].busy_ns)
-			busiest = i;
-	}
-	return summary->stages[busiest].busy_ns / threads >= summary->elapsed / 2 ? stage_names[busiest] : NULL;
+	for (size_t i = 1; i < CLIENT_STAGES; i++)
+		if (stage_share(&summary->stages[i], summary->elapsed) > stage_share(busiest, summary->elapsed))
+			busiest = &summary->stages[i];
+	return stage_share(busiest, summary->elapsed) >= 0.5 ? busiest->name : NULL;
 }
 
-static void print_stages(const struct client_summary *summary, const struct settings *settings)
+static void print_stage(const struct client_stage *stage, const char *before)
 {
-	unsigned threads = pool_threads(settings);
-	const char *limit = limiting_stage(summary, threads);
+	char rate[TEXT_NUMBER_MAX];
+	double busy = (double)stage->count.busy_ns / (double)CLOCK_SECOND;
 
-	printf("stages: ");
-	for (size_t i = 0; i < PIPELINE_STAGES; i++)
-		printf("%s%s %.3f s", i > 0 ? ", " : "", stage_names[i],
-		       (double)summary->stages[i].busy_ns / (double)CLOCK_SECOND / threads);
-	printf(" busy of %.3f s in each of %u thread%s; ", (double)summary->elapsed / (double)CLOCK_SECOND, threads,
-	       threads == 1 ? "" : "s");
-	if (limit != NULL)
-		printf("%s limited\n", limit);
-	else
-		printf("the network or the other side limited\n");
+	if (stage->count.calls == 0)
+		return;
+	printf("%s%s %.3f s", before, stage->name, busy);
+	if (stage->count.busy_ns > 0 && stage->count.bytes > 0)
+		printf(" (%s/s)", text_human_size(rate, (uint64_t)((double)stage->count.bytes / busy)));
+}
+
+static void print_stages(const struct client_summary *summary)
+{
+	const char *limit = limiting_stage(summary);
+	const char *before = "stages: ";
+
+	for (size_t i = 0; i < CLIENT_STAGES; i++) {
+		print_stage(&summary->stages[i], before);
+		if (summary->stages[i].count.calls > 0)
+			before = ", ";
+	}
+	printf(", busy within %.3f s; ", (double)summary->elapsed / (double)CLOCK_SECOND);
+	if (summary->peer_stage != NULL)
+		printf("the other side was mostly in %s; ", summary->peer_stage);
+	printf("%s limited\n", limit != NULL ? limit : "the network or the other side");
 }
 
 static void print_count(uint64_t count, const char *one, const char *many)
@@ -148,11 +147,10 @@ static void print_summary(const struct verb_context *context, const struct clien
 		printf(", round trip %.3f ms", (double)summary->rtt / (double)CLOCK_MS);
 	printf("\n");
 	if (context->args->verbose)
-		print_stages(summary, context->settings);
+		print_stages(summary);
 }
 
-static void print_summary_json(const struct verb_context *context, const struct client_summary *summary,
-                               enum fault fault)
+static void print_summary_json(const struct client_summary *summary, enum fault fault)
 {
 	struct json json;
 
@@ -174,17 +172,21 @@ static void print_summary_json(const struct verb_context *context, const struct 
 	json_number(&json, "failed", summary->failed);
 	json_number(&json, "repaired", summary->repaired);
 	json_seconds(&json, "rtt", summary->rtt);
-	json_number(&json, "threads", pool_threads(context->settings));
 	json_open(&json, "stages", '[');
-	for (size_t i = 0; i < PIPELINE_STAGES; i++) {
+	for (size_t i = 0; i < CLIENT_STAGES; i++) {
+		const struct client_stage *stage = &summary->stages[i];
+
 		json_open(&json, NULL, '{');
-		json_text(&json, "stage", stage_names[i]);
-		json_number(&json, "calls", summary->stages[i].calls);
-		json_number(&json, "bytes", summary->stages[i].bytes);
-		json_seconds(&json, "busy", summary->stages[i].busy_ns);
+		json_text(&json, "stage", stage->name);
+		json_number(&json, "calls", stage->count.calls);
+		json_number(&json, "bytes", stage->count.bytes);
+		json_seconds(&json, "busy", stage->count.busy_ns);
+		json_number(&json, "threads", stage->threads);
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
+	json_text(&json, "limit", limiting_stage(summary));
+	json_text(&json, "peer", summary->peer_stage);
 	json_end(&json);
 }
 
@@ -209,7 +211,7 @@ void transfer_print(struct verb_context *context, const struct client_summary *s
 {
 	console_ready(context->console);
 	if (context->args->json)
-		print_summary_json(context, summary, fault);
+		print_summary_json(summary, fault);
 	else if (!context->args->quiet && (fault == FAULT_NONE || moved_anything(summary)))
 		print_summary(context, summary);
 }

@@ -47,6 +47,18 @@ static void verb_ended(struct client *client, const struct error *err)
 		client->verb->ended(client->context, err);
 }
 
+/* Where the peer is: what it was seen at most is what it took longest for. */
+static void peer_see(struct client *client)
+{
+	struct xfer_progress theirs = { .struct_size = sizeof(theirs) };
+
+	if (!client->channel_live)
+		return;
+	channel_theirs(&client->channel, &theirs);
+	if (theirs.stage <= XFER_STAGE_SYNC)
+		client->peer_stages[theirs.stage]++;
+}
+
 static void on_tick(struct deadline *deadline)
 {
 	struct client *client = list_entry(deadline, struct client, tick);
@@ -54,6 +66,7 @@ static void on_tick(struct deadline *deadline)
 	if (client->verb == NULL)
 		return;
 	(void)loop_deadline(client->loop, &client->tick, client->loop->now + TICK);
+	peer_see(client);
 	if (client->verb->tick != NULL)
 		client->verb->tick(client->context);
 }

@@ -29,6 +29,14 @@ struct client_progress {
 	const char *stall; /* NULL, or what is waited for: "peer alive, blocked in read for 12 s" */
 };
 
+/* The stages of this side: those of the pipeline, and the calls of the transport. */
+enum { CLIENT_STAGE_SEND = PIPELINE_STAGES, CLIENT_STAGE_RECEIVE, CLIENT_STAGES };
+struct client_stage {
+	const char *name; /* static */
+	struct pipeline_count count;
+	unsigned threads; /* that can be busy with it at a time */
+};
+
 /* What a job ended with. */
 struct client_summary {
 	uint64_t files; /* regular files complete and verified */
@@ -47,7 +55,8 @@ struct client_summary {
 	uint64_t rtt;      /* ns, smoothed */
 	char integrity[MESSAGE_NAME_MAX + 1];
 	char digest[MESSAGE_DIGEST_TEXT_MAX]; /* of the last file; meant for jobs of one file */
-	struct pipeline_count stages[PIPELINE_STAGES];
+	struct client_stage stages[CLIENT_STAGES];
+	const char *peer_stage; /* where the other side was mostly seen, static; NULL: it was not seen at work */
 };
 
 struct client_ping {

@@ -55,8 +55,9 @@ struct client {
 	struct deadline tick;
 	uv_signal_t signals[2];
 	bool interrupted;
-	uint64_t consumed, granted; /* credit of the session, see sink_credit() */
-	struct retry_words words;   /* of the session that ended */
+	uint64_t peer_stages[XFER_STAGE_SYNC + 1]; /* how often the peer was seen in each, since the verb began */
+	uint64_t consumed, granted;                /* credit of the session, see sink_credit() */
+	struct retry_words words;                  /* of the session that ended */
 	struct reconnect again;
 	struct streams streams; /* beside it, of the same job */
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/client_sum.h"
 
+#include "engine/stall.h"
+
 #include <errno.h>
 
 void client_sum_fault(struct client_sum *sum, const struct error *err)
@@ -13,13 +15,48 @@ void client_sum_fault(struct client_sum *sum, const struct error *err)
 	}
 }
 
+/* Where the peer was seen most often, when it had something to do. */
+static const char *peer_stage(const struct client *client)
+{
+	uint32_t most = XFER_STAGE_IDLE + 1;
+
+	for (uint32_t stage = most + 1; stage <= XFER_STAGE_SYNC; stage++)
+		if (client->peer_stages[stage] > client->peer_stages[most])
+			most = stage;
+	return client->peer_stages[most] > 0 ? stall_stage(most) : NULL;
+}
+
+static void stages_fill(const struct client *client, struct client_summary *summary)
+{
+	static const char *const names[CLIENT_STAGES] = { [PIPELINE_READ] = "read",
+		                                          [PIPELINE_HASH] = "hash",
+		                                          [PIPELINE_WRITE] = "write",
+		                                          [CLIENT_STAGE_SEND] = "send",
+		                                          [CLIENT_STAGE_RECEIVE] = "receive" };
+	struct pipeline_count counts[CLIENT_STAGES];
+
+	pipeline_counters(client->loop->pipeline, counts);
+	counts[CLIENT_STAGE_SEND] = client->loop->moved.sent;
+	counts[CLIENT_STAGE_RECEIVE] = client->loop->moved.received;
+	for (size_t i = 0; i < CLIENT_STAGES; i++)
+		summary->stages[i] = (struct client_stage){
+			.name = names[i],
+			.count = counts[i],
+			.threads = i < PIPELINE_STAGES ? client->loop->threads : 1,
+		};
+	/* One thread at a time writes to a file. */
+	if (summary->files <= 1)
+		summary->stages[PIPELINE_WRITE].threads = 1;
+	summary->peer_stage = peer_stage(client);
+}
+
 static void sum_finish(struct client *client, struct client_sum *sum)
 {
 	struct client_summary *summary = sum->summary;
 
 	loop_time(client->loop);
 	summary->elapsed = client->loop->now - sum->began;
-	pipeline_counters(client->loop->pipeline, summary->stages);
+	stages_fill(client, summary);
 	sum->progress.elapsed = summary->elapsed;
 	sum->progress.stall = NULL;
 	if (client->watch.progress != NULL)

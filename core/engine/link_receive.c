@@ -248,13 +248,16 @@ void link_receive(struct link *link)
 	size_t turn = 0;
 
 	while (!link->ended && turn < LINK_TURN && !closed) {
+		uint64_t begin;
 		size_t want;
 		ssize_t n;
 
 		thirsty = !rx_room(link, &want);
 		if (thirsty)
 			break;
+		begin = clock_monotonic();
 		n = transport_recv(link->transport, link->conn, link->rx->data + link->rx_fill, want);
+		loop_moved(&link->loop->moved.received, begin, n);
 		if (n == -EAGAIN || n == -EINTR)
 			break;
 		if (n < 0) {

@@ -164,6 +164,7 @@ static void flush(struct link *link)
 
 	for (;;) {
 		int count = iov_fill(link, iov);
+		uint64_t begin;
 		ssize_t n;
 
 		if (count == 0)
@@ -172,7 +173,9 @@ static void flush(struct link *link)
 			link_poll_add(link, XFER_POLL_WRITE);
 			return;
 		}
+		begin = clock_monotonic();
 		n = transport_sendv(link->transport, link->conn, iov, count);
+		loop_moved(&link->loop->moved.sent, begin, n);
 		if (n == -EAGAIN || n == -EINTR) {
 			blocked(link, turn > 0);
 			return;

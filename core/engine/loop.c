@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/loop.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -202,6 +204,13 @@ void job_progress(const struct job *job, struct xfer_progress *out)
 
 	out->stage = atomic_load(&job->stage);
 	out->stage_age_ms = (uint32_t)(time > since ? (time - since) / CLOCK_MS : 0);
+}
+
+void loop_moved(struct pipeline_count *count, uint64_t begin, ssize_t n)
+{
+	count->calls++;
+	count->busy_ns += clock_monotonic() - begin;
+	count->bytes += n > 0 ? (uint64_t)n : 0;
 }
 
 void loop_submit(struct loop *loop, struct job *job)

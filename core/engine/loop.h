@@ -35,6 +35,11 @@ struct loop_settings {
 	void *context;
 };
 
+/* What the transport was given or gave, and how long its calls took. */
+struct loop_moved {
+	struct pipeline_count sent, received;
+};
+
 struct loop {
 	uv_loop_t uv;
 	uv_timer_t timer;
@@ -54,6 +59,7 @@ struct loop {
 	struct lent *scratch;    /* see lending.h; NULL while in use */
 	size_t stashed;          /* bytes of frames kept beside the budget */
 	struct deadline pressed; /* set while somebody waits for a buffer */
+	struct loop_moved moved; /* of all links */
 	unsigned jobs;           /* submitted and not back */
 	unsigned threads;        /* as resolved */
 	uint64_t armed;          /* when the timer fires, 0 = stopped */
@@ -76,6 +82,9 @@ uint64_t loop_time(struct loop *loop);
  * set while others fire, to a time that is over, fires in the next turn.
  */
 int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when);
+
+/* One more call of a transport, begun at `begin` (monotonic ns), that moved n bytes or none. */
+void loop_moved(struct pipeline_count *count, uint64_t begin, ssize_t n);
 
 /* job->owner is a struct loop_owner, which gets it back. */
 void loop_submit(struct loop *loop, struct job *job);

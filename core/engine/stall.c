@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const char *stage_name(uint32_t stage)
+const char *stall_stage(uint32_t stage)
 {
 	static const char *const names[] = { "idle", "read", "hash", "send", "receive", "write", "sync" };
 
@@ -45,10 +45,10 @@ static void name_peer(struct stall *stall, const struct channel *channel, uint64
 		snprintf(stall->text, sizeof(stall->text), "no sign of the peer for %llu s", seconds(unheard));
 	else if (stage_blocked(&theirs))
 		snprintf(stall->text, sizeof(stall->text), "peer alive, blocked in %s for %llu s",
-		         stage_name(theirs.stage), seconds(theirs.stage_age_ms * CLOCK_MS));
+		         stall_stage(theirs.stage), seconds(theirs.stage_age_ms * CLOCK_MS));
 	else
 		snprintf(stall->text, sizeof(stall->text), "peer alive%s%s, nothing has come for %llu s",
-		         theirs.stage == XFER_STAGE_IDLE ? " and " : ", in ", stage_name(theirs.stage),
+		         theirs.stage == XFER_STAGE_IDLE ? " and " : ", in ", stall_stage(theirs.stage),
 		         seconds(silent));
 }
 
@@ -68,7 +68,7 @@ uint64_t stall_look(struct stall *stall, const struct stall_look *look, uint64_t
 	}
 	if (look->ours != NULL && stage_blocked(look->ours)) {
 		snprintf(stall->text, sizeof(stall->text), "blocked in %s here for %llu s",
-		         stage_name(look->ours->stage), seconds(look->ours->stage_age_ms * CLOCK_MS));
+		         stall_stage(look->ours->stage), seconds(look->ours->stage_age_ms * CLOCK_MS));
 		stall->since = now; /* the peer may have to wait for us */
 		return 0;
 	}

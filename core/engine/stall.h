@@ -27,6 +27,8 @@ struct stall_look {
 	const struct xfer_progress *ours;
 };
 
+/* The name of XFER_STAGE_*. */
+const char *stall_stage(uint32_t stage);
 void stall_begin(struct stall *stall, uint64_t now);
 /* Fills stall->text. Returns for how long the peer has owed us something, in ns; 0 while it is not to blame. */
 uint64_t stall_look(struct stall *stall, const struct stall_look *look, uint64_t now);

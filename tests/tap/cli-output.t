@@ -65,8 +65,14 @@ like_file "$out" '^4 files, 3 folders, 1 link: 8 bytes' "... counts what is in i
 like_file "$out" '^digest: every file verified by sha256$' "... a tree has no digest of its own"
 like_file "$out" 'sub/b  1 B  xfer1:sha256:1M:' "... a line for each file"
 check "... names of any bytes made printable" grep -qF -- "$shown  1 B  xfer1:" "$out"
-like_file "$out" '^stages: read [0-9.]+ s, hash [0-9.]+ s, write [0-9.]+ s .*(read|hash|write|network .*) limited$' \
-	"... and the stage that limited"
+rate='[0-9.]+ s \([0-9.]+ [KMGT]?i?B/s\)'
+like_file "$out" "^stages: hash $rate, write $rate, send $rate, receive $rate, busy within [0-9.]+ s; .*(hash|write|send|receive|side) limited\$" \
+	"... and the stage that limited, with the figures of each"
+run "$xfer" get -v --limit-rate 4M "$url/big" "$tmp/slowly"
+like_file "$out" '; the network or the other side limited$' "where nothing here was busy it was the other side"
+run "$xfer" get -v --json "$url/tree" "$tmp/tree2"
+like_file "$out" '"stages":.*"stage":"receive","calls":[0-9]+,"bytes":[0-9]+,"busy":[0-9.]+,"threads":1}.*"limit":' \
+	"... as JSON, too"
 
 run "$xfer" get "$url/pipe" "$tmp/"
 is "$status" 1 "a special file is skipped"
