@@ -118,6 +118,7 @@ static int channel_begin(struct channel *channel, const struct message_welcome *
 		r = channel_live_start(channel, welcome, err);
 	if (r < 0)
 		return r;
+	memcpy(channel->key, welcome->key, sizeof(channel->key));
 	channel->state = CHANNEL_OPEN;
 	channel->worked_at = channel_now(channel);
 	channel->base->watch->open(channel);
@@ -198,7 +199,8 @@ static bool frame_allowed(const struct channel *channel, enum frame_type type)
 	case FRAME_HOLE:
 	case FRAME_DIGEST_RUN:
 	case FRAME_ENDS: return !channel->server || channel->put;
-	case FRAME_PUT: return channel->server;
+	case FRAME_PUT:
+	case FRAME_JOIN: return channel->server;
 	case FRAME_EVENT:
 	case FRAME_DONE: return !channel->server && channel->put;
 	default: return false;

@@ -99,6 +99,7 @@ struct channel {
 	uint16_t heartbeat_port_number;   /* daemon: told in the WELCOME; client: as told */
 	uint32_t requests_max;            /* as told in the WELCOME */
 	uint8_t boot_id[MESSAGE_BOOT_ID]; /* of the peer */
+	uint8_t key[MESSAGE_KEY];         /* of the WELCOME */
 	uint32_t peer_rtt_us;             /* in-band: what the asker told of it */
 	struct xfer_progress *theirs;     /* owned; in-band, NULL before the peer told any */
 	struct channel_remote *remote;    /* owned; NULL before the handshake is done */

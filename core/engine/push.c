@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PING_FRAME = FRAME_HEADER + MESSAGE_PING_BYTES };
-
 static struct push_session *of_sending(struct sending *sending)
 {
 	return list_entry(sending, struct push_session, sending);
@@ -46,10 +44,9 @@ static void session_fail(struct push *push, enum status status, const struct err
 
 /* ---- what the daemon asks for ---- */
 
-/* Nothing but the source: a link in it leads to no place beside it. */
-static void on_place(struct sending *sending, const char *path, struct sending_place *out)
+/* A link in it leads to no place beside it. */
+void push_place(const struct push *push, const char *path, struct sending_place *out)
 {
-	const struct push *push = of_sending(sending)->push;
 	const struct push_source *source = push != NULL ? push->source : NULL;
 	const char *name = source != NULL ? source_name(source) : "";
 	size_t len = strlen(name);
@@ -82,15 +79,25 @@ static uint64_t piece_bytes(const struct suite *suite, const struct read_piece *
 	return (end < request->size ? end : request->size) - piece->first * chunk;
 }
 
+void push_piece(struct push *push, const struct sending *sending, const struct read_piece *piece,
+                const struct source_request *request)
+{
+	/* Chunks that are asked for again were counted; but large files may be asked for in ranges. */
+	if (push == NULL || request->digests || (request->part && (push->flags & MESSAGE_PUT_SHARED) == 0))
+		return;
+	push->bytes += piece_bytes(&sending->channel->suite, piece, request);
+	if (!request->part && piece->ended && piece->status == STATUS_OK)
+		push->files++;
+}
+
+static void on_place(struct sending *sending, const char *path, struct sending_place *out)
+{
+	push_place(of_sending(sending)->push, path, out);
+}
+
 static void on_piece(struct sending *sending, const struct read_piece *piece, const struct source_request *request)
 {
-	struct push *push = of_sending(sending)->push;
-
-	if (push == NULL || request->part)
-		return; /* chunks asked for again were counted */
-	push->bytes += piece_bytes(&sending->channel->suite, piece, request);
-	if (piece->ended && piece->status == STATUS_OK)
-		push->files++;
+	push_piece(of_sending(sending)->push, sending, piece, request);
 }
 
 static void on_sending_closed(struct sending *sending)
@@ -108,39 +115,6 @@ static const struct sending_watch sending_events = {
 	.closed = on_sending_closed,
 };
 
-/* ---- credit ---- */
-
-/* What the daemon granted, or what the limit of the rate has come to. */
-static int credit_pass(struct push_session *session, struct error *err)
-{
-	uint64_t rate = session->client->options.limit_rate;
-	uint64_t elapsed = session->client->loop->now - session->began;
-	uint64_t total = elapsed / CLOCK_SECOND * rate + elapsed % CLOCK_SECOND * rate / CLOCK_SECOND +
-	                 session->client->channel.suite.limits.chunk_size; /* less than one chunk would never move */
-
-	if (!session->open || session->sending.source == NULL)
-		return 0;
-	return source_credit(session->sending.source, 0, total < session->credit ? total : session->credit, err);
-}
-
-/* Under a limit of the rate the source gets no more credit than time has come for. */
-static int credit_take(struct push_session *session, const struct frame_header *header, const uint8_t *body,
-                       struct error *err)
-{
-	uint64_t total;
-	int r;
-
-	if (session->client->options.limit_rate == 0 || header->request != 0)
-		return sending_frame(&session->sending, header, body, err);
-	r = message_credit_read(body, header->length, &total, err);
-	if (r < 0)
-		return r;
-	if (total < session->credit)
-		return error_set(err, -EPROTO, FAULT_PEER, "credit went back");
-	session->credit = total;
-	return credit_pass(session, err);
-}
-
 /* ---- the verb ---- */
 
 static int on_frame(void *context, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
@@ -156,7 +130,7 @@ static int on_frame(void *context, const struct frame_header *header, const uint
 	switch (header->type) {
 	case FRAME_EVENT: return push_event(push, header, body, err);
 	case FRAME_DONE: return push_done(push, header, body, err);
-	case FRAME_CREDIT: return credit_take(push->session, header, body, err);
+	case FRAME_CREDIT: return push_credit(push->session, header, body, err);
 	default: return sending_frame(&push->session->sending, header, body, err);
 	}
 }
@@ -167,6 +141,7 @@ static void on_work(void *context)
 
 	if (push->session->open)
 		sending_pump(&push->session->sending);
+	push_lanes_pump(push);
 }
 
 static void put_write(struct push *push, struct error *err)
@@ -229,7 +204,7 @@ static void on_open(void *context)
 		sending_open(&session->sending, &client->channel, &sending_events, client->channel.requests_max);
 		session->open = true;
 		session->began = client->loop->now;
-		session->credit = 0;
+		session->credit = session->passed = session->gone = 0;
 	}
 	client->channel.put = true;
 	push->asked = true;
@@ -237,6 +212,8 @@ static void on_open(void *context)
 	stall_begin(&push->stall, client->loop->now);
 	totals_begin(push);
 	channel_flush(&client->channel);
+	streams_begin(client);
+	push_lanes_join(push);
 }
 
 static void on_ended(void *context, const struct error *err)
@@ -250,6 +227,7 @@ static void on_progress(void *context, struct xfer_progress *ours)
 
 	if (push->session->open)
 		sending_progress(&push->session->sending, ours);
+	push_lanes_progress(push, ours);
 }
 
 /* Names what is waited for when nothing has moved for a while; ends a transfer that has stalled for too long. */
@@ -258,17 +236,15 @@ static void stall_check(struct push *push)
 	struct client *client = push->session->client;
 	const struct channel *channel = &client->channel;
 	struct xfer_progress ours = { .struct_size = sizeof(ours) };
-	/* Questions whether the peer is alive move nothing. */
-	uint64_t sent = channel->link.sent_bytes, pings = channel->pulse.pings * PING_FRAME;
 	const struct stall_look look = {
 		.channel = channel,
-		.moved = push->taken + (sent > pings ? sent - pings : 0),
+		.moved = push->taken + push_lanes_sent(push),
 		.waits = true,
 		.ours = &ours,
 	};
 	struct error err = { 0 };
 
-	sending_progress(&push->session->sending, &ours);
+	on_progress(push, &ours);
 	if (stall_look(&push->stall, &look, client->loop->now) < client->settings->stall_after)
 		return;
 	error_set(&err, -ETIME, FAULT_PEER, "%s stalled: %s", channel_peer(channel), push->stall.text);
@@ -308,14 +284,13 @@ static void on_tick(void *context)
 {
 	struct push *push = context;
 	struct client *client = push->session->client;
-	struct error err = { 0 };
 
 	if (push->asked && client->channel_live && !push->over && !push->done)
 		stall_check(push);
 	progress_tell(push);
 	if (client->options.limit_rate > 0)
-		(void)credit_pass(push->session, &err); /* never less than before */
-	on_work(push);                                  /* what waits for memory, or for the limit of the rate */
+		push_credit_pass(push->session);
+	on_work(push); /* what waits for memory, or for the limit of the rate */
 }
 
 static const struct client_verb push_verb = {
@@ -325,6 +300,8 @@ static const struct client_verb push_verb = {
 	.progress = on_progress,
 	.tick = on_tick,
 	.ended = on_ended,
+	.stream_open = push_lanes_open,
+	.stream_frame = push_lanes_frame,
 };
 
 void push_session_close(struct push_session *session)
@@ -412,7 +389,7 @@ int push_run(struct push_session *session, const struct url *url, const struct p
 		.url = url,
 		.source = source,
 		.sum = sum,
-		.flags = flags,
+		.flags = flags | (streams_number(session->client) > 1 ? MESSAGE_PUT_SHARED : 0),
 		.before = sum->progress,
 	};
 	const struct reconnect_job job = {

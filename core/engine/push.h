@@ -28,6 +28,9 @@ struct push_session {
 	struct push *push; /* the one that runs; NULL between them */
 	uint64_t began;    /* steady ns, when it was opened: for the limit of the rate */
 	uint64_t credit;   /* payload bytes that the daemon granted since */
+	uint64_t passed;   /* of them, those that the limit of the rate let through */
+	uint64_t gone;     /* the same, of further sessions that are gone */
+	unsigned turn;     /* whose turn it is under a limit */
 };
 
 /*

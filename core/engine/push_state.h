@@ -32,6 +32,27 @@ struct push {
 	char waits[RECONNECT_TEXT_MAX];
 };
 
+/* push.c */
+/* Where a request of the daemon leads: nothing but the source. */
+void push_place(const struct push *push, const char *path, struct sending_place *out);
+void push_piece(struct push *push, const struct sending *sending, const struct read_piece *piece,
+                const struct source_request *request);
+/* push_lanes.c: the sessions beside the first, and what a limit of the rate lets through on all of them */
+/* Those that are open and take no part yet do. */
+void push_lanes_join(struct push *push);
+void push_lanes_open(void *context, struct stream *stream);
+int push_lanes_frame(void *context, struct stream *stream, const struct frame_header *header, const uint8_t *bytes,
+                     struct lent *buffer, struct error *err);
+void push_lanes_pump(struct push *push);
+/* What one does, where the first does nothing. */
+void push_lanes_progress(const struct push *push, struct xfer_progress *ours);
+/* Bytes that were sent over all sessions, but for questions whether the peer is alive. */
+uint64_t push_lanes_sent(const struct push *push);
+/* A CREDIT of the first session. */
+int push_credit(struct push_session *session, const struct frame_header *header, const uint8_t *body,
+                struct error *err);
+/* Time has gone on. */
+void push_credit_pass(struct push_session *session);
 /* push_said.c: what the daemon says of a put. */
 int push_event(struct push *push, const struct frame_header *header, const uint8_t *body, struct error *err);
 /* The put is over: client_stop(). */

@@ -193,10 +193,15 @@ static void on_check(struct loop_owner *owner, struct job *job)
 	struct receiving_lane *lane = list_entry(owner, struct receiving_lane, owner);
 	struct receiving *receiving = lane->receiving;
 
+	bool gone;
+
 	checks_done(&lane->checks, job);
-	if (lane->lost && lane->checks.jobs == 0)
+	gone = lane->lost && lane->checks.jobs == 0;
+	if (gone)
 		lane_drop(lane);
 	receiving_pump(receiving);
+	if (gone && receiving->watch->lane_gone != NULL)
+		receiving->watch->lane_gone(receiving, lane);
 }
 
 static int ends_take(struct receiving_lane *lane, const uint8_t *run, size_t len, struct error *err)
@@ -260,7 +265,7 @@ static uint32_t requests_of(const struct channel *channel)
 int receiving_lane_open(struct receiving *receiving, struct receiving_lane *lane, struct channel *channel,
                         uint64_t consumed, uint64_t granted, struct error *err)
 {
-	if (lane->lane != NULL || lane->checks.jobs > 0)
+	if (receiving_lane_busy(lane))
 		return -EBUSY;
 	lane_begin(receiving, lane, channel);
 	if (sink_lane_add(receiving->sink, &lane->lane, requests_of(channel), consumed, granted) == 0)
@@ -276,6 +281,11 @@ void receiving_lane_end(struct receiving_lane *lane)
 	lane->lost = true;
 	if (lane->checks.jobs == 0)
 		lane_drop(lane);
+}
+
+bool receiving_lane_busy(const struct receiving_lane *lane)
+{
+	return lane->lane != NULL || lane->checks.jobs > 0;
 }
 
 bool receiving_lane_needed(const struct receiving_lane *lane)

@@ -21,6 +21,8 @@ struct receiving_watch {
 	bool (*end)(struct receiving *receiving, const struct end *end);
 	/* The lane's session cannot go on: the owner ends its channel, and calls receiving_abort() or receiving_lane_end(). */
 	void (*broken)(struct receiving *receiving, struct receiving_lane *lane, const struct error *err);
+	/* What came over a lane that was ended is looked at: its memory may go. NULL is allowed. */
+	void (*lane_gone)(struct receiving *receiving, struct receiving_lane *lane);
 	/* The sink is finished and no job is out: published, or removed again. From the loop. */
 	void (*finished)(struct receiving *receiving);
 };
@@ -89,6 +91,8 @@ int receiving_lane_open(struct receiving *receiving, struct receiving_lane *lane
                         uint64_t consumed, uint64_t granted, struct error *err);
 /* Its session is gone: when what came is looked at, others are asked for the rest. Not open: nothing happens. */
 void receiving_lane_end(struct receiving_lane *lane);
+/* Its memory is in use. */
+bool receiving_lane_busy(const struct receiving_lane *lane);
 /* It may not be given up: the listing comes over it. */
 bool receiving_lane_needed(const struct receiving_lane *lane);
 /* ENTRIES, ENDS, CHUNK, HOLE, DIGEST_RUN. */

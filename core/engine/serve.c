@@ -2,6 +2,7 @@
 #include "engine/serve.h"
 
 #include "config/allow.h"
+#include "engine/serve_join.h"
 #include "engine/serve_put.h"
 #include "engine/transfer_log.h"
 #include "registry/transport.h"
@@ -138,9 +139,10 @@ void serve_half_closed(struct serve *serve)
 {
 	struct serve_base *base = serve->base;
 
-	if (!serve->closed || serve_put_busy(serve))
+	if (!serve->closed || serve_put_busy(serve) || serve_join_busy(serve))
 		return;
 	serve_put_free(serve);
+	serve_join_free(serve);
 	transfer_free(serve);
 	session_free(serve);
 	base->gone(base);
@@ -180,11 +182,15 @@ static int on_frame(struct channel *channel, const struct frame_header *header, 
 
 	switch (header->type) {
 	case FRAME_PUT: return serve_put_take(serve, header, bytes + FRAME_HEADER, err);
+	case FRAME_JOIN: return serve_join_take(serve, header, bytes + FRAME_HEADER, err);
 	case FRAME_ENTRIES:
 	case FRAME_ENDS:
 	case FRAME_CHUNK:
 	case FRAME_HOLE:
-	case FRAME_DIGEST_RUN: return serve_put_frame(serve, header, bytes, buffer, err);
+	case FRAME_DIGEST_RUN:
+		if (serve->join != NULL)
+			return serve_join_frame(serve, header, bytes, buffer, err);
+		return serve_put_frame(serve, header, bytes, buffer, err);
 	default: return sending_frame(&serve->sending, header, bytes + FRAME_HEADER, err);
 	}
 }
@@ -193,6 +199,7 @@ static void on_work(struct channel *channel)
 {
 	sending_pump(&of_channel(channel)->sending);
 	serve_put_work(of_channel(channel));
+	serve_join_work(of_channel(channel));
 }
 
 /* It did not get on, others needed its buffers, and now it could. */
@@ -227,6 +234,7 @@ static void on_ended(struct channel *channel, const struct error *err)
 	struct log *log = serve->base->log;
 
 	transfer_end(serve, err);
+	serve_join_end(serve);
 	serve_put_end(serve, err);
 	if (serve->entry.refused != LIMIT_NONE)
 		log_say(log, LOG_LEVEL_DEBUG, "session of %s refused: %s", channel_peer(channel), err->text);
@@ -269,6 +277,7 @@ int serve_open(struct serve_base *base, const struct plugin *transport, struct x
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a session");
 	}
 	serve->base = base;
+	list_init(&serve->joined);
 	r = limits_enter(&base->limits, &serve->entry, base->session_count, transport, conn, base->channel.loop->now);
 	if (r < 0) {
 		transport_close(transport, conn);
@@ -293,7 +302,7 @@ enum status serve_refuse(struct channel *channel, struct error *err)
 
 bool serve_idle(const struct serve *serve)
 {
-	return sending_idle(&serve->sending) && !serve_put_busy(serve);
+	return sending_idle(&serve->sending) && !serve_put_busy(serve) && !serve_join_works(serve);
 }
 
 void serve_end(struct serve *serve, enum status status, const char *text)

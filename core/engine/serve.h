@@ -31,6 +31,7 @@ struct serve_base {
 
 struct serve_transfer; /* see transfer_log.h */
 struct serve_put;      /* see serve_put.c */
+struct serve_join;     /* see serve_join.c */
 
 struct serve {
 	struct channel channel;
@@ -40,6 +41,8 @@ struct serve {
 	struct serve_base *base;
 	struct serve_transfer *transfer; /* owned; NULL until something is listed */
 	struct serve_put *put;           /* owned; NULL: nothing is put */
+	struct serve_join *join;         /* owned; NULL: it takes part in no puts of another session */
+	struct list joined;              /* struct serve_join.link, of those that take part in its puts */
 	uint64_t consumed, granted;      /* credit of the puts so far, see sink_credit() */
 	bool closed;                     /* the channel is gone and the sending half has closed */
 	bool forbidden;                  /* it asked for an export that is not for it, and the log says so */

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "engine/receiving.h"
+#include "engine/serve_join.h"
 #include "engine/stall.h"
 #include "engine/transfer_id.h"
 #include "engine/transfer_log.h"
@@ -110,6 +111,7 @@ static void put_done(struct serve_put *put)
 	enum fault fault = sink_result(put->receiving.sink, NULL);
 
 	sink_counts(put->receiving.sink, &count);
+	serve_joins_count(serve);
 	sink_credit(sink_main(put->receiving.sink), &serve->consumed, &serve->granted);
 	if (put->over)
 		return; /* the session ended before */
@@ -242,11 +244,31 @@ static void on_event(struct receiving *receiving, const struct sink_event *event
 		       });
 }
 
+static void on_lane_gone(struct receiving *receiving, struct receiving_lane *lane)
+{
+	(void)receiving;
+	serve_join_gone(lane);
+}
+
 static const struct receiving_watch receiving_events = {
 	.event = on_event,
 	.broken = on_broken,
+	.lane_gone = on_lane_gone,
 	.finished = on_finished,
 };
+
+struct receiving *serve_put_receiving(const struct serve *serve)
+{
+	struct serve_put *put = serve->put;
+
+	return put != NULL && put->begun && !put->over && !put->tidy ? &put->receiving : NULL;
+}
+
+void serve_put_taken(struct serve *serve, uint64_t bytes)
+{
+	if (serve->put != NULL)
+		serve->put->taken += bytes;
+}
 
 int serve_put_frame(struct serve *serve, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
                     struct error *err)
@@ -278,7 +300,7 @@ uint64_t serve_put_stalled(struct serve *serve, const char **name)
 	const struct stall_look look = {
 		.channel = &serve->channel,
 		/* What is half received counts, too: a large frame takes its time. */
-		.moved = put != NULL ? put->taken + link_half(&serve->channel.link) : 0,
+		.moved = put != NULL ? put->taken + link_half(&serve->channel.link) + serve_joins_half(serve) : 0,
 		.waits = put != NULL && put->begun && !put->tidy && sink_waits(put->receiving.sink),
 	};
 
@@ -329,6 +351,7 @@ static int put_begin(struct serve_put *put, struct error *err)
 		.hidden = put->place.journal != NULL ? put->hidden : NULL,
 		.flags = reuse_flags(put),
 		.journal = put->place.journal,
+		.lanes = put->flags & MESSAGE_PUT_SHARED ? 2 : 1,
 	};
 	int r = receiving_open(&put->receiving, channel, &place, serve->consumed, serve->granted, &receiving_events,
 	                       err);
@@ -337,6 +360,7 @@ static int put_begin(struct serve_put *put, struct error *err)
 		return r;
 	put->place.journal = NULL;
 	put->begun = true;
+	serve_joins_begin(serve);
 	stall_begin(&put->stall, channel->base->loop->now);
 	channel->put = true;
 	channel->rx_limits.chunk_size = channel->suite.limits.chunk_size;
@@ -389,6 +413,10 @@ static enum status put_check(struct serve *serve, const struct serve_put *put, c
 	if (serve->channel.goaway) {
 		error_set(err, -ESHUTDOWN, FAULT_PEER, "%s", status_text(STATUS_SHUTDOWN));
 		return STATUS_SHUTDOWN;
+	}
+	if (serve->join != NULL) {
+		error_set(err, -EBUSY, FAULT_REFUSED, "this session takes part in the puts of another one");
+		return STATUS_LIMIT;
 	}
 	if (serve->put != NULL) {
 		error_set(err, -EBUSY, FAULT_REFUSED, "another put of this session is not done");

@@ -3,6 +3,7 @@
 
 #include "engine/expire.h"
 #include "engine/lending.h"
+#include "engine/local.h"
 #include "engine/receiving.h"
 #include "engine/serve.h"
 #include "registry/transport.h"
@@ -38,8 +39,9 @@ struct server {
 	struct table peers;        /* slot -> heartbeat */
 	uint64_t next_slot;
 	uv_poll_t control;
-	struct deadline drained; /* drain-timeout */
-	struct expire expire;    /* of the first worker */
+	struct local_listener local; /* other workers pass sessions on to it */
+	struct deadline drained;     /* drain-timeout */
+	struct expire expire;        /* of the first worker */
 	bool draining;
 	unsigned open_handles; /* polls of ours that are not closed yet */
 };
@@ -148,6 +150,17 @@ static void accept_one(struct server_port *port, struct xfer_conn *conn)
 
 	if (r < 0 && r != -EDQUOT)
 		log_say(server->params->log, LOG_LEVEL_ERROR, "a connection cannot be served: %s", err.text);
+}
+
+/* Another worker passes a session on. */
+static void on_local(void *context, struct xfer_conn *conn)
+{
+	struct server *server = context;
+	struct error err = { 0 };
+
+	if (serve_open(&server->base, &local_transport, conn, NULL, 0, &err) < 0)
+		log_say(server->params->log, LOG_LEVEL_WARN, "a session of another worker cannot be served: %s",
+		        err.text);
 }
 
 static void on_pause_over(struct deadline *deadline)
@@ -315,6 +328,12 @@ static int server_open(struct server *server, struct error *err)
 		r = port_open(server, &server->ports[i], &params->sockets[i], err);
 	if (r < 0)
 		return r;
+	/* Without it a put has the sessions that come here by themselves. */
+	r = local_listen(&server->local, server->base.channel.loop, server->base.channel.offer.boot_id, on_local,
+	                 server);
+	if (r < 0)
+		log_say(params->log, LOG_LEVEL_WARN, "other workers cannot pass sessions on to this one: %s",
+		        strerror(-r));
 	r = uv_poll_init(&server->base.channel.loop->uv, &server->control, params->control_fd);
 	if (r < 0)
 		return error_system(err, r, FAULT_LOCAL, "the supervisor cannot be watched");
@@ -338,6 +357,7 @@ static void server_close(struct server *server)
 
 	for (size_t i = 0; i < server->params->socket_count; i++)
 		port_close(&server->ports[i]);
+	local_close(&server->local);
 	if (server->control.data != NULL)
 		uv_close((uv_handle_t *)&server->control, NULL);
 	loop_destroy(loop); /* runs the closing callbacks */

@@ -158,11 +158,20 @@ static void on_ended(struct channel *channel, const struct error *err)
 
 	stream->live = false;
 	stream->leave = 0;
+	stream->streams->sent += channel->link.sent_bytes;
 	channel_close(channel);
+	if (stream->sends)
+		sending_close(&stream->sending);
 	if (!stream->given_up)
 		stream_lost(stream, &cause, &words);
 	if (live && client->verb != NULL && client->verb->stream_ended != NULL)
 		client->verb->stream_ended(client->context, stream, &cause, &words);
+}
+
+/* Its memory is in use. */
+static bool stream_busy(const struct stream *stream)
+{
+	return stream->used || stream->sends;
 }
 
 static void on_closed(struct channel *channel)
@@ -170,6 +179,13 @@ static void on_closed(struct channel *channel)
 	struct stream *stream = of_channel(channel);
 
 	stream->used = false;
+	streams_rest(stream);
+}
+
+void streams_rest(struct stream *stream)
+{
+	if (stream_busy(stream))
+		return;
 	if (stream->streams->closing)
 		loop_stop(stream->streams->client->loop); /* streams_close() waits */
 	else
@@ -228,6 +244,13 @@ void streams_leave(struct stream *stream)
 {
 	if (stream->live)
 		channel_finish(&stream->channel); /* comes back as ended() */
+}
+
+void streams_refused(struct stream *stream, const struct error *err)
+{
+	stream->given_up = true;
+	warn_once(stream, err);
+	streams_leave(stream);
 }
 
 void streams_fail(struct stream *stream, const struct error *err)
@@ -290,12 +313,12 @@ void streams_fill(struct client *client)
 	for (unsigned i = 0; i < streams->count; i++) {
 		const struct stream *stream = &streams->all[i];
 
-		there += stream->used || stream->dial != NULL || stream->waiting || stream->given_up;
+		there += stream_busy(stream) || stream->dial != NULL || stream->waiting || stream->given_up;
 	}
 	for (unsigned i = 0; i < streams->count && there < streams->wanted; i++) {
 		struct stream *stream = &streams->all[i];
 
-		if (stream->used || stream->dial != NULL || stream->waiting || stream->given_up)
+		if (stream_busy(stream) || stream->dial != NULL || stream->waiting || stream->given_up)
 			continue;
 		stream_dial(stream);
 		there++;
@@ -320,13 +343,15 @@ void streams_drop(struct client *client)
 		stream->live = false;
 		if (stream->used)
 			channel_close(&stream->channel);
+		if (stream->sends)
+			sending_close(&stream->sending);
 	}
 }
 
 static bool streams_used(const struct streams *streams)
 {
 	for (unsigned i = 0; i < streams->count; i++) {
-		if (streams->all[i].used)
+		if (stream_busy(&streams->all[i]))
 			return true;
 	}
 	return false;

@@ -15,6 +15,7 @@
 #include "engine/retry.h"
 #include "engine/sending.h"
 
+struct push_session;
 struct streams;
 
 /* A session beside the first. */
@@ -33,6 +34,12 @@ struct stream {
 	/* A get: */
 	struct receiving_lane lane;
 	uint64_t consumed, granted; /* credit of the session, see sink_credit() */
+	/* A put: */
+	struct sending sending;
+	struct push_session *session; /* borrowed */
+	uint64_t credit;              /* payload bytes that the daemon granted */
+	uint64_t passed;              /* of them, those that the limit of the rate let through */
+	bool sends;                   /* `sending` is open */
 };
 
 struct streams {
@@ -42,6 +49,7 @@ struct streams {
 	struct stream *all;    /* owned; NULL: none are wanted yet */
 	unsigned count;        /* of all */
 	unsigned wanted;       /* how many of them there should be */
+	uint64_t sent;         /* bytes, by sessions that are gone */
 	bool warned;           /* that one cannot be had */
 	bool closing;
 };
@@ -56,6 +64,10 @@ void streams_fill(struct client *client);
 unsigned streams_live(const struct client *client);
 /* The session is not to go on: ends it in order. */
 void streams_leave(struct stream *stream);
+/* It does not send any more: the owner of `sends` set it to false. */
+void streams_rest(struct stream *stream);
+/* The daemon has no use for it: not tried again. */
+void streams_refused(struct stream *stream, const struct error *err);
 /* The peer broke the protocol. */
 void streams_fail(struct stream *stream, const struct error *err);
 /* Lets go of all; waits until they are closed. Not within a verb. */

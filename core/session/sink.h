@@ -47,7 +47,7 @@ struct sink_params {
 	uint32_t requests_max; /* READ items unanswered at a time, of the first lane */
 	uint64_t window;       /* payload bytes granted ahead to one lane; at least two chunks */
 	uint64_t window_all; /* and to all of them, as long as each has room for two chunks; 0: no more than `window` */
-	unsigned lanes;      /* how many there may be: more than one cuts large files into ranges; 0 means 1 */
+	unsigned lanes;      /* how many there may be, as far as known: from two on large files are cut; 0 means 1 */
 	uint64_t order_payload; /* payload bytes that one order carries at most */
 	uint64_t keep_payload;  /* bytes on disk that one order of keeps reads at most; one chunk always goes */
 	unsigned keeps_max;     /* orders of keeps out at a time */

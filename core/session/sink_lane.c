@@ -128,7 +128,7 @@ bool sink_lane_may_ask(const struct sink_lane *lane)
 	/* What is more than two windows is better asked of who is quicker, or of who has not come yet. */
 	return lane->owed < 2 * sink->params.window &&
 	       (lane->requests.count < BATCH_MAX ||
-	        lane->requests.count < 2 * (uint64_t)lane->requests_max / sink->params.lanes);
+	        lane->requests.count < 2 * (uint64_t)lane->requests_max / sink_width(sink));
 }
 
 bool sink_lane_may_ask_range(const struct sink_lane *lane)

@@ -160,6 +160,11 @@ static inline bool sink_spreads(const struct sink *sink)
 {
 	return sink->params.lanes > 1;
 }
+/* Among how many the work is to be shared. */
+static inline unsigned sink_width(const struct sink *sink)
+{
+	return sink->lane_count > sink->params.lanes ? sink->lane_count : sink->params.lanes;
+}
 /* Whether one more thing may be asked of it. */
 bool sink_lane_may_ask(const struct sink_lane *lane);
 /* And whether that may be a range of a file. */

@@ -40,6 +40,7 @@ static const struct frame_kind {
 	[FRAME_PUT] = { "PUT", REQUEST_NEEDED, 0 },
 	[FRAME_DONE] = { "DONE", REQUEST_NEEDED, 0 },
 	[FRAME_EVENT] = { "EVENT", REQUEST_NEEDED, 0 },
+	[FRAME_JOIN] = { "JOIN", REQUEST_NEEDED, 0 },
 };
 
 static const struct frame_kind *frame_kind(unsigned type)

@@ -48,7 +48,8 @@ enum frame_type {
 	FRAME_DIGEST_RUN = 23,
 	FRAME_PUT = 32,
 	FRAME_DONE = 33,
-	FRAME_EVENT = 34
+	FRAME_EVENT = 34,
+	FRAME_JOIN = 35
 };
 
 /* Flags of a chunk frame. */

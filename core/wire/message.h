@@ -290,8 +290,9 @@ int message_end_read(const uint8_t *run, size_t len, size_t *at, uint32_t digest
 #define MESSAGE_PUT_NO_RESUME 0x0008 /* what an earlier run left does not count, and nothing is left */
 #define MESSAGE_PUT_TELL 0x0010      /* an EVENT for each file that is done */
 #define MESSAGE_PUT_INTO 0x0020      /* path has to be a folder that is there */
+#define MESSAGE_PUT_SHARED 0x0040    /* other sessions JOIN this one: large files are asked for in ranges */
 enum {
-	MESSAGE_PUT_FLAGS = 0x003f,
+	MESSAGE_PUT_FLAGS = 0x007f,
 	MESSAGE_TRANSFER_ID = 16 /* bytes */
 };
 struct message_put {
@@ -355,6 +356,17 @@ struct message_done {
 int message_done_write(struct buf *out, uint32_t request, uint32_t digest_size, const struct message_done *done);
 int message_done_read(const uint8_t *body, size_t len, uint32_t digest_size, struct message_done *out,
                       struct error *err);
+
+/*
+ * JOIN: this session takes part in the PUTs of another one, of the same client: boot_id [16] and key [16] of the WELCOME
+ * that the other one was answered with.
+ */
+struct message_join {
+	uint8_t boot_id[MESSAGE_BOOT_ID];
+	uint8_t key[MESSAGE_KEY];
+};
+int message_join_write(struct buf *out, uint32_t request, const struct message_join *join);
+int message_join_read(const uint8_t *body, size_t len, struct message_join *out, struct error *err);
 
 /* CANCEL: no body; ends the request of its header. */
 int message_cancel_write(struct buf *out, uint32_t request);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* PUT, and what the daemon says of one: EVENT and DONE. */
+/* PUT and JOIN, and what the daemon says of a put: EVENT and DONE. */
 #include "wire/cursor.h"
 #include "wire/message.h"
 #include "wire/pen.h"
@@ -55,6 +55,31 @@ int message_put_read(const uint8_t *body, size_t len, struct message_put *out, s
 	if (flaw != NULL)
 		return error_set(err, -EPROTO, FAULT_PEER, "the peer sent a PUT with %s", flaw);
 	*out = put;
+	return 0;
+}
+
+/* ---- JOIN ---- */
+
+int message_join_write(struct buf *out, uint32_t request, const struct message_join *join)
+{
+	struct pen pen = pen_begin_frame(out);
+
+	pen_bytes(&pen, join->boot_id, sizeof(join->boot_id));
+	pen_bytes(&pen, join->key, sizeof(join->key));
+	return pen_end_frame(&pen, FRAME_JOIN, request, FRAME_CONTROL_MAX);
+}
+
+int message_join_read(const uint8_t *body, size_t len, struct message_join *out, struct error *err)
+{
+	struct cursor cursor = cursor_of(body, len);
+	struct message_join join = { 0 };
+
+	cursor_copy(&cursor, join.boot_id, sizeof(join.boot_id));
+	cursor_copy(&cursor, join.key, sizeof(join.key));
+	int code = cursor_finish(&cursor, "a JOIN", err);
+	if (code < 0)
+		return code;
+	*out = join;
 	return 0;
 }
 

@@ -36,7 +36,7 @@ told() {
 numbered FRAME "$frame" |
 	grep -Ev '^(header|chunk-head|hello-max|control-max|digest-max|chunk-min-size|chunk-max-size|digests|digest-run) ' \
 		>"$tmp/frames"
-is "$(grep -c . "$tmp/frames")" 17 "the frames are known"
+is "$(grep -c . "$tmp/frames")" 18 "the frames are known"
 told frame <"$tmp/frames" >"$tmp/wrong"
 nothing_in "$tmp/wrong" "the page has every frame with its number"
 

@@ -12,6 +12,11 @@ for i in $(seq 150); do make_file "$tmp/pub/tree/a/$i" $((i * 100)); done
 for i in $(seq 150); do make_file "$tmp/pub/tree/a/b/$i" 3000; done
 ln -s nowhere "$tmp/pub/tree/link"
 
+# Ranges come in any order: what counts is not how long the file is.
+await_bytes() {
+	await sh -c "find '$tmp' -maxdepth 1 -name '.xfer-*' -type f -printf '%k\n' | awk '{ n += \$1 } END { exit n < ${1:-300} }'"
+}
+
 # carried ERE: how many sessions gave something of it away, and how many bytes together.
 carried() {
 	grep -E "transfer .*verb=get file=$1" "$daemon_log" |

@@ -45,7 +45,7 @@ static struct frame_header header_of(enum frame_type type, uint8_t flags, uint32
 static bool type_is_known(unsigned type)
 {
 	return (type >= FRAME_HELLO && type <= FRAME_CREDIT) || (type >= FRAME_LIST && type <= FRAME_DIGEST_RUN) ||
-	       (type >= FRAME_PUT && type <= FRAME_EVENT);
+	       (type >= FRAME_PUT && type <= FRAME_JOIN);
 }
 
 static void test_types(void **state)

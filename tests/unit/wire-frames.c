@@ -235,6 +235,15 @@ static int put_nameless(struct buf *out)
 	return message_put_write(out, 6, &put);
 }
 
+static int join(struct buf *out)
+{
+	struct message_join join;
+
+	memset(join.boot_id, 0xb0, sizeof(join.boot_id));
+	memset(join.key, 0xce, sizeof(join.key));
+	return message_join_write(out, 7, &join);
+}
+
 static int event_failed(struct buf *out)
 {
 	const struct message_event event = {
@@ -313,6 +322,7 @@ const struct wire_example wire_examples[] = {
 	{ "DONE, refused", FRAME_DONE, 6, done_refused },
 	{ "EVENT of a failure", FRAME_EVENT, 6, event_failed },
 	{ "EVENT of a file", FRAME_EVENT, 6, event_file },
+	{ "JOIN", FRAME_JOIN, 7, join },
 };
 const size_t wire_example_count = sizeof(wire_examples) / sizeof(wire_examples[0]);
 
@@ -411,6 +421,7 @@ int wire_recode(enum frame_type type, uint32_t request, const uint8_t *body, siz
 		struct message_list list;
 		struct message_digest_run run;
 		struct message_put put;
+		struct message_join join;
 		struct message_event event;
 		struct message_done done;
 		uint64_t numbers[2];
@@ -455,6 +466,9 @@ int wire_recode(enum frame_type type, uint32_t request, const uint8_t *body, siz
 	case FRAME_DONE:
 		code = message_done_read(body, len, digest_size, &is.done, err);
 		return code == 0 ? message_done_write(out, request, digest_size, &is.done) : code;
+	case FRAME_JOIN:
+		code = message_join_read(body, len, &is.join, err);
+		return code == 0 ? message_join_write(out, request, &is.join) : code;
 	case FRAME_CHUNK: break;
 	}
 	return error_set(err, -EPROTO, FAULT_PEER, "no control frame");
