@@ -44,6 +44,17 @@ ln -s sub/1 "$src/merge/tree/link"
 ln -s old "$before/merge/tree/link"
 ln -s nowhere "$src/merge/tree/made/link"
 
+# The same size, and some of it another content: of an older version, or by damage that nobody sees in size and time.
+mkdir "$src/update" "$before/update" "$src/repair" "$before/repair"
+for name in update repair; do
+	make_file "$src/$name/file" 600000
+	cp -p "$src/$name/file" "$before/$name/file"
+	make_file "$tmp/damage" 100000
+	dd if="$tmp/damage" of="$before/$name/file" bs=1000 seek=250 conv=notrunc status=none
+done
+touch -d '2001-02-03 04:05:06 UTC' "$before/update/file"
+touch -r "$src/repair/file" "$before/repair/file"
+
 # sums DIR: a line for each file of it that has a name of the user's.
 sums() {
 	(cd "$1" && find . -name '.xfer-*' -prune -o -name lost+found -prune -o -type f -print0 | xargs -0r sha256sum)
@@ -51,12 +62,12 @@ sums() {
 # entries DIR NAME: a line for each entry that a transfer has to make there, with all but content.
 entries() {
 	case $2 in
-	over | large) list_tree "$1/$2" | tr '\0' '\n' | grep '^\./file ' ;;
+	over | large | update | repair) list_tree "$1/$2" | tr '\0' '\n' | grep '^\./file ' ;;
 	*) list_tree "$1/$2/tree" | tr '\0' '\n' | grep -v '^\./sub/other ' ;;
 	esac | grep -v '/\.xfer-'
 }
 sums "$before" >"$tmp/sums-before"
-for name in over new merge large; do
+for name in over new merge large update repair; do
 	(cd "$src" && find "./$name" -type f -print0 | xargs -0r sha256sum) >"$tmp/sums-$name"
 	entries "$src" $name >"$tmp/entries-$name"
 done
@@ -86,8 +97,13 @@ transfer() {
 	transfer_to=$2
 	shift 2
 	case $transfer_to in
-	over | large) transfer_what=$transfer_to/file ;;
+	over | large | update | repair) transfer_what=$transfer_to/file ;;
 	*) transfer_what=$transfer_to/tree ;;
+	esac
+	case $transfer_verb-$transfer_to in
+	*-update) set -- --update "$@" ;;
+	get-repair) set -- --repair "$@" ;;
+	put-repair) set -- --update --checksum "$@" ;;
 	esac
 	# shellcheck disable=SC2086
 	if [ "$transfer_verb" = get ]; then
@@ -175,8 +191,8 @@ judge() {
 				if (!(path in new) && !(path in old))
 					print "whoever made this: " path
 		}' "$tmp/sums-before" "$tmp/sums-there" "$told" "$tmp/sums-$1"
-	# Modes, times, links and folders.
-	if [ "$judge_tree" = there ] || said_done "$told"; then
+	# Modes, times, links and folders. (A later run is writing into them.)
+	if [ "$judge_tree" = there ] && [ "$row_loss" = 1 ] || said_done "$told_now"; then
 		entries "$disk" "$1" >"$tmp/entries-there"
 		diff "$tmp/entries-$1" "$tmp/entries-there" | sed -n 's/^[<>]/entry: &/p'
 	fi
@@ -188,15 +204,23 @@ again() {
 	transfer "$1" "$2" >"$tmp/again.out" 2>"$tmp/again.err" || echo "again: status $?: $(cat "$tmp/again.err")"
 	sink_end "$1"
 	echo '"type":"summary","status":0,' >"$told"
+	cp "$told" "$told_now"
 	judge "$2" | sed 's/^/again: /'
 	leftovers "$disk" | sed 's/^/again: left over: /'
 }
+
+row_loss=1 # how many there are of the same command
+past=$tmp/past         # what a user was told before this record
+told_now=$tmp/told-now # and in it
+: >"$past"
 
 # try_points VERB NAME [again]: the moments in $tmp/points; what is wrong, behind its moment, into $tmp/wrong.
 try_points() {
 	: >"$tmp/wrong"
 	while read -r point <&3; do
 		power_loss "$point"
+		cp "$told" "$told_now"
+		cat "$past" >>"$told"
 		if power_back 2>"$tmp/findings"; then
 			judge "$2" >"$tmp/findings" 2>&1
 			[ -z "${3-}" ] || again "$1" "$2" >>"$tmp/findings" 2>&1
@@ -206,6 +230,36 @@ try_points() {
 		fi
 		sed "s/^/$point: /" "$tmp/findings" >>"$tmp/wrong"
 	done 3<"$tmp/points"
+}
+
+# row VERB NAME LOSSES: the same command again and again, each time until a moment at which the power is lost; and after the
+# last the same has to be true as after one. What a user was told before counts.
+row() {
+	row_base=$base
+	: >"$past"
+	for row_loss in $(seq "$3"); do
+		record_transfer "$1" "$2"
+		power_points 4 2 $((seed + row_loss)) >"$tmp/points"
+		[ "$row_loss" -lt "$3" ] || break
+		power_loss "$(awk -v seed=$((seed + row_loss)) \
+			'BEGIN { srand(seed) } rand() * NR < 1 { point = $0 } END { print point }' "$tmp/points")"
+		cat "$told" >>"$past"
+		base=$tmp/memory/row$row_loss
+		cp --sparse=always "$tmp/memory/image" "$base"
+	done
+	try_points "$1" "$2" again
+	base=$row_base
+	row_loss=1
+	rm -f "$tmp/memory/row"*
+	: >"$past"
+	what="$1, $2, $power_fs: $3 losses in a row, the last at $(wc -l <"$tmp/points") moments"
+	if [ ! -s "$tmp/wrong" ]; then
+		ok "$what"
+	else
+		not_ok "$what" "seed $seed"
+		diag_file "$tmp/wrong"
+		diag_file "$tmp/record.err"
+	fi
 }
 
 # holds VERB NAME SUBSETS KEEP: as power_points has the last two.
@@ -293,10 +347,11 @@ write_config "$tmp/put.ini" "$disk" read-write
 need_daemon -c "$tmp/get.ini"
 get_address=$daemon_address
 
+# all_hold NAMES SUBSETS KEEP
 all_hold() {
 	for verb in get put; do
-		for name in over new merge; do
-			holds $verb $name "$@"
+		for name in $1; do
+			holds $verb $name "$2" "$3"
 		done
 	done
 }
@@ -305,7 +360,11 @@ power_base ext4 "$before" || skip_all "no ext4 in a loop device: $(tail -n 1 "$t
 disk_begin || skip_all "no disk of our own: $(tail -n 1 "$tmp/blockfs.err")"
 disk_end
 if [ -z "$long" ]; then
-	all_hold 4 2
+	all_hold "over new merge" 4 2
+	holds get update 4 2
+	holds put repair 4 2
+	row get over 2
+	row put merge 3
 	costs get
 	costs put
 	notices get merge files 'torn: '
@@ -319,8 +378,11 @@ else
 			skip "$fs" "$(tail -n 1 "$tmp/mkfs")"
 			continue
 		fi
-		all_hold "${XFER_POWER_SUBSETS:-200}" "${XFER_POWER_KEEP:-0}"
+		all_hold "over new merge update repair" "${XFER_POWER_SUBSETS:-200}" "${XFER_POWER_KEEP:-0}"
 		for verb in get put; do
+			for name in over new merge update repair; do
+				row $verb $name 3
+			done
 			costs $verb
 			notices $verb over folders 'done, and the old version is there: '
 			notices $verb merge folders 'done and lost: '
