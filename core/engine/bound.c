@@ -77,6 +77,13 @@ static int duplicate(int fd, int *out, struct error *err)
 	return 0;
 }
 
+static int note_address(struct plugin *transport, struct xfer_listener *listener, struct listen_item *item,
+                        struct error *err)
+{
+	int code = transport_listener_address(transport, listener, item->address, sizeof item->address);
+	return code < 0 ? plugin_error(transport, code, FAULT_USAGE, err) : 0;
+}
+
 /* Copies the listener's descriptors and address into the item. */
 static int note_listener(struct plugin *transport, struct xfer_listener *listener, struct listen_item *item,
                          struct error *err)
@@ -86,9 +93,9 @@ static int note_listener(struct plugin *transport, struct xfer_listener *listene
 	if (count < 1 || count > CONTROL_FDS_MAX)
 		return error_set(err, -E2BIG, FAULT_USAGE, "transport %s: a listener of %d descriptors",
 		                 item->transport, count);
-	int code = transport_listener_address(transport, listener, item->address, sizeof item->address);
+	int code = note_address(transport, listener, item, err);
 	if (code < 0)
-		return plugin_error(transport, code, FAULT_USAGE, err);
+		return code;
 	for (int at = 0; at < count; at++) {
 		code = duplicate(fds[at], &item->fds[item->fd_count], err);
 		if (code < 0)
@@ -129,7 +136,7 @@ static int add_datagrams(struct listen_item *item, size_t workers, struct error 
 	int code = 0;
 	for (size_t worker = before; code == 0 && worker < workers; worker++) {
 		int fd;
-		code = datagram_open(item->address, &fd, err);
+		code = datagram_open(item->address, item->fds[0], &fd, err);
 		if (code < 0)
 			break;
 		code = listen_item_put_datagram(item, worker, fd);
@@ -306,7 +313,10 @@ static int make_one(struct making *making, size_t at, struct server_socket *out,
 		code = adopt_listener(transport, item, &listener, err);
 	if (code < 0)
 		return code;
-	if (old != NULL && heartbeat)
+	/* A socket of the service manager's is where that put it. */
+	if (old != NULL)
+		code = note_address(transport, listener, item, err);
+	if (code == 0 && old != NULL && heartbeat)
 		code = add_datagrams(item, making->workers, err);
 	if (code == 0)
 		code = fill_socket(out, transport, listener, item, heartbeat, making->index, err);

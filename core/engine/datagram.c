@@ -26,14 +26,25 @@ static bool is_wildcard(const struct sockaddr *address)
 	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
-static int socket_set(int fd, const struct addrinfo *at)
+/* Those of our plug-ins take no IPv4, but those of a service manager may. */
+static int takes_v6_only(int listener)
 {
-	const int on = 1;
+	int only = 1;
+	socklen_t len = sizeof(only);
+
+	if (listener < 0 || getsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &only, &len) < 0)
+		return 1;
+	return only;
+}
+
+static int socket_set(int fd, const struct addrinfo *at, int listener)
+{
+	const int on = 1, only = takes_v6_only(listener);
 	bool v6 = at->ai_family == AF_INET6;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
 		return -errno;
-	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)) < 0)
 		return -errno;
 	if (!is_wildcard(at->ai_addr))
 		return 0;
@@ -42,14 +53,14 @@ static int socket_set(int fd, const struct addrinfo *at)
 	return 0;
 }
 
-static int socket_bind(const struct addrinfo *at)
+static int socket_bind(const struct addrinfo *at, int listener)
 {
 	int fd = socket(at->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = socket_set(fd, at);
+	r = socket_set(fd, at, listener);
 	if (r == 0 && bind(fd, at->ai_addr, at->ai_addrlen) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -59,7 +70,7 @@ static int socket_bind(const struct addrinfo *at)
 	return fd;
 }
 
-int datagram_open(const char *address, int *fd, struct error *err)
+int datagram_open(const char *address, int listener, int *fd, struct error *err)
 {
 	struct addrinfo *at;
 	unsigned port;
@@ -67,7 +78,7 @@ int datagram_open(const char *address, int *fd, struct error *err)
 
 	if (r < 0)
 		return r;
-	r = socket_bind(at);
+	r = socket_bind(at, listener);
 	freeaddrinfo(at);
 	if (r < 0)
 		return error_system(err, r, FAULT_USAGE, "heartbeat socket on %s", address);

@@ -29,9 +29,10 @@ struct datagram_path {
 
 /*
  * Opens a datagram socket on the address that a listener got ("HOST:PORT"), non-blocking, with SO_REUSEPORT; on a
- * wildcard it tells which address was asked.
+ * wildcard it tells which address was asked. `listener` is a descriptor of that listener: where it takes IPv4 as well as
+ * IPv6, so does this one; -1: IPv6 alone.
  */
-int datagram_open(const char *address, int *fd, struct error *err);
+int datagram_open(const char *address, int listener, int *fd, struct error *err);
 /*
  * Chooses among sockets of one SO_REUSEPORT group by the first byte of a datagram's slot, so that a heartbeat reaches
  * the worker that has the session: called once on any of them when the group is complete (in order of worker).

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/activation.h"
 #include "engine/child.h"
 #include "engine/files.h"
 #include "engine/generation.h"
@@ -41,6 +42,7 @@ struct supervisor {
 	int signals;                          /* owned */
 	struct list children;
 	size_t child_count;
+	struct listen_set handed;   /* by the service manager, until the first generation has it */
 	struct generation *current; /* owned; NULL until the first one is ready */
 	struct generation *trial;   /* owned; NULL when there is none */
 	struct pollfd *polls;       /* owned; room for all children and the signals */
@@ -133,7 +135,8 @@ static int start_trial(struct supervisor *supervisor, struct settings *settings,
 		settings_free(settings);
 		return code;
 	}
-	const struct listen_set *handing = supervisor->current == NULL ? NULL : &supervisor->current->sockets;
+	const struct listen_set *handing = supervisor->current == NULL ? &supervisor->handed
+	                                                               : &supervisor->current->sockets;
 	return start_child(supervisor, supervisor->trial, 0, CONTROL_MAKE, handing, err);
 }
 
@@ -204,6 +207,7 @@ static void commit_trial(struct supervisor *supervisor)
 	struct generation *current = supervisor->trial;
 	supervisor->current = current;
 	supervisor->trial = NULL;
+	listen_set_free(&supervisor->handed);
 	use_log(supervisor, current->settings);
 	log_listening(supervisor, old == NULL ? NULL : &old->sockets);
 	/* The old ones first, so that they stop reading the datagram sockets that they share with the new ones. */
@@ -503,6 +507,11 @@ static int begin(struct supervisor *supervisor, struct error *err)
 		return error_system(err, code, FAULT_LOCAL, "cannot open the log");
 	}
 	(void)files_raise(0);
+	code = activation_take(&supervisor->handed, settings, err);
+	if (code < 0) {
+		settings_free(settings);
+		return code;
+	}
 	code = start_trial(supervisor, settings, err);
 	/* There is no child yet, so there is nothing to wait for. */
 	if (code < 0) {
@@ -530,6 +539,7 @@ int supervisor_run(const struct settings_source *source, struct error *err)
 	}
 	if (code == 0)
 		log_say(supervisor.log, LOG_LEVEL_INFO, "stopped");
+	listen_set_free(&supervisor.handed);
 	free(supervisor.polls);
 	if (supervisor.signals >= 0)
 		close(supervisor.signals);

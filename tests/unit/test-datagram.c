@@ -66,7 +66,7 @@ static void answers_from_the_address_that_was_asked(void **state)
 {
 	(void)state;
 	int server;
-	assert_int_equal(datagram_open("0.0.0.0:0", &server, NULL), 0);
+	assert_int_equal(datagram_open("0.0.0.0:0", -1, &server, NULL), 0);
 	ask(server, "127.0.0.1", "127.0.0.1");
 	ask(server, "127.0.0.1", "127.0.0.2");
 	ask(server, "127.0.0.3", "127.0.0.2");
@@ -79,7 +79,7 @@ static void needs_no_address_where_it_has_one(void **state)
 	int server;
 	struct datagram_path path;
 	char bytes[4];
-	assert_int_equal(datagram_open("127.0.0.2:0", &server, NULL), 0);
+	assert_int_equal(datagram_open("127.0.0.2:0", -1, &server, NULL), 0);
 	ask(server, "127.0.0.1", "127.0.0.2");
 	assert_int_equal(datagram_receive(server, bytes, sizeof(bytes), &path), -EAGAIN);
 	close(server);
@@ -93,11 +93,11 @@ static void takes_ipv6(void **state)
 	struct datagram_path path;
 	char bytes[4];
 	char text[INET6_ADDRSTRLEN];
-	if (datagram_open("[::1]:0", &client, NULL) < 0) {
+	if (datagram_open("[::1]:0", -1, &client, NULL) < 0) {
 		print_message("# skipped: this machine has no IPv6\n");
 		skip();
 	}
-	assert_int_equal(datagram_open("[::]:0", &server, NULL), 0);
+	assert_int_equal(datagram_open("[::]:0", -1, &server, NULL), 0);
 	struct datagram_path to = { .family = AF_UNSPEC, .peer_len = sizeof(to.peer.in6) };
 	to.peer.in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
 		                             .sin6_addr = IN6ADDR_LOOPBACK_INIT,
@@ -115,13 +115,39 @@ static void takes_ipv6(void **state)
 	close(client);
 }
 
+/* As a service manager may make it: one socket for both families. */
+static void takes_ipv4_where_the_listener_does(void **state)
+{
+	(void)state;
+	const int off = 0;
+	int server;
+	int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listener < 0 || setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0 ||
+	    datagram_open("[::]:0", listener, &server, NULL) < 0) {
+		print_message("# skipped: this machine has no IPv6\n");
+		skip();
+	}
+	int client = client_open("127.0.0.1", "127.0.0.2", port_of(server));
+	struct datagram_path path;
+	char bytes[4];
+	assert_int_equal(send(client, "a", 1, 0), 1);
+	await_readable(server);
+	assert_int_equal(datagram_receive(server, bytes, sizeof(bytes), &path), 1);
+	assert_int_equal(datagram_send(server, "b", 1, &path), 0);
+	await_readable(client);
+	assert_int_equal(recv(client, bytes, sizeof(bytes), 0), 1);
+	close(client);
+	close(server);
+	close(listener);
+}
+
 static void tells_what_was_too_long(void **state)
 {
 	(void)state;
 	int server;
 	struct datagram_path path;
 	char bytes[4];
-	assert_int_equal(datagram_open("127.0.0.1:0", &server, NULL), 0);
+	assert_int_equal(datagram_open("127.0.0.1:0", -1, &server, NULL), 0);
 	int client = client_open("127.0.0.1", "127.0.0.1", port_of(server));
 	assert_int_equal(send(client, "too long", 8, 0), 8);
 	await_readable(server);
@@ -136,6 +162,7 @@ int main(void)
 		cmocka_unit_test(answers_from_the_address_that_was_asked),
 		cmocka_unit_test(needs_no_address_where_it_has_one),
 		cmocka_unit_test(takes_ipv6),
+		cmocka_unit_test(takes_ipv4_where_the_listener_does),
 		cmocka_unit_test(tells_what_was_too_long),
 	};
 	return cmocka_run_group_tests_name("datagram", tests, NULL, NULL);
