@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOT = 0x5eed, DEAD_INTERVALS = 8, STEPS = 500 /* of an interval */, TURN_MAX = 4 /* datagrams at one time */ };
+enum { SLOT = 0x5eed, DEAD_INTERVALS = 8, STEPS = 100 /* of an interval */, TURN_MAX = 4 /* datagrams at one time */ };
 
 enum kit_outcome duo_peer(struct kit *kit, const struct xfer_peer_params *params, struct xfer_peer **out)
 {

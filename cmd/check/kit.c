@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "config/options.h"
+#include "registry/note.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { WHERE_MAX = NOTE_TEXT_MAX + 1 }; /* with a space in front */
+
 static const struct kit_check load_check = {
 	.name = "load",
 	.expected = "the loader takes it, and create() with the configured values succeeds",
@@ -28,13 +31,14 @@ static const struct kit_check load_check = {
 
 struct run {
 	const struct kit_subject *subject;
-	struct kit_report *report; /* owned, shared with the processes */
+	struct kit_report *report; /* owned, shared with the processes, as are the notes */
+	struct notes *notes;       /* of what the loader calls; of one check */
 	char folder[PATH_MAX];     /* of sockets and the like */
 };
 
 /* ---- the process of a check ------------------------------------------------------------------------------------- */
 
-static int child_load(struct kit *kit, struct error *err)
+static int child_load(struct kit *kit, struct notes *notes, struct error *err)
 {
 	const struct kit_subject *subject = kit->subject;
 	struct registry *registry;
@@ -42,9 +46,8 @@ static int child_load(struct kit *kit, struct error *err)
 	int rc = registry_create(&registry, "/", subject->log, err);
 	if (rc < 0)
 		return rc;
-	atomic_store(kit->inside, "the loader (its entry point, create() or a known answer)");
+	registry_note(registry, notes);
 	rc = registry_load_path(registry, subject->path, &kit->plugin, err);
-	atomic_store(kit->inside, NULL);
 	if (rc < 0)
 		return rc;
 
@@ -60,9 +63,7 @@ static int child_load(struct kit *kit, struct error *err)
 		return rc;
 	}
 	kit->values = values;
-	atomic_store(kit->inside, "create()");
 	rc = plugin_start(kit->plugin, values, err);
-	atomic_store(kit->inside, NULL);
 	if (rc < 0)
 		error_prefix(err, "%s", subject->path);
 	return rc;
@@ -91,6 +92,7 @@ static void child_prepare(pid_t parent)
 	static const int deadly[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
 	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
 		(void)signal(deadly[i], SIG_DFL);
+	note_catch(false);
 }
 
 static void child_run(const struct run *run, const struct kit_check *check)
@@ -103,7 +105,7 @@ static void child_run(const struct run *run, const struct kit_check *check)
 		.inside = &report->inside[0],
 		.random = 1,
 	};
-	int rc = child_load(&kit, &report->err);
+	int rc = child_load(&kit, run->notes, &report->err);
 	if (rc < 0)
 		report->outcome = KIT_SKIPPED;
 	else if (check->run == NULL)
@@ -115,39 +117,46 @@ static void child_run(const struct run *run, const struct kit_check *check)
 
 /* ---- the program ------------------------------------------------------------------------------------------------ */
 
-/* " in recv()", the callbacks that did not come back, or "". */
-static const char *whereabouts(struct kit_report *report, char text[160])
+/* " in recv()": the callbacks that did not come back; " outside of its callbacks". `signal` as for notes_tell(). */
+static const char *whereabouts(const struct run *run, int signal, char text[WHERE_MAX])
 {
+	char noted[NOTE_TEXT_MAX];
 	size_t used = 0;
-	text[0] = '\0';
 	for (size_t i = 0; i < KIT_THREADS_MAX; i++) {
-		const char *inside = atomic_load(&report->inside[i]);
+		const char *inside = atomic_load(&run->report->inside[i]);
 		bool known = inside == NULL;
 		for (size_t k = 0; k < i; k++)
-			known = known || inside == atomic_load(&report->inside[k]);
-		if (!known && used < 160)
-			used += (size_t)snprintf(text + used, 160 - used, "%s%s", used > 0 ? " or " : " in ", inside);
+			known = known || inside == atomic_load(&run->report->inside[k]);
+		if (!known && used < WHERE_MAX)
+			used += (size_t)snprintf(text + used, WHERE_MAX - used, "%s%s", used > 0 ? " or " : " in ",
+			                         inside);
+	}
+	/* What the loader called, it has noted itself. */
+	if (used == 0) {
+		notes_tell(run->notes, signal, noted);
+		snprintf(text, WHERE_MAX, " %s",
+		         noted[0] != '\0' && strstr(noted, "outside") == NULL ? noted : "outside of its callbacks");
 	}
 	return text;
 }
 
-static void judge(struct kit_report *report, int status, bool late, uint64_t deadline)
+static void judge(const struct run *run, int status, bool late)
 {
-	char where[160], span[TEXT_NUMBER_MAX];
-	whereabouts(report, where);
-	if (late) {
+	struct kit_report *report = run->report;
+	char where[WHERE_MAX], span[TEXT_NUMBER_MAX];
+	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	if (!late && signal == 0 && report->outcome != KIT_NONE)
+		return;
+	whereabouts(run, late ? 0 : signal, where);
+	if (late)
 		snprintf(report->seen, sizeof(report->seen), "not finished after %s: it hangs%s",
-		         text_human_duration(span, deadline), where[0] != '\0' ? where : " outside of its callbacks");
-	} else if (WIFSIGNALED(status)) {
-		const char *name = sigabbrev_np(WTERMSIG(status));
-		snprintf(report->seen, sizeof(report->seen), "the process died of SIG%s%s", name != NULL ? name : "?",
-		         where[0] != '\0' ? where : " outside of its callbacks");
-	} else if (report->outcome == KIT_NONE) {
+		         text_human_duration(span, run->subject->deadline), where);
+	else if (signal != 0)
+		snprintf(report->seen, sizeof(report->seen), "the process died of %s%s", note_signal_name(signal),
+		         where);
+	else
 		snprintf(report->seen, sizeof(report->seen), "the process ended with status %d%s", WEXITSTATUS(status),
 		         where);
-	} else {
-		return;
-	}
 	report->outcome = KIT_FAILED;
 }
 
@@ -163,10 +172,19 @@ static void folder_empty(const char *folder)
 }
 
 /* One check in a process of its own; *report says how it went. */
-static int check_spawn(const struct run *run, const struct kit_check *check, struct error *err)
+static int check_spawn(struct run *run, const struct kit_check *check, struct error *err)
 {
-	struct kit_report *report = run->report;
-	memset(report, 0, sizeof(*report));
+	memset(run->report, 0, sizeof(*run->report));
+	notes_free(run->notes);
+	run->notes = NULL;
+	int notes;
+	int made = notes_open(&notes);
+	if (made == 0) {
+		made = notes_map(&run->notes, notes);
+		close(notes);
+	}
+	if (made < 0)
+		return error_system(err, made, FAULT_LOCAL, "no memory for the notes of a check");
 	fflush(NULL); /* or a plug-in that calls exit() writes it again */
 	pid_t self = getpid();
 	pid_t pid = fork();
@@ -197,7 +215,7 @@ static int check_spawn(const struct run *run, const struct kit_check *check, str
 	int status = 0;
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		continue;
-	judge(report, status, late, run->subject->deadline);
+	judge(run, status, late);
 	folder_empty(run->folder);
 	return rc;
 }
@@ -256,7 +274,7 @@ static int only_known(const struct kit_subject *subject, const struct kit_check 
 	return 0;
 }
 
-static int run_all(const struct run *run, const struct kit_watch *watch, struct kit_sums *sums, struct error *err)
+static int run_all(struct run *run, const struct kit_watch *watch, struct kit_sums *sums, struct error *err)
 {
 	const struct kit_subject *subject = run->subject;
 	struct kit_report *report = run->report;
@@ -307,6 +325,7 @@ int kit_run(const struct kit_subject *subject, const struct kit_watch *watch, st
 	                                  : error_system(err, -errno, FAULT_LOCAL, "no memory for the results");
 	if (run.report != MAP_FAILED)
 		munmap(run.report, sizeof(*run.report));
+	notes_free(run.notes);
 	(void)rmdir(run.folder);
 	return rc;
 }

@@ -242,7 +242,7 @@ enum kit_outcome check_loss(struct kit *kit)
 	duo->delay = duo->interval / 50;
 	duo->loss = 30;
 	duo->stepped = true;
-	duo_run(duo, 300 * duo->interval);
+	duo_run(duo, 200 * duo->interval);
 	struct xfer_liveness_stats stats = duo_stats(duo, duo->asker);
 	if (duo->died)
 		return kit_failed(kit, "a peer that answers half of the questions was called dead");

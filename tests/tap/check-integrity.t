@@ -10,6 +10,8 @@
 unfit_all integrity
 
 # How a process ended that told nothing itself.
+run "$xfer" check-plugin "$unfit/integrity-create-crashes.so"
+like_file "$out" '; seen: the process died of SIGABRT in .* create\(\)$' "a crash while it is loaded names the callback, too"
 run "$xfer" check-plugin "$unfit/integrity-aborts.so" many
 like_file "$out" '^FAILED   many: expected: digest_many.*; seen: the process died of SIGABRT in digest\(\)$' "the signal and the callback are named"
 run "$xfer" check-plugin "$unfit/integrity-finish-exits.so" splits
