@@ -113,6 +113,33 @@ end_client drained $put_pid 0 30
 check "a daemon that stops waits for a put" cmp "$pub/new" "$tmp/medium"
 is "$(leftovers "$pub")" "" "and nothing hidden is left"
 
+# One that takes longer than that goes on with the next worker.
+mkdir "$tmp/some"
+for n in 1 2 3; do
+	make_file "$tmp/some/$n" 2097152
+done
+write_config "$tmp/xferd.ini" "$pub" read-write
+need_daemon -c "$tmp/xferd.ini" --set daemon.drain-timeout=300ms
+url=xfer://$daemon_address/pub
+for source in medium some; do
+	all="a reload, $source"
+	retry_for=30s begin_put "$tmp/$source" reloaded
+	ended=$(grep -c 'worker ended' "$daemon_log")
+	kill -HUP "$daemon_pid"
+	check "$all: the old worker ends" wait_line "$daemon_log" 'worker ended' "$daemon_pid" $((ended + 1))
+	check "$all: before the put does" test ! -e "$pub/new"
+	end_client reloaded $put_pid 0 30
+	unlike "$(cat "$tmp/reloaded.err")" 'error|dead|closed|busy|locked' "$all: the client had no error"
+	check "$all: all is there" diff -r "$pub/new" "$tmp/$source"
+	is "$(leftovers "$pub" | grep -v '/\.xfer-puts$')" "" "$all: and nothing hidden is left"
+	moved=$(tail -n +"$seen" "$daemon_log" | sed -n 's/.* transfer .* bytes=\([0-9]*\) .*/\1/p' | awk '{ n += $1 } END { print n }')
+	check "$all: little came twice ($moved bytes in all)" test "$moved" -le $((6291456 + 1048576))
+	rm -rf "$pub/new"
+done
+stop_daemon
+is "$daemon_status" 0 "after reloads: stops"
+unlike "$(cat "$daemon_log")" 'did not drain' "after reloads: no worker had to be killed"
+
 # ---- the source changes ----
 
 serve
