@@ -7,6 +7,7 @@
 #include "verb.h"
 
 #include "config/settings.h"
+#include "registry/note.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,6 +115,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	/* A file that may not grow any more is an error of that file (EFBIG). */
 	signal(SIGXFSZ, SIG_IGN);
+	/* A plug-in that crashes is named before it takes us along. */
+	note_catch(true);
 	error_clear(&err);
 	console_init(&console, &args);
 	int code = args_parse(&args, argc, argv, &err);

@@ -66,6 +66,7 @@ struct settings {
 	uint64_t idle_timeout;         /* 0 = never */
 	uint64_t stall_after;
 	uint64_t drain_timeout;
+	uint64_t hang_after;   /* 0 = never */
 	uint64_t partial_keep; /* 0 = forever */
 	/* [export.NAME] */
 	struct settings_export *exports;

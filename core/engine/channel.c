@@ -2,6 +2,7 @@
 #include "engine/channel_state.h"
 
 #include "base/text.h"
+#include "engine/deaths.h"
 #include "registry/liveness.h"
 #include "registry/transport.h"
 
@@ -160,6 +161,8 @@ static int hello_take(struct channel *channel, const uint8_t *body, size_t len, 
 		return hello_refuse(channel, STATUS_FAILED, &cause);
 	}
 	memcpy(channel->boot_id, hello.boot_id, sizeof(channel->boot_id));
+	if (hello.has_lost && (welcome.died = deaths_find(channel->base->deaths, hello.lost)) != NULL)
+		welcome.died_len = strlen(welcome.died);
 	r = message_welcome_write(link_control(&channel->link), &welcome);
 	return r < 0 ? r : channel_begin(channel, &welcome, err);
 }
@@ -177,6 +180,11 @@ static int welcome_take(struct channel *channel, const uint8_t *body, size_t len
 	channel->heartbeat_port_number = welcome.heartbeat_port;
 	channel->requests_max = welcome.requests_max;
 	memcpy(channel->boot_id, welcome.boot_id, sizeof(channel->boot_id));
+	if (welcome.died != NULL && channel->base->watch->died != NULL) {
+		char died[MESSAGE_DIED_MAX + 1];
+
+		channel->base->watch->died(channel, text_printable(died, sizeof(died), welcome.died, welcome.died_len));
+	}
 	return channel_begin(channel, &welcome, err);
 }
 
@@ -303,6 +311,10 @@ static void on_ready(struct link *link)
 		return;
 	}
 	r = negotiate_hello(&channel->base->offer, &hello, &err);
+	if (r == 0 && channel->base->lost != NULL) {
+		hello.has_lost = true;
+		memcpy(hello.lost, channel->base->lost, sizeof(hello.lost));
+	}
 	if (r == 0 && message_hello_write(link_control(link), &hello) < 0)
 		r = error_set(&err, -ENOMEM, FAULT_LOCAL, "out of memory for a hello");
 	if (r < 0)

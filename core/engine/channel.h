@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 
 struct channel;
+struct deaths;
 
 struct channel_watch {
 	/* Client: the WELCOME came. Daemon: the HELLO was answered. channel->suite is settled. */
@@ -30,6 +31,8 @@ struct channel_watch {
 	void (*progress)(struct channel *channel, struct xfer_progress *ours);
 	/* Something to say once: "datagrams are not heard, ...". */
 	void (*warn)(struct channel *channel, const char *text);
+	/* Client, before open(): what the worker died of that base->lost names, printable. */
+	void (*died)(struct channel *channel, const char *text);
 	/* A round trip was measured (client): in-band when `in_band`. sequence as asked. NULL is allowed. */
 	void (*answer)(struct channel *channel, bool in_band, uint64_t sequence, uint64_t rtt);
 	void (*asked)(struct channel *channel, bool in_band, uint64_t sequence);
@@ -60,8 +63,10 @@ struct channel_base {
 	enum status (*refuse)(struct channel *channel, struct error *err);
 	/* Gives the daemon's channel a slot that is not in use; NULL at the client. */
 	uint64_t (*slot)(struct channel *channel);
-	uint64_t ask_interval; /* client: ns, overrides the agreed one; 0 = as agreed */
-	bool ask_steady;       /* client: never ask faster */
+	const struct deaths *deaths; /* daemon: of workers, borrowed; it may grow */
+	const uint8_t *lost;         /* client: boot id of the worker that broke off without a word; NULL = none */
+	uint64_t ask_interval;       /* client: ns, overrides the agreed one; 0 = as agreed */
+	bool ask_steady;             /* client: never ask faster */
 };
 
 /* What the plug-ins and settings of a process have to offer. channel_offer_free() when no channel is left. */

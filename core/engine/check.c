@@ -43,9 +43,9 @@ int check_run(const struct settings_source *source, struct error *err)
 		if (err != NULL)
 			*err = child->err;
 	} else if (!ready || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-		char how[128];
-		child_describe(how, sizeof how, status);
-		code = error_set(err, -ECHILD, FAULT_USAGE, "the worker that tried the configuration was %s", how);
+		char how[CHILD_END_MAX];
+		code = error_set(err, -ECHILD, FAULT_USAGE, "the worker that tried the configuration was %s",
+		                 child_describe(child, status, how));
 	}
 	child_free(child);
 	return code;

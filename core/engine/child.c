@@ -3,6 +3,7 @@
 #include "engine/child.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "engine/worker.h"
 
 #include <errno.h>
@@ -41,17 +42,29 @@ static void set_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static _Noreturn void become_worker(int control, pid_t supervisor, char *const *arguments)
+/* Puts both where the program looks for them, out of each other's way first. */
+static int place_descriptors(int *control, int notes)
+{
+	int high[2] = { fcntl(*control, F_DUPFD_CLOEXEC, CONTROL_NOTES_FD + 1),
+		        fcntl(notes, F_DUPFD_CLOEXEC, CONTROL_NOTES_FD + 1) };
+	if (high[0] < 0 || high[1] < 0)
+		return -errno;
+	*control = high[0];
+	return dup2(high[0], CONTROL_FD) < 0 || dup2(high[1], CONTROL_NOTES_FD) < 0 ? -errno : 0;
+}
+
+static _Noreturn void become_worker(int control, int notes, pid_t supervisor, char *const *arguments)
 {
 	bind_life(supervisor);
 	set_signals();
 	unsetenv("NOTIFY_SOCKET");
-	/* dup2() onto itself would leave close-on-exec as it is. */
-	int code = control == CONTROL_FD ? fcntl(control, F_SETFD, 0) : dup2(control, CONTROL_FD);
-	if (code >= 0)
+	int code = place_descriptors(&control, notes);
+	if (code == 0) {
 		execv("/proc/self/exe", arguments);
+		code = -errno;
+	}
 	struct error err = { 0 };
-	error_system(&err, -errno, FAULT_LOCAL, "cannot execute /proc/self/exe");
+	error_system(&err, code, FAULT_LOCAL, "cannot execute /proc/self/exe");
 	control_send_error(control, &err);
 	_exit(EXIT_FAILURE);
 }
@@ -83,23 +96,28 @@ int child_spawn(struct child **out, const struct settings_source *source, enum c
                 unsigned workers, const struct listen_set *handing, struct error *err)
 {
 	char worker[32];
-	int ends[2];
+	int ends[2], notes = -1;
 	snprintf(worker, sizeof worker, "--" WORKER_OPTION "=%u", index);
 	struct child *child = calloc(1, sizeof *child);
 	char **arguments = make_arguments(source, worker);
-	int code = child == NULL || arguments == NULL ? -ENOMEM : control_pair(ends);
+	int code = child == NULL || arguments == NULL ? -ENOMEM : notes_open(&notes);
+	if (code == 0)
+		code = notes_map(&child->notes, notes);
+	if (code == 0)
+		code = control_pair(ends);
 	if (code < 0)
 		goto fail;
 	pid_t self = getpid();
 	pid_t pid = fork();
 	if (pid == 0)
-		become_worker(ends[1], self, arguments);
+		become_worker(ends[1], notes, self, arguments);
 	code = pid < 0 ? -errno : 0;
 	close(ends[1]);
 	if (code < 0) {
 		close(ends[0]);
 		goto fail;
 	}
+	close(notes);
 	free(arguments);
 	list_init(&child->node);
 	child->index = index;
@@ -116,6 +134,10 @@ int child_spawn(struct child **out, const struct settings_source *source, enum c
 	*out = child;
 	return 0;
 fail:
+	if (notes >= 0)
+		close(notes);
+	if (child != NULL)
+		notes_free(child->notes);
 	free(arguments);
 	free(child);
 	return error_system(err, code, FAULT_LOCAL, "cannot start worker %u", index);
@@ -185,14 +207,73 @@ void child_close(struct child *child)
 void child_free(struct child *child)
 {
 	child_close(child);
+	notes_free(child->notes);
 	free(child);
 }
 
-void child_describe(char *out, size_t size, int status)
+/* ---- the end --------------------------------------------------------------------------------------------------- */
+
+/* What it was in, with a blank before it. */
+static void add_notes(const struct child *child, int status, char out[CHILD_END_MAX])
+{
+	char where[NOTE_TEXT_MAX];
+	size_t len = strlen(out);
+	notes_tell(child->notes, WIFSIGNALED(status) ? WTERMSIG(status) : 0, where);
+	if (where[0] != '\0')
+		snprintf(out + len, CHILD_END_MAX - len, " %s", where);
+}
+
+char *child_describe(const struct child *child, int status, char out[CHILD_END_MAX])
 {
 	if (WIFSIGNALED(status))
-		snprintf(out, size, "killed by signal %d (%s)%s", WTERMSIG(status), strsignal(WTERMSIG(status)),
-		         WCOREDUMP(status) ? ", core dumped" : "");
+		snprintf(out, CHILD_END_MAX, "killed by signal %d (%s)%s", WTERMSIG(status),
+		         strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped," : "");
 	else
-		snprintf(out, size, "ended with status %d", WEXITSTATUS(status));
+		snprintf(out, CHILD_END_MAX, "ended with status %d", WEXITSTATUS(status));
+	add_notes(child, status, out);
+	return out;
+}
+
+char *child_obituary(const struct child *child, int status, char out[CHILD_END_MAX])
+{
+	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	if (child->err.code == -ETIMEDOUT) {
+		snprintf(out, CHILD_END_MAX, "%.*s", CHILD_END_MAX - 1, child->err.text);
+		return out;
+	}
+	if (note_signal_name(signal) != NULL)
+		snprintf(out, CHILD_END_MAX, "died of %s", note_signal_name(signal));
+	else if (signal != 0)
+		snprintf(out, CHILD_END_MAX, "died of signal %d", signal);
+	else
+		snprintf(out, CHILD_END_MAX, "ended with status %d", WEXITSTATUS(status));
+	add_notes(child, status, out);
+	return out;
+}
+
+/* Whether somebody stopped it, or looks into it with a debugger. */
+static bool is_stopped(pid_t pid)
+{
+	char path[32], text[256];
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd >= 0)
+		close(fd);
+	if (len <= 0)
+		return false;
+	text[len] = '\0';
+	/* The name is in brackets and may hold any bytes. */
+	const char *state = strrchr(text, ')');
+	return state != NULL && (state[1] == ' ' && (state[2] == 'T' || state[2] == 't'));
+}
+
+bool child_hangs(struct child *child, uint64_t now, uint64_t limit, bool fresh)
+{
+	char where[NOTE_TEXT_MAX], span[TEXT_NUMBER_MAX];
+	if (child->reaped || !notes_lasting(child->notes, now, limit, fresh || is_stopped(child->pid), where))
+		return false;
+	error_set(&child->err, -ETIMEDOUT, FAULT_LOCAL, "hung %s for more than %s (hang-after)", where,
+	          text_format_duration(span, limit));
+	return true;
 }

@@ -8,6 +8,7 @@
 #include "config/settings.h"
 #include "engine/control.h"
 #include "engine/listen.h"
+#include "registry/note.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,7 +39,8 @@ struct child {
 	size_t tell;                      /* how many there are in all */
 	uint64_t started;                 /* ns */
 	uint64_t deadline;                /* ns: ready or gone by then; CLOCK_NEVER */
-	struct error err;                 /* what it reported before it ended */
+	struct error err;                 /* what it reported before it ended, or why it was ended */
+	struct notes *notes;              /* owned; what of plug-ins it is in */
 };
 
 /*
@@ -59,7 +61,16 @@ void child_kill(struct child *child);
 void child_close(struct child *child); /* the control socket */
 /* After waitpid(); the child is in no list any more. */
 void child_free(struct child *child);
-/* "killed by signal 9 (Killed)" or "ended with status 1", of what waitpid() gave. */
-void child_describe(char *out, size_t size, int status);
+
+enum { CHILD_END_MAX = 128 + NOTE_TEXT_MAX };
+/* "killed by signal 11 (Segmentation fault) in integrity-foo digest()" or "ended with status 1", of what waitpid() gave. */
+char *child_describe(const struct child *child, int status, char out[CHILD_END_MAX]);
+/* The same for those whom it served: "died of SIGSEGV in integrity-foo digest()". */
+char *child_obituary(const struct child *child, int status, char out[CHILD_END_MAX]);
+/*
+ * A plug-in was called more than `limit` ns ago and did not come back, though the process was not stopped: then true, and
+ * err says so. To be asked several times within the limit; `fresh`: what was seen before does not count.
+ */
+bool child_hangs(struct child *child, uint64_t now, uint64_t limit, bool fresh);
 
 #endif

@@ -169,6 +169,11 @@ static void on_warn(struct channel *channel, const char *text)
 	client_say(of_channel(channel), LOG_LEVEL_WARN, FAULT_NONE, text);
 }
 
+static void on_died(struct channel *channel, const char *text)
+{
+	reconnect_died(of_channel(channel), text);
+}
+
 static void on_answer(struct channel *channel, bool in_band, uint64_t sequence, uint64_t rtt)
 {
 	struct client *client = of_channel(channel);
@@ -215,6 +220,7 @@ static const struct channel_watch channel_events = {
 	.sent = on_work,
 	.progress = on_progress,
 	.warn = on_warn,
+	.died = on_died,
 	.answer = on_answer,
 	.asked = on_asked,
 	.ended = on_ended,
@@ -348,6 +354,7 @@ int client_connect(struct client *client, const struct url *url, struct error *e
 			return r;
 	}
 	offer_bound(client);
+	client->base.lost = reconnect_lost_one(client);
 	client->base.hello_timeout = reconnect_patience(client, client->settings->hello_timeout);
 	return dial_start(&client->dial, client->loop, transport, url, reconnect_patience(client, CONNECT_TIMEOUT),
 	                  &watch, err);

@@ -141,6 +141,7 @@ int control_check(const struct control_message *message, size_t fds)
 		return sound && fds == 0 ? 0 : -EBADMSG;
 	case CONTROL_SOCKET: return socket_is_sound(message, fds) ? 0 : -EBADMSG;
 	case CONTROL_ERROR: return message->code < 0 && fds == 0 ? 0 : -EBADMSG;
+	case CONTROL_DEATH: return message->text[0] != '\0' && fds == 0 ? 0 : -EBADMSG;
 	case CONTROL_READY:
 	case CONTROL_GO:
 	case CONTROL_DRAIN: return fds == 0 ? 0 : -EBADMSG;

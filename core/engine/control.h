@@ -4,6 +4,7 @@
  *
  *   supervisor -> worker   START, SOCKET ... (as many as START says)
  *   worker -> supervisor   SOCKET ... (role MAKE: all that it has now), READY      or ERROR, and it ends
+ *   supervisor -> worker   DEATH ...                                               (of other workers, from READY on)
  *   supervisor -> worker   GO                                                      (never to a trial that is given up)
  *   supervisor -> worker   DRAIN
  *
@@ -24,7 +25,8 @@ enum control_type {
 	CONTROL_READY = 3,
 	CONTROL_ERROR = 4,
 	CONTROL_GO = 5,
-	CONTROL_DRAIN = 6
+	CONTROL_DRAIN = 6,
+	CONTROL_DEATH = 7
 };
 
 /* What a worker does to become ready. */
@@ -43,7 +45,9 @@ enum {
 	CONTROL_FDS_MAX = 16,      /* descriptors in one message */
 	CONTROL_NAME_MAX = 256,    /* NUL included: a plug-in's name (or path), an item of listen */
 	CONTROL_ADDRESS_MAX = 128, /* NUL included, as in struct server_socket */
-	CONTROL_FD = 3             /* the worker's end, in the worker */
+	CONTROL_FD = 3,            /* the worker's end, in the worker */
+	CONTROL_NOTES_FD = 4,      /* what registry/note.h makes of, in the worker */
+	CONTROL_ID = 16            /* bytes of the number by which peers know a worker */
 };
 
 struct control_message {
@@ -59,7 +63,8 @@ struct control_message {
 	char listen[CONTROL_NAME_MAX];     /* SOCKET: the address as configured */
 	char name[CONTROL_NAME_MAX];       /* SOCKET: the transport; READY: the liveness plug-in */
 	char address[CONTROL_ADDRESS_MAX]; /* SOCKET: as bound */
-	char text[ERROR_TEXT_MAX];         /* ERROR */
+	char text[ERROR_TEXT_MAX];         /* ERROR; DEATH: "died of SIGSEGV in integrity-foo digest()" */
+	uint8_t id[CONTROL_ID];            /* DEATH: of the worker that is no more */
 };
 
 /* A pair of ends, both CLOEXEC; the first one (the supervisor's) is non-blocking. */

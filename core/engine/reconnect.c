@@ -52,6 +52,18 @@ static void say_again(struct client *client, bool before, bool another)
 	client_say(client, LOG_LEVEL_INFO, FAULT_NONE, said);
 }
 
+static void say_died(struct client *client)
+{
+	char said[SAID_MAX];
+
+	if (client->again.died[0] == '\0')
+		return;
+	snprintf(said, sizeof(said), "the worker at %s that served this %s", client->url->authority,
+	         client->again.died);
+	client->again.died[0] = '\0';
+	client_say(client, LOG_LEVEL_WARN, FAULT_NONE, said);
+}
+
 static void give_up(const struct client *client, struct error *err)
 {
 	const struct retry *retry = &client->again.retry;
@@ -150,6 +162,8 @@ static int reconnect_lost(struct client *client, const struct reconnect_job *job
 	uint64_t pause;
 
 	loop_time(client->loop);
+	if (retry->open)
+		client->again.broke = cause == RETRY_CAUSE_BROKEN || cause == RETRY_CAUSE_SILENT;
 	if (client->again.hopeless || (job->stays_lost != NULL && job->stays_lost(job->context)))
 		cause = RETRY_CAUSE_FINAL;
 	client_disconnect(client);
@@ -169,8 +183,10 @@ int reconnect_run(struct client *client, const struct url *url, const struct rec
 	struct reconnect *again = &client->again;
 	int r;
 
-	if (!client_is_at(client, url))
+	if (!client_is_at(client, url)) {
 		retry_start(&again->retry, &client->options.retry);
+		again->broke = false;
+	}
 	retry_job(&again->retry);
 	again->job = job;
 	again->told = false;
@@ -183,6 +199,28 @@ int reconnect_run(struct client *client, const struct url *url, const struct rec
 	return r;
 }
 
+const uint8_t *reconnect_lost_one(const struct client *client)
+{
+	return client->again.broke ? client->again.boot_id : NULL;
+}
+
+void reconnect_died(struct client *client, const char *text)
+{
+	snprintf(client->again.died, sizeof(client->again.died), "%s", text);
+}
+
+static int hopeless(struct client *client, struct error *err)
+{
+	const char *died = client->again.died;
+
+	client->again.hopeless = true;
+	return error_set(err, -ECONNABORTED, FAULT_PEER,
+	                 "the worker at %s that served this died %d times in a row%s%s%s, and nothing more had come: "
+	                 "given up; its log says more",
+	                 client->url->authority, RETRY_DEATHS, *died != '\0' ? " (the last one " : "", died,
+	                 *died != '\0' ? ")" : "");
+}
+
 int reconnect_opened(struct client *client, struct error *err)
 {
 	struct reconnect *again = &client->again;
@@ -193,16 +231,12 @@ int reconnect_opened(struct client *client, struct error *err)
 
 	if (again->job == NULL)
 		return 0;
-	verdict = retry_opened(&again->retry, boot_id, client->loop->now);
+	verdict = retry_opened(&again->retry, boot_id, again->died[0] != '\0', client->loop->now);
 	memcpy(again->boot_id, boot_id, sizeof(again->boot_id));
-	if (verdict == RETRY_HOPELESS) {
-		again->hopeless = true;
-		return error_set(
-			err, -ECONNABORTED, FAULT_PEER,
-			"the worker at %s that served this died %d times in a row, and nothing more had come: given "
-			"up; its log says more",
-			client->url->authority, RETRY_DEATHS);
-	}
+	again->broke = false;
+	if (verdict == RETRY_HOPELESS)
+		return hopeless(client, err);
+	say_died(client);
 	say_again(client, before, another);
 	return 0;
 }

@@ -34,10 +34,16 @@ struct reconnect {
 	bool hopeless;                    /* found when the next session was open */
 	uint64_t next;                    /* steady ns, the next attempt; 0 = under way */
 	uint8_t boot_id[MESSAGE_BOOT_ID]; /* of the last session */
+	bool broke;                       /* it ended without a word */
+	char died[MESSAGE_DIED_MAX + 1];  /* of what its worker died, as the next one says; "" = it says nothing */
 };
 
 /* Attempts until it is done, or given up: 0 or the error to end with. The session stays open after a success. */
 int reconnect_run(struct client *client, const struct url *url, const struct reconnect_job *job, struct error *err);
+/* The boot id to ask about when a session is begun: of the worker whose session ended without a word; NULL = none. */
+const uint8_t *reconnect_lost_one(const struct client *client);
+/* The answer, before reconnect_opened(): "died of SIGSEGV in integrity-foo digest()". */
+void reconnect_died(struct client *client, const char *text);
 /* A session is open. An error: what is asked for kills whoever serves it. */
 int reconnect_opened(struct client *client, struct error *err);
 /* How long a connection or a hello may take: `most`, and no longer than there is to try. */

@@ -91,7 +91,7 @@ static bool boot_known(const struct retry *retry, const uint8_t *boot_id)
  * The boot id is that of a worker. Where there are several, another one need not mean that the last one died; but one
  * that was met before in this row proves that not all of them did, and the count begins anew.
  */
-enum retry_verdict retry_opened(struct retry *retry, const uint8_t boot_id[MESSAGE_BOOT_ID], uint64_t now)
+enum retry_verdict retry_opened(struct retry *retry, const uint8_t boot_id[MESSAGE_BOOT_ID], bool died, uint64_t now)
 {
 	bool known = boot_known(retry, boot_id);
 
@@ -99,7 +99,9 @@ enum retry_verdict retry_opened(struct retry *retry, const uint8_t boot_id[MESSA
 	retry->open = true;
 	retry->had = true;
 	retry->over = false;
-	if (known) {
+	if (died) {
+		retry->deaths++;
+	} else if (known) {
 		retry->deaths = 0;
 		retry->boot_count = 0;
 	} else if (retry->suspect) {

@@ -75,10 +75,10 @@ void retry_job(struct retry *retry);
 /* Whether a loss would be followed by another try: there is no use in leaving a session early otherwise. */
 bool retry_wanted(const struct retry *retry);
 /*
- * A session is open. RETRY_AGAIN: go on with it. RETRY_HOPELESS: each of the last RETRY_DEATHS sessions ended with the
+ * A session is open; `died`: it says that the last one's worker is dead. RETRY_AGAIN: go on with it. RETRY_HOPELESS: each of the last RETRY_DEATHS sessions ended with the
  * death of its worker, and none got any further.
  */
-enum retry_verdict retry_opened(struct retry *retry, const uint8_t boot_id[MESSAGE_BOOT_ID], uint64_t now);
+enum retry_verdict retry_opened(struct retry *retry, const uint8_t boot_id[MESSAGE_BOOT_ID], bool died, uint64_t now);
 /*
  * The session is lost, or another try to have one failed. reached: grows with what need not be done again. random: any
  * number. *pause (ns) is set with RETRY_AGAIN.

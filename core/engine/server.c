@@ -315,6 +315,8 @@ static int server_open(struct server *server, struct error *err)
 		r = channel_offer_make(&server->base.channel.offer, params->setup, err);
 	if (r < 0)
 		return r;
+	notes_identify(params->notes, server->base.channel.offer.boot_id);
+	server->base.channel.deaths = params->deaths;
 	server->base.channel.setup = params->setup;
 	server->base.channel.watch = &serve_watch;
 	server->base.channel.hello_timeout = settings->hello_timeout;

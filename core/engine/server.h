@@ -5,7 +5,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/deaths.h"
 #include "engine/setup.h"
+#include "registry/note.h"
 
 /* One item of [daemon] listen, open. */
 struct server_socket {
@@ -20,8 +22,10 @@ struct server_params {
 	struct setup *setup;
 	struct server_socket *sockets;
 	size_t socket_count;
-	unsigned worker; /* its index, 0 to workers - 1: the high byte of every slot that it gives out */
-	int control_fd;  /* readable or at end-of-file: the supervisor speaks, see on_control */
+	unsigned worker;             /* its index, 0 to workers - 1: the high byte of every slot that it gives out */
+	struct notes *notes;         /* told by which id the peers know us */
+	const struct deaths *deaths; /* of other workers; grows in on_control() */
+	int control_fd;              /* readable or at end-of-file: the supervisor speaks, see on_control */
 	/*
 	 * Called in the loop when control_fd is readable: false = drain (say goaway, finish, return from server_run()).
 	 * The supervisor being gone ends the process at once, inside the callback.

@@ -178,6 +178,8 @@ int setup_create(struct setup **out, const struct settings *settings, const stru
 		return error_system(err, -ENOMEM, FAULT_LOCAL, "plug-ins");
 	setup->settings = settings;
 	int rc = registry_create(&setup->registry, settings->plugin_dir, log, err);
+	if (rc == 0 && choice != NULL && choice->notes != NULL)
+		registry_note(setup->registry, choice->notes);
 	if (rc == 0)
 		rc = setup_fill(setup, choice != NULL ? choice : &as_configured, err);
 	if (rc < 0)

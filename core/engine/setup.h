@@ -25,6 +25,7 @@ struct setup_choice {
 	const char *transport;
 	const char *integrity; /* NAME[,NAME] */
 	const char *liveness;
+	struct notes *notes; /* where calls are noted, borrowed; NULL: in memory of the setup's own */
 };
 
 int setup_create(struct setup **out, const struct settings *settings, const struct setup_choice *choice,

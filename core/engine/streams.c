@@ -93,7 +93,7 @@ static void on_open(struct channel *channel)
 		channel_fail(channel, STATUS_PROTOCOL, &err);
 		return;
 	}
-	if (retry_opened(&stream->retry, channel->boot_id, client->loop->now) == RETRY_HOPELESS) {
+	if (retry_opened(&stream->retry, channel->boot_id, false, client->loop->now) == RETRY_HOPELESS) {
 		error_set(&err, -ECONNABORTED, FAULT_PEER,
 		          "the worker that served a further session died again and again");
 		stream->given_up = true;
@@ -293,6 +293,7 @@ void streams_begin(struct client *client)
 	if (streams_live(client) == 0) {
 		streams->base = client->base;
 		streams->base.watch = &stream_events;
+		streams->base.lost = NULL; /* the first one asks */
 		streams->integrity = suite->integrity->about.name;
 		streams->base.offer.integrity = &streams->integrity;
 		streams->base.offer.integrity_count = 1;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "engine/activation.h"
 #include "engine/child.h"
+#include "engine/deaths.h"
 #include "engine/files.h"
 #include "engine/generation.h"
 #include "engine/notify.h"
@@ -33,6 +34,8 @@
  * more (link_close()); beyond that it hangs.
  */
 #define DRAIN_GRACE (2 * CLOCK_SECOND)
+/* So often within hang-after. */
+enum { HANG_LOOKS = 4 };
 /* Who signals a process and then its group, as timeout(1) does, means it once. */
 #define SAME_SIGNAL (200 * CLOCK_MS)
 
@@ -47,6 +50,8 @@ struct supervisor {
 	struct generation *trial;   /* owned; NULL when there is none */
 	struct pollfd *polls;       /* owned; room for all children and the signals */
 	size_t poll_cap;
+	struct deaths deaths;
+	uint64_t look_at;  /* ns, when to look for hung workers */
 	bool reload_again; /* SIGHUP came during a trial */
 	bool stopping;
 	uint64_t stopped; /* when it was told to, ns */
@@ -104,6 +109,30 @@ static void log_child(struct supervisor *supervisor, enum log_level level, const
 		{ .key = "cause", .text = how },
 	};
 	log_event(supervisor->log, level, what, fields, how == NULL ? 2 : 3);
+}
+
+/* It serves from here on. */
+static void release(struct supervisor *supervisor, struct child *child, const char *how)
+{
+	child->state = CHILD_RUNNING;
+	deaths_send(&supervisor->deaths, child->control);
+	child_tell(child, CONTROL_GO);
+	log_child(supervisor, LOG_LEVEL_INFO, "worker ready", child, how);
+}
+
+/* Whom it served is told by the others. */
+static void announce_death(struct supervisor *supervisor, const struct child *child, int status)
+{
+	uint8_t id[NOTE_ID];
+	char text[CHILD_END_MAX];
+	if (!notes_identity(child->notes, id))
+		return;
+	deaths_add(&supervisor->deaths, id, child_obituary(child, status, text));
+	for (struct list *at = supervisor->children.next; at != &supervisor->children; at = at->next) {
+		const struct child *other = list_entry(at, struct child, node);
+		if (other->state == CHILD_RUNNING && other->control >= 0)
+			deaths_send_last(&supervisor->deaths, other->control);
+	}
 }
 
 /* Ends a generation's part in the daemon: who runs drains, the others have nothing to finish. */
@@ -213,12 +242,8 @@ static void commit_trial(struct supervisor *supervisor)
 	/* The old ones first, so that they stop reading the datagram sockets that they share with the new ones. */
 	if (old != NULL)
 		retire(old);
-	for (unsigned at = 0; at < current->workers; at++) {
-		struct child *child = current->slots[at].child;
-		child->state = CHILD_RUNNING;
-		child_tell(child, CONTROL_GO);
-		log_child(supervisor, LOG_LEVEL_INFO, "worker ready", child, NULL);
-	}
+	for (unsigned at = 0; at < current->workers; at++)
+		release(supervisor, current->slots[at].child, NULL);
 	if (old != NULL)
 		log_say(supervisor->log, LOG_LEVEL_INFO, "reloaded");
 	notify_send("READY=1");
@@ -232,9 +257,7 @@ static void child_is_ready(struct supervisor *supervisor, struct child *child, c
 	child->state = CHILD_READY;
 	child->deadline = CLOCK_NEVER;
 	if (generation == supervisor->current) {
-		child->state = CHILD_RUNNING;
-		child_tell(child, CONTROL_GO);
-		log_child(supervisor, LOG_LEVEL_INFO, "worker ready", child, "replaced one that died");
+		release(supervisor, child, "replaced one that died");
 		return;
 	}
 	struct error err = { 0 };
@@ -305,16 +328,14 @@ static void hear_child(struct supervisor *supervisor, struct child *child)
 
 static void child_died(struct supervisor *supervisor, struct child *child, int status)
 {
-	char how[128];
-	char cause[sizeof how + ERROR_TEXT_MAX];
+	char how[CHILD_END_MAX];
 	struct generation *generation = child->generation;
-	child_describe(how, sizeof how, status);
-	if (child->err.code != 0)
-		snprintf(cause, sizeof cause, "%s", child->err.text);
-	else
-		snprintf(cause, sizeof cause, "%s", how);
+	bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0 && child->state == CHILD_DRAINING;
+	child_describe(child, status, how);
+	const char *cause = child->err.code != 0 ? child->err.text : how;
+	if (!orderly && child->state != CHILD_KILLED)
+		announce_death(supervisor, child, status);
 	if (generation == NULL) {
-		bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 		if (child->state == CHILD_DRAINING && !orderly)
 			log_child(supervisor, LOG_LEVEL_WARN, "worker died while it drained", child, cause);
 		else if (child->state == CHILD_DRAINING)
@@ -392,6 +413,26 @@ static void take_signals(struct supervisor *supervisor)
 	}
 }
 
+/* Ends workers that do not come back from a plug-in. Returns when to look again. */
+static uint64_t look_for_hung(struct supervisor *supervisor, uint64_t now)
+{
+	uint64_t limit = supervisor->current == NULL ? 0 : supervisor->current->settings->hang_after;
+	if (limit == 0)
+		return CLOCK_NEVER;
+	if (now < supervisor->look_at)
+		return supervisor->look_at;
+	/* Who comes late was stopped himself, and so perhaps were they. */
+	bool fresh = now - supervisor->look_at > CLOCK_SECOND;
+	for (struct list *at = supervisor->children.next; at != &supervisor->children; at = at->next) {
+		struct child *child = list_entry(at, struct child, node);
+		if ((child->state == CHILD_RUNNING || child->state == CHILD_DRAINING) && child->err.code == 0 &&
+		    child_hangs(child, now, limit, fresh))
+			child_end(child);
+	}
+	supervisor->look_at = now + limit / HANG_LOOKS;
+	return supervisor->look_at;
+}
+
 /* Does what is due by the clock; returns when it wants to be called next. */
 static uint64_t take_time(struct supervisor *supervisor)
 {
@@ -406,7 +447,9 @@ static uint64_t take_time(struct supervisor *supervisor)
 			generation_delay(current, (unsigned)due, now + CLOCK_MS);
 		}
 	}
-	uint64_t next = supervisor->current == NULL ? CLOCK_NEVER : generation_next(supervisor->current);
+	uint64_t next = look_for_hung(supervisor, now);
+	if (supervisor->current != NULL && generation_next(supervisor->current) < next)
+		next = generation_next(supervisor->current);
 	for (struct list *at = supervisor->children.next; at != &supervisor->children; at = at->next) {
 		struct child *child = list_entry(at, struct child, node);
 		if (child->deadline > now) {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "engine/bound.h"
 #include "engine/control.h"
+#include "engine/deaths.h"
 #include "engine/listen.h"
 #include "engine/server.h"
 #include "engine/setup.h"
@@ -26,6 +27,8 @@ struct worker {
 	struct settings *settings; /* owned, as all below */
 	struct log *log;
 	struct setup *setup;
+	struct notes *notes;
+	struct deaths deaths;
 	struct listen_set handed; /* by the supervisor; of a maker: all that is to be told */
 	struct bound bound;
 };
@@ -36,17 +39,21 @@ static _Noreturn void end_orphaned(void)
 	_exit(EXIT_FAILURE);
 }
 
-/* Waits for a message without descriptors of one of our next steps. */
-static int await(enum control_type *type)
+/* Waits for a message without descriptors of one of our next steps, and takes down who died. */
+static int await(struct worker *worker, enum control_type *type)
 {
 	struct control_message message;
 	int fds[CONTROL_FDS_MAX];
 	size_t count = 0;
-	int code = control_receive(CONTROL_FD, &message, fds, &count, 0);
-	if (code < 0)
-		return code;
-	if (count > 0)
-		return -EBADMSG;
+	do {
+		int code = control_receive(CONTROL_FD, &message, fds, &count, 0);
+		if (code < 0)
+			return code;
+		if (count > 0)
+			return -EBADMSG;
+		if (message.type == CONTROL_DEATH)
+			deaths_take(&worker->deaths, &message);
+	} while (message.type == CONTROL_DEATH);
 	*type = (enum control_type)message.type;
 	return 0;
 }
@@ -86,7 +93,8 @@ static int make_ready(struct worker *worker, const struct settings_source *sourc
 	                  worker->settings->log_format);
 	if (code < 0)
 		return error_system(err, code, FAULT_LOCAL, "cannot open the log");
-	code = setup_create(&worker->setup, worker->settings, NULL, worker->log, err);
+	const struct setup_choice choice = { .notes = worker->notes };
+	code = setup_create(&worker->setup, worker->settings, &choice, worker->log, err);
 	if (code < 0)
 		return code;
 	switch (worker->role) {
@@ -117,10 +125,10 @@ static int report(struct worker *worker)
 	return control_send(CONTROL_FD, &ready, NULL, 0);
 }
 
-/* Called in the loop when the supervisor said something: only DRAIN may come now. */
+/* Called in the loop when the supervisor said something: only DEATH and DRAIN may come now. */
 static bool on_control(void *context)
 {
-	(void)context;
+	struct worker *worker = context;
 	struct control_message message;
 	int fds[CONTROL_FDS_MAX];
 	size_t count;
@@ -129,13 +137,15 @@ static bool on_control(void *context)
 		return true;
 	if (code < 0)
 		end_orphaned();
+	if (message.type == CONTROL_DEATH)
+		deaths_take(&worker->deaths, &message);
 	return message.type != CONTROL_DRAIN;
 }
 
 static int serve(struct worker *worker)
 {
 	enum control_type next;
-	if (await(&next) < 0)
+	if (await(worker, &next) < 0)
 		end_orphaned();
 	if (next != CONTROL_GO) {
 		bound_close(&worker->bound);
@@ -146,6 +156,8 @@ static int serve(struct worker *worker)
 		.sockets = worker->bound.sockets,
 		.socket_count = worker->bound.count,
 		.worker = worker->index,
+		.notes = worker->notes,
+		.deaths = &worker->deaths,
 		.control_fd = CONTROL_FD,
 		.on_control = on_control,
 		.context = worker,
@@ -165,17 +177,20 @@ static void worker_free(struct worker *worker)
 	setup_destroy(worker->setup);
 	settings_free(worker->settings);
 	log_destroy(worker->log);
+	notes_free(worker->notes);
 }
 
 int worker_main(unsigned index, const struct settings_source *source)
 {
 	struct worker worker = { .index = index };
 	struct error err = { 0 };
-	if (fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 || index >= LISTEN_WORKERS_MAX) {
+	if (fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 || notes_map(&worker.notes, CONTROL_NOTES_FD) < 0 ||
+	    index >= LISTEN_WORKERS_MAX) {
 		fprintf(stderr,
 		        "xferd: --worker is what the supervisor starts its workers with, and for nothing else\n");
 		return FAULT_USAGE;
 	}
+	close(CONTROL_NOTES_FD);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* EFBIG instead: an error of that file */
 	/* Not "exe", which is the name of what the supervisor executed. */
@@ -183,6 +198,7 @@ int worker_main(unsigned index, const struct settings_source *source)
 	/* No word from the supervisor is a supervisor that is gone. */
 	if (receive_start(&worker) < 0)
 		end_orphaned();
+	note_catch(false);
 	int status = EXIT_FAILURE;
 	if (make_ready(&worker, source, &err) < 0)
 		control_send_error(CONTROL_FD, &err);

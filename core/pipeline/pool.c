@@ -139,6 +139,10 @@ static int thread_start(struct pool_thread *thread, const pthread_attr_t *attr)
 	sigset_t all, before;
 
 	sigfillset(&all);
+	/* What a thread itself did wrong it hears, whoever handles it. */
+	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		sigdelset(&all, own[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int code = -pthread_create(&thread->id, attr, pool_main, thread);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -191,17 +191,15 @@ bool notes_identity(const struct notes *notes, uint8_t id[NOTE_ID])
 
 const char *note_signal_name(int signal)
 {
-	const char *name = NULL;
 	switch (signal) {
-	case SIGSEGV: name = "SIGSEGV"; break;
-	case SIGBUS: name = "SIGBUS"; break;
-	case SIGFPE: name = "SIGFPE"; break;
-	case SIGILL: name = "SIGILL"; break;
-	case SIGABRT: name = "SIGABRT"; break;
-	case SIGKILL: name = "SIGKILL"; break;
-	default: name = "a signal"; break;
+	case SIGSEGV: return "SIGSEGV";
+	case SIGBUS: return "SIGBUS";
+	case SIGFPE: return "SIGFPE";
+	case SIGILL: return "SIGILL";
+	case SIGABRT: return "SIGABRT";
+	case SIGKILL: return "SIGKILL";
+	default: return NULL;
 	}
-	return name;
 }
 
 /* "integrity-foo digest()" of the value of a slot. Async-signal-safe. Returns the length, which is below NOTE_TEXT_MAX. */

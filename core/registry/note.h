@@ -134,11 +134,11 @@ bool notes_identity(const struct notes *notes, uint8_t id[NOTE_ID]);
  */
 char *notes_tell(const struct notes *notes, int signal, char out[NOTE_TEXT_MAX]);
 /*
- * Whether a call lasts for longer than `limit` ns: then true, and `out` is as above. Called again and again with a clock
- * that leaves out pauses, at least twice in the limit. `fresh`: what lasts began now, for the process was stopped.
+ * Whether a call was seen under way more than `limit` ns ago and still is: then true, and `out` is as above. To be called
+ * several times within the limit. `fresh`: what is under way counts as seen now, for the process could not go on.
  */
 bool notes_lasting(struct notes *notes, uint64_t now, uint64_t limit, bool fresh, char out[NOTE_TEXT_MAX]);
-/* "SIGSEGV"; "signal 42" has no name. */
+/* "SIGSEGV"; NULL for signals that tell nothing of who died. */
 const char *note_signal_name(int signal);
 
 /*

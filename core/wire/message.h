@@ -12,12 +12,15 @@
 #include "base/error.h"
 #include "wire/frame.h"
 
+#include <stdbool.h>
+
 enum {
 	MESSAGE_MAGIC = 0x58464552, /* "XFER" */
 	MESSAGE_VERSION = 1,
 	MESSAGE_BOOT_ID = 16, /* bytes */
 	MESSAGE_KEY = 16,
 	MESSAGE_NAME_MAX = 31, /* names of plug-ins */
+	MESSAGE_DIED_MAX = 300,
 	MESSAGE_INTEGRITIES_MAX = 16,
 	MESSAGE_PATH_MAX = 4095,
 	MESSAGE_ENTRY_NAME_MAX = 255,
@@ -70,7 +73,9 @@ int message_run_read(size_t len, uint32_t digest_size, size_t *run, struct error
  *   magic u32, version min u16, version max u16, features u64, boot id 16, chunk size u32,
  *   count u8 and as many string8 (integrity, in order of preference), liveness string8,
  *   then options until the end: type u16, length u16, bytes; unknown ones are skipped.
+ * Option 1, LOST: the boot id of the worker whose session broke without a word, 16 bytes.
  */
+enum { MESSAGE_OPTION_LOST = 1, MESSAGE_OPTION_DIED = 1 };
 struct message_hello {
 	uint16_t version_min;
 	uint16_t version_max;
@@ -80,6 +85,8 @@ struct message_hello {
 	size_t integrity_count;
 	char integrity[MESSAGE_INTEGRITIES_MAX][MESSAGE_NAME_MAX + 1];
 	char liveness[MESSAGE_NAME_MAX + 1];
+	bool has_lost;
+	uint8_t lost[MESSAGE_BOOT_ID];
 };
 /*
  * A HELLO of which MESSAGE_VERSION is not in the range is read up to the versions and the rest left zero, for what
@@ -93,6 +100,7 @@ int message_hello_read(const uint8_t *body, size_t len, struct message_hello *ou
  *   magic u32, version u16, heartbeat port u16, features u64, boot id 16, chunk size u32, slot u64, key 16,
  *   interval in ms u32, dead after in ms u32, requests in flight u32, integrity string8, liveness string8,
  *   options as in HELLO.
+ * Option 1, DIED: what the worker died of that a HELLO says was lost, text, at most MESSAGE_DIED_MAX bytes.
  */
 struct message_welcome {
 	uint16_t version;
@@ -107,6 +115,8 @@ struct message_welcome {
 	uint32_t requests_max; /* READ items that may be unanswered at a time */
 	char integrity[MESSAGE_NAME_MAX + 1];
 	char liveness[MESSAGE_NAME_MAX + 1];
+	const char *died; /* not terminated, NULL = nothing is known; when read, within the body */
+	size_t died_len;
 };
 int message_welcome_write(struct buf *out, const struct message_welcome *welcome);
 int message_welcome_read(const uint8_t *body, size_t len, struct message_welcome *out, struct error *err);

@@ -45,13 +45,33 @@ static int name_refuse(const char *what, struct error *err)
 	return error_set(err, -EPROTO, FAULT_PEER, "the peer sent %s that names a plug-in as none can be named", what);
 }
 
-/* Options are skipped: this version knows none. Their lengths have to fit all the same. */
-static void options_skip(struct cursor *cursor)
+/* Looks for one option and skips the others, whose lengths have to fit all the same. NULL when it is not there. */
+static const uint8_t *options_read(struct cursor *cursor, uint16_t wanted, size_t *len)
 {
+	const uint8_t *found = NULL;
 	while (cursor->left > 0 && !cursor->torn) {
-		cursor_u16(cursor); /* type */
-		cursor_bytes(cursor, cursor_u16(cursor));
+		uint16_t type = cursor_u16(cursor);
+		size_t size = cursor_u16(cursor);
+		const uint8_t *bytes = cursor_bytes(cursor, size);
+		if (type == wanted && bytes != NULL) {
+			found = bytes;
+			*len = size;
+		}
 	}
+	return found;
+}
+
+static void option_write(struct pen *pen, uint16_t type, const void *bytes, size_t len)
+{
+	pen_u16(pen, type);
+	pen_u16(pen, (uint16_t)len);
+	pen_bytes(pen, bytes, len);
+}
+
+static int option_refuse(const char *what, const char *option, size_t len, struct error *err)
+{
+	return error_set(err, -EPROTO, FAULT_PEER, "the peer sent %s with the option %s of %zu bytes", what, option,
+	                 len);
 }
 
 static int chunk_size_check(uint32_t chunk_size, const char *what, struct error *err)
@@ -78,6 +98,8 @@ int message_hello_write(struct buf *out, const struct message_hello *hello)
 	for (size_t i = 0; i < hello->integrity_count && pen.code == 0; i++)
 		name_write(&pen, hello->integrity[i]);
 	name_write(&pen, hello->liveness);
+	if (hello->has_lost)
+		option_write(&pen, MESSAGE_OPTION_LOST, hello->lost, MESSAGE_BOOT_ID);
 	return pen_end_frame(&pen, FRAME_HELLO, 0, FRAME_HELLO_MAX);
 }
 
@@ -114,9 +136,16 @@ int message_hello_read(const uint8_t *body, size_t len, struct message_hello *ou
 			return name_refuse(what, err);
 	if (!name_read(&cursor, hello.liveness))
 		return name_refuse(what, err);
-	options_skip(&cursor);
+	size_t lost_len = 0;
+	const uint8_t *lost = options_read(&cursor, MESSAGE_OPTION_LOST, &lost_len);
 
 	int code = cursor_finish(&cursor, what, err);
+	if (code == 0 && lost != NULL && lost_len != MESSAGE_BOOT_ID)
+		code = option_refuse(what, "LOST", lost_len, err);
+	if (code == 0 && lost != NULL) {
+		memcpy(hello.lost, lost, MESSAGE_BOOT_ID);
+		hello.has_lost = true;
+	}
 	if (code == 0)
 		code = chunk_size_check(hello.chunk_size, what, err);
 	if (code == 0)
@@ -141,6 +170,9 @@ int message_welcome_write(struct buf *out, const struct message_welcome *welcome
 	pen_u32(&pen, welcome->requests_max);
 	name_write(&pen, welcome->integrity);
 	name_write(&pen, welcome->liveness);
+	if (welcome->died != NULL)
+		option_write(&pen, MESSAGE_OPTION_DIED, welcome->died,
+		             welcome->died_len < MESSAGE_DIED_MAX ? welcome->died_len : MESSAGE_DIED_MAX);
 	return pen_end_frame(&pen, FRAME_WELCOME, 0, FRAME_HELLO_MAX);
 }
 
@@ -170,9 +202,11 @@ int message_welcome_read(const uint8_t *body, size_t len, struct message_welcome
 	welcome.requests_max = cursor_u32(&cursor);
 	if (!name_read(&cursor, welcome.integrity) || !name_read(&cursor, welcome.liveness))
 		return name_refuse(what, err);
-	options_skip(&cursor);
+	welcome.died = (const char *)options_read(&cursor, MESSAGE_OPTION_DIED, &welcome.died_len);
 
 	int code = cursor_finish(&cursor, what, err);
+	if (code == 0 && welcome.died != NULL && welcome.died_len > MESSAGE_DIED_MAX)
+		code = option_refuse(what, "DIED", welcome.died_len, err);
 	if (code == 0)
 		code = chunk_size_check(welcome.chunk_size, what, err);
 	if (code < 0)

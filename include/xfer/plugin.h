@@ -25,7 +25,7 @@
  * - `flags` is 0 in ABI 1.0.  The core never sets a bit that is younger than the plug-in's abi_minor.
  * - Time is monotonic, in nanoseconds.
  * - "Loop": called in the loop thread, which serves all connections and must never be blocked.  "Pool": called in pool
- *   threads, which may compute as long as it takes.  "Main": called in the main thread while nothing moves yet (create)
+ *   threads, which may compute but never wait.  "Main": called in the main thread while nothing moves yet (create)
  *   or any more (destroy).
  * - SIGPIPE is ignored.  A plug-in changes no process-wide state: no signal handler, no locale, no exit().
  * - A plug-in is never unloaded.

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "engine/control.h"
+#include "engine/deaths.h"
 #include "engine/listen.h"
 
 #include <errno.h>
@@ -219,8 +220,52 @@ static void checks_each_field(void **state)
 	assert_int_equal(control_check(&message, 0), 0);
 	message.type = 0;
 	assert_int_equal(control_check(&message, 0), -EBADMSG);
-	message.type = CONTROL_DRAIN + 1;
+	message.type = CONTROL_DEATH + 1;
 	assert_int_equal(control_check(&message, 0), -EBADMSG);
+	message = (struct control_message){ .type = CONTROL_DEATH, .text = "died" };
+	assert_int_equal(control_check(&message, 0), 0);
+	assert_int_equal(control_check(&message, 1), -EBADMSG);
+	message.text[0] = '\0';
+	assert_int_equal(control_check(&message, 0), -EBADMSG);
+}
+
+/* The last ones are known, here and where they were sent to. */
+static void tells_of_deaths(void **state)
+{
+	struct ends *ends = *state;
+	struct deaths deaths = { 0 }, heard = { 0 };
+	struct control_message message;
+	int fds[CONTROL_FDS_MAX];
+	size_t count;
+	uint8_t id[CONTROL_ID] = { 0 };
+	char text[32];
+
+	assert_null(deaths_find(&deaths, id));
+	deaths_send(&deaths, ends->fds[0]);
+	for (uint8_t at = 0; at <= DEATHS_KEPT; at++) {
+		id[15] = at;
+		snprintf(text, sizeof text, "died of %d", at);
+		deaths_add(&deaths, id, text);
+	}
+	deaths_send(&deaths, ends->fds[0]);
+	deaths_send_last(&deaths, ends->fds[0]);
+	for (size_t at = 0; at < DEATHS_KEPT; at++) {
+		assert_int_equal(control_receive(ends->fds[1], &message, fds, &count, 0), 0);
+		assert_int_equal(message.type, CONTROL_DEATH);
+		deaths_take(&heard, &message);
+	}
+	assert_int_equal(control_receive(ends->fds[1], &message, fds, &count, 0), 0);
+	assert_memory_equal(message.id, id, sizeof id);
+	assert_int_equal(control_receive(ends->fds[1], &message, fds, &count, MSG_DONTWAIT), -EAGAIN);
+	/* What came first went first. */
+	id[15] = 0;
+	assert_null(deaths_find(&heard, id));
+	for (uint8_t at = 1; at <= DEATHS_KEPT; at++) {
+		id[15] = at;
+		snprintf(text, sizeof text, "died of %d", at);
+		assert_non_null(deaths_find(&heard, id));
+		assert_string_equal(deaths_find(&heard, id), text);
+	}
 }
 
 /* Two items, the first one with datagram sockets for three workers. */
@@ -331,6 +376,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(carries_error, open_ends, close_ends),
 		cmocka_unit_test_setup_teardown(refuses_nonsense_and_closes_its_descriptors, open_ends, close_ends),
 		cmocka_unit_test(checks_each_field),
+		cmocka_unit_test_setup_teardown(tells_of_deaths, open_ends, close_ends),
 		cmocka_unit_test_setup_teardown(hands_over_a_set, open_ends, close_ends),
 		cmocka_unit_test(refuses_sockets_out_of_order),
 	};

@@ -292,9 +292,9 @@ static void test_options_are_skipped(void **state)
 		size_t len;
 		int code;
 	} options[] = {
-		{ "\0\1\0\0", 4, 0 },       { "\0\1\0\3abc\xff\xff\0\1z", 12, 0 },
-		{ "\0", 1, -EPROTO },       { "\0\1\0", 3, -EPROTO },
-		{ "\0\1\0\1", 4, -EPROTO }, { "\0\1\0\0\0\1\xff\xff", 8, -EPROTO },
+		{ "\0\2\0\0", 4, 0 },       { "\0\2\0\3abc\xff\xff\0\1z", 12, 0 },
+		{ "\0", 1, -EPROTO },       { "\0\2\0", 3, -EPROTO },
+		{ "\0\2\0\1", 4, -EPROTO }, { "\0\2\0\0\0\1\xff\xff", 8, -EPROTO },
 	};
 
 	(void)state;
@@ -309,6 +309,67 @@ static void test_options_are_skipped(void **state)
 			buf_free(&frame);
 		}
 	}
+}
+
+/* The worker that was lost, among options that nobody knows. */
+static void test_option_lost(void **state)
+{
+	struct message_hello hello = { .version_min = 1, .version_max = 1, .chunk_size = 1024, .integrity_count = 1 };
+	struct message_hello read;
+	struct buf frame = { 0 };
+
+	(void)state;
+	strcpy(hello.integrity[0], "sha256");
+	strcpy(hello.liveness, "none");
+	assert_int_equal(message_hello_write(&frame, &hello), 0);
+	assert_int_equal(message_hello_read(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER, &read, NULL), 0);
+	assert_false(read.has_lost);
+	buf_free(&frame);
+
+	hello.has_lost = true;
+	memset(hello.lost, 0xb1, sizeof(hello.lost));
+	assert_int_equal(message_hello_write(&frame, &hello), 0);
+	assert_int_equal(buf_append(&frame, "\0\7\0\1z", 5), 0);
+	assert_int_equal(message_hello_read(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER, &read, NULL), 0);
+	assert_memory_equal(&read, &hello, sizeof(hello));
+	buf_free(&frame);
+
+	/* Of another length it is nobody's id. */
+	frame = example_frame(HELLO);
+	assert_int_equal(buf_append(&frame, "\0\1\0\3abc", 7), 0);
+	assert_int_equal(message_hello_read(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER, &read, NULL), -EPROTO);
+	buf_free(&frame);
+}
+
+static void test_option_died(void **state)
+{
+	struct message_welcome welcome, read;
+	struct buf frame = { 0 };
+	char text[MESSAGE_DIED_MAX + 2];
+
+	(void)state;
+	assert_int_equal(change_and_read(WELCOME, 0, "", 0, &welcome), 0);
+	assert_null(welcome.died);
+	memset(text, 'x', sizeof(text));
+	for (size_t len = 0; len <= MESSAGE_DIED_MAX + 1; len += len == 0 ? 1 : len == 1 ? MESSAGE_DIED_MAX - 1 : 1) {
+		welcome.died = text;
+		welcome.died_len = len;
+		assert_int_equal(message_welcome_write(&frame, &welcome), 0);
+		assert_int_equal(message_welcome_read(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER, &read, NULL),
+		                 0);
+		assert_non_null(read.died);
+		assert_int_equal(read.died_len, len < MESSAGE_DIED_MAX ? len : MESSAGE_DIED_MAX);
+		assert_memory_equal(read.died, text, read.died_len);
+		buf_free(&frame);
+	}
+	/* Whoever sends more breaks the protocol. */
+	welcome.died = NULL;
+	assert_int_equal(message_welcome_write(&frame, &welcome), 0);
+	assert_int_equal(buf_append(&frame, "\0\1\1\x2d", 4), 0);
+	assert_int_equal(buf_append(&frame, text, MESSAGE_DIED_MAX + 1), 0);
+	assert_int_equal(message_welcome_read(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER, &read, NULL),
+	                 -EPROTO);
+	buf_free(&frame);
 }
 
 static void test_welcome_fields(void **state)
@@ -486,6 +547,8 @@ int main(void)
 		cmocka_unit_test(test_hello_of_another_version),
 		cmocka_unit_test(test_hello_largest),
 		cmocka_unit_test(test_options_are_skipped),
+		cmocka_unit_test(test_option_lost),
+		cmocka_unit_test(test_option_died),
 		cmocka_unit_test(test_welcome_fields),
 		cmocka_unit_test(test_welcome_refused),
 		cmocka_unit_test(test_notice_text_is_cut),

@@ -34,7 +34,7 @@ static enum retry_verdict opened(struct world *world, uint8_t boot)
 {
 	const uint8_t id[MESSAGE_BOOT_ID] = { [15] = boot };
 
-	return retry_opened(&world->retry, id, world->now);
+	return retry_opened(&world->retry, id, false, world->now);
 }
 
 /* The pause passes. */
@@ -260,6 +260,22 @@ static void a_request_that_kills_is_given_up(void **state)
 	assert_int_equal(dies(&world, 6), RETRY_AGAIN);
 }
 
+/* Where the next worker says that the last one died, no other evidence is asked for, nor stands against it. */
+static void what_is_told_is_a_death(void **state)
+{
+	(void)state;
+	struct world world = world_make(&ordinary);
+	const uint8_t id[MESSAGE_BOOT_ID] = { [15] = 1 };
+
+	opened(&world, 1);
+	for (int i = 1; i < RETRY_DEATHS; i++) {
+		assert_int_equal(lost(&world, RETRY_CAUSE_SILENT), RETRY_AGAIN);
+		assert_int_equal(retry_opened(&world.retry, id, true, world.now), RETRY_AGAIN);
+	}
+	assert_int_equal(lost(&world, RETRY_CAUSE_SILENT), RETRY_AGAIN);
+	assert_int_equal(retry_opened(&world.retry, id, true, world.now), RETRY_HOPELESS);
+}
+
 static void deaths_in_between_are_forgiven(void **state)
 {
 	(void)state;
@@ -377,6 +393,7 @@ int main(void)
 		cmocka_unit_test(who_was_given_up_is_tried_once),
 		cmocka_unit_test(goaway_is_no_error),
 		cmocka_unit_test(a_request_that_kills_is_given_up),
+		cmocka_unit_test(what_is_told_is_a_death),
 		cmocka_unit_test(deaths_in_between_are_forgiven),
 		cmocka_unit_test(only_a_death_is_a_death),
 		cmocka_unit_test(nonsense_is_not_listened_to_for_long),

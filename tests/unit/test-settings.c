@@ -87,6 +87,7 @@ static void has_defaults(void **state)
 	assert_int_equal(settings->idle_timeout, 3600 * SECOND);
 	assert_int_equal(settings->stall_after, 600 * SECOND);
 	assert_int_equal(settings->drain_timeout, 30 * SECOND);
+	assert_int_equal(settings->hang_after, 60 * SECOND);
 	assert_int_equal(settings->partial_keep, 7 * 86400 * SECOND);
 	assert_int_equal(settings->export_count, 0);
 	assert_int_equal(settings->section_count, 0);
@@ -116,6 +117,7 @@ static const char FULL[] = "[core]\n"
 			   "idle-timeout = 0s\n"
 			   "stall-after = 2h\n"
 			   "drain-timeout = 1m\n"
+			   "hang-after = 5m\n"
 			   "partial-keep = 2d\n"
 			   "[export.pub]\n"
 			   "path = /srv/a b\n"
@@ -157,6 +159,7 @@ static void assert_full(const struct settings *settings)
 	assert_int_equal(settings->idle_timeout, 0);
 	assert_int_equal(settings->stall_after, 7200 * SECOND);
 	assert_int_equal(settings->drain_timeout, 60 * SECOND);
+	assert_int_equal(settings->hang_after, 300 * SECOND);
 	assert_int_equal(settings->partial_keep, 2 * 86400 * SECOND);
 	assert_int_equal(settings->export_count, 2);
 	const struct settings_export *pub = settings_export(settings, "pubs", 3);
@@ -189,7 +192,7 @@ static void reads_every_key(void **state)
 	struct settings *settings = load(FULL);
 	assert_full(settings);
 	assert_int_equal(strcmp(strrchr(settings->listen_place, ':'), ":14"), 0);
-	assert_int_equal(settings_section(settings, "transport", "pigeon")->lines[0].line, 32);
+	assert_int_equal(settings_section(settings, "transport", "pigeon")->lines[0].line, 33);
 	settings_free(settings);
 }
 

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * transport-crash, integrity-crash and liveness-crash, for tests: a shipped plug-in (INNER) whose every callback looks
+ * into the file that the option `orders` names. Does it say "CALLBACK HOW" of this one, the file is removed, so that it
+ * strikes once, and the process comes to harm: segv, abort, fpe, bus, ill, stack, kill, exit, loop, or stop, which stops
+ * it until somebody lets it go on. "CALLBACK HOW always" leaves the file. The variable XFER_CRASH_ENTRY says how to end
+ * in the exported function.
+ */
+#include <xfer/plugin.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct xfer_plugin *inner;
+static char orders[512];
+
+static int deeper(int left)
+{
+	volatile char frame[4096];
+	frame[0] = (char)left;
+	return left == 0 ? 0 : deeper(left - 1) + frame[0];
+}
+
+static void come_to_harm(const char *how)
+{
+	volatile int going = 1;
+	volatile uintptr_t nowhere = 64;
+	if (strcmp(how, "segv") == 0)
+		*(volatile int *)nowhere = 1;
+	else if (strcmp(how, "abort") == 0)
+		abort();
+	else if (strcmp(how, "fpe") == 0)
+		raise(SIGFPE);
+	else if (strcmp(how, "bus") == 0)
+		raise(SIGBUS);
+	else if (strcmp(how, "ill") == 0)
+		raise(SIGILL);
+	else if (strcmp(how, "kill") == 0)
+		raise(SIGKILL);
+	else if (strcmp(how, "stack") == 0)
+		_exit(deeper(1 << 30));
+	else if (strcmp(how, "exit") == 0)
+		_exit(3);
+	else if (strcmp(how, "stop") == 0)
+		raise(SIGSTOP);
+	else
+		while (going)
+			continue;
+}
+
+/* Whether it was meant: one of many threads and processes is. */
+static void look(const char *callback)
+{
+	char text[128] = "", name[64] = "", how[16] = "", always[16] = "";
+	int fd = orders[0] == '\0' ? -1 : open(orders, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	ssize_t len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (len <= 0 || sscanf(text, "%63s %15s %15s", name, how, always) < 2 || strcmp(name, callback) != 0)
+		return;
+	if (always[0] != '\0' || unlink(orders) == 0)
+		come_to_harm(how);
+}
+
+/* ---- all kinds -------------------------------------------------------------------------------------------------- */
+
+static int crash_create(const struct xfer_host *host, const struct xfer_params *params, void **instance)
+{
+	struct xfer_params theirs = *params;
+	theirs.count--;
+	snprintf(orders, sizeof(orders), "%s", params->values[theirs.count].text);
+	look("create");
+	return inner->create(host, &theirs, instance);
+}
+
+static void crash_destroy(void *instance)
+{
+	look("destroy");
+	inner->destroy(instance);
+}
+
+#if defined(TRANSPORT)
+
+#define OPS inner->transport
+
+static int crash_listen(void *instance, const struct xfer_listen *how, struct xfer_listener **out)
+{
+	look("listen");
+	return OPS->listen(instance, how, out);
+}
+
+static int crash_listener_adopt(void *instance, const struct xfer_listen *how, const int *fds, size_t count,
+                                struct xfer_listener **out)
+{
+	look("listener_adopt");
+	return OPS->listener_adopt(instance, how, fds, count, out);
+}
+
+static int crash_listener_fds(struct xfer_listener *listener, int *fds, size_t max)
+{
+	look("listener_fds");
+	return OPS->listener_fds(listener, fds, max);
+}
+
+static int crash_listener_address(struct xfer_listener *listener, char *text, size_t size)
+{
+	look("listener_address");
+	return OPS->listener_address(listener, text, size);
+}
+
+static void crash_listener_close(struct xfer_listener *listener)
+{
+	look("listener_close");
+	OPS->listener_close(listener);
+}
+
+static int crash_accept(struct xfer_listener *listener, struct xfer_conn **out, uint32_t flags)
+{
+	look("accept");
+	return OPS->accept(listener, out, flags);
+}
+
+static int crash_connect(void *instance, const struct xfer_connect *how, struct xfer_conn **out)
+{
+	look("connect");
+	return OPS->connect(instance, how, out);
+}
+
+static int crash_handshake(struct xfer_conn *conn, uint32_t flags)
+{
+	look("handshake");
+	return OPS->handshake(conn, flags);
+}
+
+static ssize_t crash_sendv(struct xfer_conn *conn, const struct iovec *iov, int count, uint32_t flags)
+{
+	look("sendv");
+	return OPS->sendv(conn, iov, count, flags);
+}
+
+static ssize_t crash_recv(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags)
+{
+	look("recv");
+	return OPS->recv(conn, bytes, len, flags);
+}
+
+static int crash_poll(struct xfer_conn *conn, struct xfer_poll *out)
+{
+	look("poll");
+	return OPS->poll(conn, out);
+}
+
+static int crash_endpoint(struct xfer_conn *conn, struct xfer_endpoint *out)
+{
+	look("endpoint");
+	return OPS->endpoint(conn, out);
+}
+
+static int crash_shutdown(struct xfer_conn *conn, uint32_t flags)
+{
+	look("shutdown");
+	return OPS->shutdown(conn, flags);
+}
+
+static void crash_close(struct xfer_conn *conn)
+{
+	look("close");
+	OPS->close(conn);
+}
+
+static const struct xfer_transport_ops crash_ops = {
+	.struct_size = sizeof(struct xfer_transport_ops),
+	.listen = crash_listen,
+	.listener_adopt = crash_listener_adopt,
+	.listener_fds = crash_listener_fds,
+	.listener_address = crash_listener_address,
+	.listener_close = crash_listener_close,
+	.accept = crash_accept,
+	.connect = crash_connect,
+	.handshake = crash_handshake,
+	.sendv = crash_sendv,
+	.recv = crash_recv,
+	.poll = crash_poll,
+	.endpoint = crash_endpoint,
+	.shutdown = crash_shutdown,
+	.close = crash_close,
+};
+
+static void take_ops(struct xfer_plugin *plugin)
+{
+	plugin->transport = &crash_ops;
+}
+
+#elif defined(INTEGRITY)
+
+#define OPS inner->integrity
+
+static int crash_digest(void *instance, const void *bytes, size_t len, uint8_t *out, uint32_t flags)
+{
+	look("digest");
+	return OPS->digest(instance, bytes, len, out, flags);
+}
+
+static int crash_digest_many(void *instance, const struct iovec *buffers, size_t count, uint8_t *const *outs,
+                             uint32_t flags)
+{
+	look("digest_many");
+	return OPS->digest_many(instance, buffers, count, outs, flags);
+}
+
+static int crash_hash_create(void *instance, struct xfer_hash **out)
+{
+	look("hash_create");
+	return OPS->hash_create(instance, out);
+}
+
+static int crash_hash_update(struct xfer_hash *hash, const void *bytes, size_t len, uint32_t flags)
+{
+	look("hash_update");
+	return OPS->hash_update(hash, bytes, len, flags);
+}
+
+static int crash_hash_finish(struct xfer_hash *hash, uint8_t *out, uint32_t flags)
+{
+	look("hash_finish");
+	return OPS->hash_finish(hash, out, flags);
+}
+
+static void crash_hash_destroy(struct xfer_hash *hash)
+{
+	look("hash_destroy");
+	OPS->hash_destroy(hash);
+}
+
+static struct xfer_integrity_ops crash_ops;
+
+static void take_ops(struct xfer_plugin *plugin)
+{
+	crash_ops = *OPS;
+	crash_ops.digest = crash_digest;
+	crash_ops.digest_many = OPS->digest_many != NULL ? crash_digest_many : NULL;
+	crash_ops.hash_create = crash_hash_create;
+	crash_ops.hash_update = crash_hash_update;
+	crash_ops.hash_finish = crash_hash_finish;
+	crash_ops.hash_destroy = crash_hash_destroy;
+	plugin->integrity = &crash_ops;
+}
+
+#else
+
+#define OPS inner->liveness
+
+static void crash_timing(void *instance, uint64_t *interval, uint64_t *dead_after)
+{
+	look("timing");
+	OPS->timing(instance, interval, dead_after);
+}
+
+static int crash_peer_create(void *instance, const struct xfer_peer_params *params, struct xfer_peer **out)
+{
+	look("peer_create");
+	return OPS->peer_create(instance, params, out);
+}
+
+static void crash_peer_destroy(struct xfer_peer *peer)
+{
+	look("peer_destroy");
+	OPS->peer_destroy(peer);
+}
+
+static int crash_datagram_in(struct xfer_peer *peer, const void *bytes, size_t len, uint64_t now,
+                             struct xfer_heard *out)
+{
+	look("datagram_in");
+	return OPS->datagram_in(peer, bytes, len, now, out);
+}
+
+static ssize_t crash_datagram_out(struct xfer_peer *peer, void *bytes, size_t size, uint64_t now,
+                                  struct xfer_asked *out)
+{
+	look("datagram_out");
+	return OPS->datagram_out(peer, bytes, size, now, out);
+}
+
+static enum xfer_verdict crash_verdict(struct xfer_peer *peer, uint64_t now)
+{
+	look("verdict");
+	return OPS->verdict(peer, now);
+}
+
+static uint64_t crash_next_deadline(struct xfer_peer *peer, uint64_t now)
+{
+	look("next_deadline");
+	return OPS->next_deadline(peer, now);
+}
+
+static void crash_stats(struct xfer_peer *peer, struct xfer_liveness_stats *out)
+{
+	look("stats");
+	OPS->stats(peer, out);
+}
+
+static void crash_progress_set(struct xfer_peer *peer, const struct xfer_progress *ours)
+{
+	look("progress_set");
+	OPS->progress_set(peer, ours);
+}
+
+static void crash_progress_get(struct xfer_peer *peer, struct xfer_progress *theirs)
+{
+	look("progress_get");
+	OPS->progress_get(peer, theirs);
+}
+
+static struct xfer_liveness_ops crash_ops;
+
+static void take_ops(struct xfer_plugin *plugin)
+{
+	crash_ops = (struct xfer_liveness_ops){
+		.struct_size = sizeof(struct xfer_liveness_ops),
+		.datagram_size = OPS->datagram_size,
+		.timing = crash_timing,
+		.peer_create = crash_peer_create,
+		.peer_destroy = crash_peer_destroy,
+		.datagram_in = crash_datagram_in,
+		.datagram_out = crash_datagram_out,
+		.verdict = crash_verdict,
+		.next_deadline = crash_next_deadline,
+		.stats = crash_stats,
+		.progress_set = crash_progress_set,
+		.progress_get = crash_progress_get,
+	};
+	plugin->liveness = &crash_ops;
+}
+
+#endif
+
+/* ---- the plug-in: what the inner one says of itself, with an option more ------------------------------------------ */
+
+static struct xfer_plugin plugin;
+static struct xfer_option options[32];
+
+static int take_inner(void)
+{
+	const struct xfer_plugin *(*entry)(void);
+	void *object = dlopen(INNER, RTLD_NOW | RTLD_LOCAL);
+	void *symbol = object == NULL ? NULL : dlsym(object, XFER_PLUGIN_SYMBOL);
+	if (symbol == NULL) {
+		fprintf(stderr, "%s\n", dlerror());
+		return -ENOENT;
+	}
+	memcpy(&entry, &symbol, sizeof(entry));
+	inner = entry();
+	plugin = *inner;
+	plugin.name = "crash";
+	plugin.summary = "comes to harm on request, for tests";
+	plugin.create = crash_create;
+	plugin.destroy = crash_destroy;
+	if (inner->option_count > 0)
+		memcpy(options, inner->options, inner->option_count * sizeof(options[0]));
+	options[inner->option_count] = (struct xfer_option){
+		.name = "orders",
+		.type = XFER_OPTION_STRING,
+		.default_text = "",
+		.max = sizeof(orders) - 1,
+		.help = "a file that may hold a line \"CALLBACK HOW\"",
+	};
+	plugin.options = options;
+	plugin.option_count = inner->option_count + 1;
+	take_ops(&plugin);
+	return 0;
+}
+
+__attribute__((visibility("default"))) const struct xfer_plugin *xfer_plugin_v1(void);
+const struct xfer_plugin *xfer_plugin_v1(void)
+{
+	const char *how = getenv("XFER_CRASH_ENTRY");
+	if (how != NULL)
+		come_to_harm(how);
+	return take_inner() < 0 ? NULL : &plugin;
+}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2034,SC2154
+#
+# What the tests of plug-ins that crash have in common; sourced behind lib.sh.
+#
+#   write_crash_config [LINES...]; need_daemon -c "$tmp/xferd.ini"; order daemon-transport "sendv abort"; fetch
+
+crash=$top_builddir/tests/plugins/.libs
+mkdir "$tmp/pub"
+make_file "$tmp/pub/file" 300000
+
+# A sanitizer keeps the signals of faults for itself.
+signals="abort segv fpe bus ill stack"
+sanitized && signals=abort
+
+# signal_of HOW: its name.
+signal_of() {
+	case $1 in
+	abort) echo SIGABRT ;;
+	segv | stack) echo SIGSEGV ;;
+	*) echo "SIG$1" | tr '[:lower:]' '[:upper:]' ;;
+	esac
+}
+
+signal_number() {
+	name=$(signal_of "$1")
+	env kill -l "${name#SIG}"
+}
+
+# next_signal: sets $how to the next one in turn.
+next_signal() {
+	# shellcheck disable=SC2086
+	set -- $signals
+	shift $((turn % $#))
+	turn=$((turn + 1))
+	how=$1
+}
+turn=0
+
+# write_crash_config [LINES...]: a daemon of which each plug-in comes to harm as $tmp/daemon-KIND.orders says. LINES are of
+# [daemon].
+write_crash_config() {
+	workers=${workers:-1}
+	write_config "$tmp/xferd.ini" "$tmp/pub"
+	for line in "$@"; do
+		sed "s/^\[daemon\]\$/&\n$line/" "$tmp/xferd.ini" >"$tmp/more.ini"
+		mv "$tmp/more.ini" "$tmp/xferd.ini"
+	done
+	crash_sections daemon transport integrity liveness >>"$tmp/xferd.ini"
+}
+
+# crash_sections WHO KIND...: the lines that choose these plug-ins, and where those of WHO look for orders.
+crash_sections() {
+	who=$1
+	shift
+	echo "[pipeline]"
+	echo "chunk-size = 1K" # so that the digest of a file is a stream
+	for kind in "$@"; do
+		echo "$kind = $crash/$kind-crash.so"
+	done
+	for kind in "$@"; do
+		printf '[%s.crash]\norders = %s\n' "$kind" "$tmp/$who-$kind.orders"
+	done
+	case " $* " in
+	*" liveness "*) echo "interval = 50ms" ;;
+	esac
+}
+
+# order WHO-KIND "CALLBACK HOW [always]": at once, and as a whole.
+order() {
+	echo "$2" >"$tmp/$1.new"
+	mv "$tmp/$1.new" "$tmp/$1.orders"
+}
+
+# fetch [ARGUMENTS...]: the file, by a client whose own plug-ins are in order.
+fetch() {
+	rm -f "$tmp/got"
+	run "$xfer" -c "$tmp/client.ini" -v --no-progress get "$@" "xfer://$daemon_address/pub/file" "$tmp/got"
+}
+crash_sections client integrity liveness >"$tmp/client.ini"

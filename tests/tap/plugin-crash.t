@@ -1,0 +1,161 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# A plug-in that crashes in any of its callbacks: the daemon serves on, and all hear who it was.
+# shellcheck disable=SC2119 # stop_daemon without a signal sends its own
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/plugin-crash.sh"
+
+# next KIND:CALLBACK: sets $what, $kind and $callback, and $how from all signals in turn. The daemon is at rest: a worker
+# that starts would take the orders for itself.
+next() {
+	what=$1
+	kind=${1%:*}
+	callback=${1#*:}
+	next_signal
+	rest
+}
+
+# The worker that serves has begun to.
+rest() {
+	await sh -c "grep -E 'worker (ready|died worker|did not become)' '$daemon_log' | tail -n 1 | grep -q 'worker ready'"
+}
+
+# died: the log says so. Each death in a row is followed by a longer pause, unless the workers are new.
+died() {
+	number=$(signal_number "$how")
+	check "$what: the log says that it died there, of signal $number" wait_line "$daemon_log" \
+		"worker died.* cause=\"killed by signal $number .*in $kind-crash $callback\(\)\"" "$daemon_pid"
+	deaths=$((deaths + 1))
+	[ $((deaths % 3)) != 0 ] || reload
+}
+deaths=0
+
+# reload: $result says what became of it.
+reload() {
+	rest
+	kill -HUP "$daemon_pid"
+	reloads=$((reloads + 1))
+	result=$(wait_line "$daemon_log" 'reloaded$|reload failed' "$daemon_pid" $reloads | tail -n 1)
+}
+reloads=0
+
+write_crash_config
+need_daemon -c "$tmp/xferd.ini"
+fetch
+is "$status" 0 "nobody comes to harm without orders"
+
+# ---- in a session: it goes on with the next worker, and the client is told --------------------------------------------
+
+told="the worker at $daemon_address that served this died of"
+for each in integrity:digest integrity:hash_create integrity:hash_update integrity:hash_finish liveness:datagram_in \
+	liveness:datagram_out liveness:progress_set; do
+	next $each
+	order "daemon-$kind" "$callback $how"
+	fetch
+	is "$status" 0 "$what: the client gets what it wants"
+	check "$what: every byte" cmp "$tmp/pub/file" "$tmp/got"
+	like_file "$err" "$told $(signal_of $how) in $kind-crash $callback\(\)" "$what: it is told"
+	died
+done
+
+# These are called before the hello too: only when the transfer runs it is known that it hits a session.
+for each in transport:sendv transport:recv liveness:verdict integrity:digest_many; do
+	next $each
+	rm -f "$tmp/got"
+	"$xfer" -c "$tmp/client.ini" --no-progress --limit-rate 400K get "xfer://$daemon_address/pub/file" "$tmp/got" \
+		2>"$tmp/err" &
+	get=$!
+	remember $get
+	await sh -c "[ -n \"\$(find '$tmp' -maxdepth 1 -name '.xfer-*' -size +10k)\" ]"
+	order "daemon-$kind" "$callback $how"
+	status=0
+	wait $get || status=$?
+	is "$status" 0 "$what: the client gets what it wants"
+	check "$what: every byte" cmp "$tmp/pub/file" "$tmp/got"
+	like_file "$err" "$told $(signal_of $how) in $kind-crash $callback\(\)" "$what: it is told"
+	died
+done
+
+# ---- before there is a session: that client fails, and the next one is served ----------------------------------------
+
+for each in transport:endpoint transport:poll transport:handshake liveness:timing liveness:peer_create; do
+	next $each
+	order "daemon-$kind" "$callback $how"
+	fetch
+	like "$status" '^[36]$' "$what: the first client fails"
+	died
+	fetch
+	is "$status" 0 "$what: the next one is served"
+done
+
+# ---- behind it, or between two: nobody notices ------------------------------------------------------------------------
+
+for each in transport:accept transport:close liveness:stats liveness:peer_destroy integrity:hash_destroy; do
+	next $each
+	order "daemon-$kind" "$callback $how"
+	fetch
+	is "$status" 0 "$what: the client gets what it wants"
+	died
+done
+
+# ---- a reload is a trial ----------------------------------------------------------------------------------------------
+
+for each in transport:create integrity:create liveness:create integrity:hash_update transport:listener_adopt; do
+	next $each
+	before=$(pgrep -P "$daemon_pid")
+	order "daemon-$kind" "$callback $how"
+	reload
+	like "$result" "the daemon serves on as before: .*killed by signal $(signal_number $how) .*in $kind-crash $callback\(\)\$" \
+		"$what: a trial that dies there is one line in the log"
+	is "$(pgrep -P "$daemon_pid")" "$before" "$what: and changes nothing"
+done
+
+# ---- when it has begun to serve, and when it ends ---------------------------------------------------------------------
+
+for each in transport:listener_fds transport:listener_close transport:destroy liveness:destroy; do
+	next $each
+	order "daemon-$kind" "$callback $how"
+	reload
+	died
+	fetch
+	is "$status" 0 "$what: the next worker serves"
+done
+
+# ---- other ends -------------------------------------------------------------------------------------------------------
+
+next integrity:hash_update
+order daemon-integrity 'hash_update exit'
+fetch
+is "$status" 0 "a plug-in that ends the process: the client gets what it wants"
+like_file "$err" "the worker at $daemon_address that served this ended with status 3 during .*integrity-crash hash_update\(\)" \
+	"... and is told"
+like_file "$daemon_log" 'worker died.* cause="ended with status 3 during .*integrity-crash hash_update\(\)' "... as is the log"
+
+next liveness:datagram_in
+order daemon-liveness 'datagram_in abort always'
+fetch --limit-rate 100K --set pipeline.chunk-size=1M
+is "$status" 6 "a request that kills each worker is given up"
+like_file "$err" 'died 3 times in a row \(the last one died of SIGABRT in liveness-crash datagram_in\(\)\)' "... and it is said why"
+rm "$tmp/daemon-liveness.orders"
+
+stop_daemon
+is "$daemon_status" 0 "the daemon stops in order"
+
+# ---- at its start -----------------------------------------------------------------------------------------------------
+
+for each in transport:listen transport:listener_address integrity:create; do
+	next_signal
+	kind=${each%:*}
+	callback=${each#*:}
+	died="killed by signal $(signal_number $how) .*in $kind-crash $callback\(\)"
+	order "daemon-$kind" "$callback $how"
+	run "$xferd" -c "$tmp/xferd.ini"
+	is "$status" 2 "$each: a daemon that cannot start ends"
+	like_file "$err" "$died" "$each: and says why"
+done
+order daemon-liveness "create $how"
+run "$xferd" -c "$tmp/xferd.ini" -t
+is "$status" 2 "a configuration whose plug-in crashes is not fit"
+like_file "$err" "killed by signal .*in liveness-crash create\(\)" "... and it is said why"
+
+done_testing
