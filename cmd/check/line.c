@@ -272,13 +272,31 @@ enum kit_outcome line_open_many(struct line *line, struct xfer_conn **as, struct
 	return outcome;
 }
 
+bool line_raw_pair(const struct kit *kit, int fds[2])
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+	if (!line_inet(kit))
+		return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0;
+	int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool good = line_address("127.0.0.1:0", &address, &len) == 0 && listening >= 0 &&
+	            bind(listening, (struct sockaddr *)&address, len) == 0 && listen(listening, 1) == 0 &&
+	            getsockname(listening, (struct sockaddr *)&address, &len) == 0;
+	fds[0] = good ? socket(AF_INET, SOCK_STREAM, 0) : -1;
+	good = good && connect(fds[0], (struct sockaddr *)&address, len) == 0;
+	fds[1] = good ? accept(listening, NULL, NULL) : -1;
+	if (listening >= 0)
+		close(listening);
+	return good && fds[1] >= 0;
+}
+
 /* For a transport that never listens: both ends of a pair of sockets. */
 static enum kit_outcome open_adopted(struct kit *kit, struct line *line)
 {
 	int fds[2];
 	if (kit->plugin->transport.adopt == NULL)
 		return kit_skipped(kit, "it neither listens nor adopts");
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0)
+	if (!line_raw_pair(kit, fds))
 		return kit_failed(kit, "no pair of sockets");
 	for (int i = 0; i < 2; i++) {
 		const struct xfer_adopt how = {

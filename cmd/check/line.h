@@ -36,6 +36,8 @@ int line_dial(struct line *line, struct xfer_conn **out); /* what connect() retu
 enum kit_outcome line_open_many(struct line *line, struct xfer_conn **as, struct xfer_conn **bs, size_t count);
 /* Listens and opens one; where nothing listens, adopts a pair of sockets. */
 enum kit_outcome line_open(struct kit *kit, struct line *line);
+/* Two ends of a stream of the kind that the transport uses, neither non-blocking nor close-on-exec. */
+bool line_raw_pair(const struct kit *kit, int fds[2]);
 void line_end(struct line *line);                           /* closes what is open */
 void line_drop(struct line *line, struct xfer_conn **conn); /* close(), and NULL */
 

@@ -249,25 +249,6 @@ enum kit_outcome check_listener_adopt(struct kit *kit)
 	return kit_ok(kit, "%d descriptors of '%.100s'; a pipe and a connected socket are refused", count, after);
 }
 
-/* Two ends of a stream of the kind that the transport uses, neither non-blocking nor close-on-exec. */
-static bool raw_pair(const struct kit *kit, int fds[2])
-{
-	struct sockaddr_storage address;
-	socklen_t len;
-	if (!line_inet(kit))
-		return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0;
-	int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool good = line_address("127.0.0.1:0", &address, &len) == 0 && listening >= 0 &&
-	            bind(listening, (struct sockaddr *)&address, len) == 0 && listen(listening, 1) == 0 &&
-	            getsockname(listening, (struct sockaddr *)&address, &len) == 0;
-	fds[0] = good ? socket(AF_INET, SOCK_STREAM, 0) : -1;
-	good = good && connect(fds[0], (struct sockaddr *)&address, len) == 0;
-	fds[1] = good ? accept(listening, NULL, NULL) : -1;
-	if (listening >= 0)
-		close(listening);
-	return good && fds[1] >= 0;
-}
-
 static int adopt(struct kit *kit, int fd, int server, struct xfer_conn **out)
 {
 	const struct xfer_adopt how = {
@@ -283,7 +264,7 @@ enum kit_outcome check_adopt(struct kit *kit)
 	enum kit_outcome outcome;
 	if (kit->plugin->transport.adopt == NULL)
 		return kit_skipped(kit, "it has no adopt()");
-	if (!raw_pair(kit, fds) || file < 0)
+	if (!line_raw_pair(kit, fds) || file < 0)
 		return kit_failed(kit, "no descriptors for the check");
 	for (int i = 0; i < 2; i++) {
 		int rc = adopt(kit, fds[i], i, i == 0 ? &line.a : &line.b);

@@ -39,6 +39,8 @@
 #define CONN_LEAKS 22             /* leaks */
 #define DESCRIPTOR_LEAKS 23       /* leaks */
 
+#define NEVER_LISTENS 24 /* none: it only adopts, as it may */
+
 const struct xfer_plugin *inner_plugin(void);
 
 struct xfer_conn {
@@ -88,6 +90,8 @@ static int wrap(int rc, struct xfer_conn *made, struct xfer_conn **out)
 
 static int listen_(void *instance, const struct xfer_listen *how, struct xfer_listener **out)
 {
+	if (FAULT == NEVER_LISTENS)
+		return -EOPNOTSUPP;
 	int rc = inner()->listen(instance, how, out);
 	if (FAULT == TAKES_ANOTHER_PORT && rc == -EADDRINUSE) {
 		struct sockaddr_in address;

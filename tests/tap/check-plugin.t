@@ -11,6 +11,10 @@ built=$top_builddir/plugins/.libs
 for file in "$built"/*-*.so; do
 	name=$(basename "$file" .so)
 	set --
+	if [ "$name" = transport-tls ]; then
+		(umask 077 && printf 'kit:%064x\n' 0x1234567890abcdef | tr 0 7 >"$tmp/key")
+		set -- --set transport.tls.key-file="$tmp/key"
+	fi
 	run "$xfer" check-plugin "$@" "$file"
 	is "$status" 0 "$name passes"
 	[ "$status" = 0 ] || diag_file "$out"
@@ -34,6 +38,20 @@ run "$xfer" check-plugin -q "$built/integrity-sha256.so"
 is "$status $(cat "$out" "$err")" "0 " "quietly: nothing"
 run "$xfer" check-plugin -v --set liveness.udp.interval=200ms "$built/liveness-udp.so" timing
 like_file "$out" 'seen: interval 200 ms, dead-after 4000 ms' "options are taken from --set"
+
+run "$xfer" check-plugin -v --listen 127.0.0.2:0 "$built/transport-tcp.so" listener stream
+is "$status" 0 "a transport listens where it is told"
+like_file "$out" "seen: 1 descriptors, '127\.0\.0\.2:[0-9]+'" "... there"
+if [ -e /proc/net/if_inet6 ] && grep -q ' lo$' /proc/net/if_inet6; then
+	run "$xfer" check-plugin --listen '[::1]:0' "$built/transport-tcp.so"
+	is "$status" 0 "all of it over IPv6"
+	[ "$status" = 0 ] || diag_file "$out"
+else
+	skip "all of it over IPv6" "the loopback has no IPv6"
+fi
+run "$xfer" check-plugin --connect 127.0.0.1:1 "$built/transport-tcp.so" stream
+is "$status" 1 "a transport connects to where it is told"
+like_file "$out" 'stream: .*(handshake|connect)\(\) returned -ECONNREFUSED' "... and nobody is there"
 
 # ---- what it refuses -------------------------------------------------------------------------------------------------
 

@@ -9,4 +9,10 @@
 
 unfit_all transport
 
+# A transport need not listen: then its connections are adopted.
+run "$xfer" check-plugin "$unfit/transport-never-listens.so"
+is "$status" 0 "one that never listens passes"
+like_file "$out" '^skipped  listener: it does not listen$' "... without what it does not do"
+like_file "$out" '^ok       stream: ' "... and with what it does"
+
 done_testing
