@@ -19,6 +19,32 @@ static struct channel *of_link(struct link *link)
 	return list_entry(link, struct channel, link);
 }
 
+/* Ten thousand sessions keep this, so no more of it than there is. */
+static int remote_read(struct channel *channel)
+{
+	struct xfer_endpoint endpoint = { .struct_size = sizeof(endpoint) };
+	bool secure = (channel->link.transport->about.capabilities & XFER_CAP_SECURE) != 0;
+	struct channel_remote *remote;
+	size_t len, identity_len;
+
+	if (channel->remote != NULL || transport_endpoint(channel->link.transport, channel->link.conn, &endpoint) < 0)
+		return 0;
+	endpoint.text[sizeof(endpoint.text) - 1] = '\0';
+	endpoint.identity[secure ? sizeof(endpoint.identity) - 1 : 0] = '\0'; /* a claim of others counts for nothing */
+	len = strlen(endpoint.text) + 1;
+	identity_len = strlen(endpoint.identity) + 1;
+	remote = calloc(1, sizeof(*remote) + len + identity_len);
+	if (remote == NULL)
+		return -ENOMEM;
+	if (endpoint.remote.ss_family == AF_INET || endpoint.remote.ss_family == AF_INET6)
+		memcpy(&remote->address, &endpoint.remote, sizeof(remote->address));
+	memcpy(remote->text, endpoint.text, len);
+	memcpy(remote->text + len, endpoint.identity, identity_len);
+	remote->identity = remote->text + len;
+	channel->remote = remote;
+	return 0;
+}
+
 /* ---- the end ---- */
 
 static void channel_end(struct channel *channel, const struct error *err)
@@ -82,6 +108,7 @@ static void on_deadline(struct deadline *deadline)
 		channel_pulse_look(channel);
 		return;
 	}
+	(void)remote_read(channel);
 	error_set(&err, -ETIMEDOUT, channel->server ? FAULT_PEER : FAULT_CONNECT,
 	          "%s did not say hello in time (is it an xfer %s?)", channel_peer(channel),
 	          channel->server ? "client" : "daemon");
@@ -264,32 +291,6 @@ static int on_frame(struct link *link, const struct frame_header *header, const 
 	return channel->base->watch->frame(channel, header, bytes, buffer, err);
 }
 
-/* Ten thousand sessions keep this, so no more of it than there is. */
-static int remote_read(struct channel *channel)
-{
-	struct xfer_endpoint endpoint = { .struct_size = sizeof(endpoint) };
-	bool secure = (channel->link.transport->about.capabilities & XFER_CAP_SECURE) != 0;
-	struct channel_remote *remote;
-	size_t len, identity_len;
-
-	if (channel->remote != NULL || transport_endpoint(channel->link.transport, channel->link.conn, &endpoint) < 0)
-		return 0;
-	endpoint.text[sizeof(endpoint.text) - 1] = '\0';
-	endpoint.identity[secure ? sizeof(endpoint.identity) - 1 : 0] = '\0'; /* a claim of others counts for nothing */
-	len = strlen(endpoint.text) + 1;
-	identity_len = strlen(endpoint.identity) + 1;
-	remote = calloc(1, sizeof(*remote) + len + identity_len);
-	if (remote == NULL)
-		return -ENOMEM;
-	if (endpoint.remote.ss_family == AF_INET || endpoint.remote.ss_family == AF_INET6)
-		memcpy(&remote->address, &endpoint.remote, sizeof(remote->address));
-	memcpy(remote->text, endpoint.text, len);
-	memcpy(remote->text + len, endpoint.identity, identity_len);
-	remote->identity = remote->text + len;
-	channel->remote = remote;
-	return 0;
-}
-
 static void on_ready(struct link *link)
 {
 	struct channel *channel = of_link(link);
@@ -362,8 +363,9 @@ static void on_ended(struct link *link, const struct error *err)
 
 	if (channel->state == CHANNEL_ENDED)
 		return;
+	(void)remote_read(channel);
 	if (channel->state == CHANNEL_CONNECTING && !channel->server)
-		said.fault = FAULT_CONNECT;
+		said.fault = said.fault == FAULT_REFUSED ? FAULT_REFUSED : FAULT_CONNECT;
 	else if (said.code == 0 && !channel->server && channel->goaway)
 		error_set(&said, -ECONNRESET, FAULT_PEER, "%s ended the session: %s", channel_peer(channel),
 		          status_text(channel->going_away));

@@ -60,7 +60,8 @@ void link_end_system(struct link *link, int code, const char *doing)
 {
 	struct error err = { 0 };
 
-	plugin_error(link->transport, code, FAULT_PEER, &err);
+	/* Who is refused may learn it only here, when our side of the handshake is long done. */
+	plugin_error(link->transport, code, code == -EACCES ? FAULT_REFUSED : FAULT_PEER, &err);
 	error_prefix(&err, "%s", doing);
 	link->broken = true;
 	link_end(link, &err);
@@ -106,6 +107,7 @@ static void close_now(struct link *link)
 {
 	(void)loop_deadline(link->loop, &link->patience, CLOCK_NEVER);
 	link_poll(link, 0);
+	list_remove(&link->unread);
 	uv_close((uv_handle_t *)&link->read_poll, on_handle_closed);
 	if (link->write_poll != NULL)
 		uv_close((uv_handle_t *)link->write_poll, on_handle_closed);
@@ -147,7 +149,7 @@ void link_close(struct link *link)
 		return;
 	}
 	link->lingering = true;
-	link_poll(link, XFER_POLL_READ | (link->control.len > link->control_sent ? XFER_POLL_WRITE : 0));
+	link_poll(link, XFER_POLL_READ | (link->control.len > link->control_sent || link->shut ? XFER_POLL_WRITE : 0));
 }
 
 /* ---- events ---- */
@@ -166,7 +168,7 @@ static void handshake(struct link *link)
 	if (r < 0) {
 		struct error err = { 0 };
 
-		plugin_error(link->transport, r, FAULT_CONNECT, &err);
+		plugin_error(link->transport, r, r == -EACCES ? FAULT_REFUSED : FAULT_CONNECT, &err);
 		link_end(link, &err);
 		return;
 	}
@@ -255,6 +257,7 @@ int link_open(struct link *link, struct loop *loop, const struct plugin *transpo
 		.limits = limits,
 	};
 	list_init(&link->thirst);
+	list_init(&link->unread);
 	r = transport_poll(link->transport, conn, &poll);
 	if (r == 0)
 		r = polls_open(link, &poll);

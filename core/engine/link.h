@@ -82,6 +82,7 @@ struct link {
 	uint32_t rx_start, rx_fill;        /* frames before start are handled; bytes before fill are received */
 	/* In loop.thirsty: wants a receive buffer and there was none. In loop.filling: has one, half filled. */
 	struct list thirst;
+	struct list unread; /* in loop.unread: stopped before the transport had given all that it holds */
 	struct buf control; /* control frames to be sent */
 	size_t control_sent;
 	struct link_out *out;          /* owned; NULL while there is no batch */
@@ -100,6 +101,7 @@ struct link {
 	bool quick;   /* the last large frame came in no time: the next one gets its buffer before it is there */
 	bool blocked; /* the transport did not take all that there is */
 	bool willing; /* it just said that it takes bytes */
+	bool holding; /* the transport has something to send that we gave it, or of its own */
 	bool ended;
 	bool broken; /* the transport failed: nothing can be sent any more */
 	bool linger; /* the last words count: link_close() waits until the peer has heard them */

@@ -240,13 +240,61 @@ static void rx_thirsty(struct link *link)
 	lending_wait(link->loop, &link->loop->thirsty, &link->thirst);
 }
 
+/* Whether the stream's very first bytes are those of another protocol; says so instead of what *err says. */
+static bool rx_foreign(const struct link *link, struct error *err)
+{
+	size_t have = link->rx_fill - link->rx_start;
+	const char *name = NULL;
+
+	if (link->rx != NULL && link->received == have)
+		name = frame_foreign(link->rx->data + link->rx_start, have);
+	if (name == NULL)
+		return false;
+	error_set(err, -EPROTO, FAULT_CONNECT,
+	          "it speaks %s, not XFER: one side wants another transport, or another port", name);
+	return true;
+}
+
+static void on_again(uv_idle_t *idle)
+{
+	struct loop *loop = idle->data;
+	struct list turn;
+	struct list *node;
+
+	loop_time(loop);
+	list_init(&turn);
+	while ((node = list_first(&loop->unread)) != NULL) {
+		list_remove(node);
+		list_append(&turn, node);
+	}
+	/* One that goes meanwhile takes itself out. */
+	while ((node = list_first(&turn)) != NULL) {
+		struct link *link = list_entry(node, struct link, unread);
+
+		list_remove(node);
+		if (!link->ended)
+			link_receive(link);
+	}
+	if (list_empty(&loop->unread))
+		uv_idle_stop(idle);
+}
+
+/* The transport may hold more than it has given, and its descriptor does not tell. */
+static void rx_again(struct link *link)
+{
+	list_remove(&link->unread);
+	list_append(&link->loop->unread, &link->unread);
+	uv_idle_start(&link->loop->again, on_again);
+}
+
 void link_receive(struct link *link)
 {
 	struct error err = { 0 };
-	bool closed = false, thirsty = false, half;
+	bool closed = false, thirsty = false, dry = false, half;
 	int frames = 0, r = 0;
 	size_t turn = 0;
 
+	list_remove(&link->unread);
 	while (!link->ended && turn < LINK_TURN && !closed) {
 		uint64_t begin;
 		size_t want;
@@ -258,7 +306,8 @@ void link_receive(struct link *link)
 		begin = clock_monotonic();
 		n = transport_recv(link->transport, link->conn, link->rx->data + link->rx_fill, want);
 		loop_moved(&link->loop->moved.received, begin, n);
-		if (n == -EAGAIN || n == -EINTR)
+		dry = n == -EAGAIN;
+		if (dry || n == -EINTR)
 			break;
 		if (n < 0) {
 			link_end_system(link, (int)n, "receiving");
@@ -272,6 +321,7 @@ void link_receive(struct link *link)
 		turn += (size_t)n;
 		r = rx_parse(link, &err);
 		if (r < 0) {
+			(void)rx_foreign(link, &err);
 			link_end(link, &err);
 			return;
 		}
@@ -284,13 +334,17 @@ void link_receive(struct link *link)
 	if (r < 0 || closed) {
 		if (r < 0)
 			error_set(&err, r == -ENOBUFS ? -EDQUOT : r, FAULT_LOCAL, "no memory for what it sends");
-		else if (half)
+		else if (half && !rx_foreign(link, &err))
 			error_set(&err, -ECONNRESET, FAULT_PEER, "the connection was closed in the middle of a frame");
 		link_end(link, &err);
 		return;
 	}
 	if (thirsty)
 		rx_thirsty(link);
+	else if (!dry)
+		rx_again(link);
+	else
+		link_hold(link);
 	if (frames > 0)
 		link->watch->settled(link);
 }
@@ -308,8 +362,10 @@ void links_feed(struct loop *loop)
 		struct link *link = list_entry(node, struct link, thirst);
 
 		list_remove(node);
-		if (!link->ended)
-			link_poll_add(link, XFER_POLL_READ);
+		if (link->ended)
+			continue;
+		link_poll_add(link, XFER_POLL_READ);
+		rx_again(link);
 	}
 }
 

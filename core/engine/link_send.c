@@ -135,13 +135,25 @@ static void blocked(struct link *link, bool moved)
 	link_poll_add(link, XFER_POLL_WRITE);
 }
 
+void link_hold(struct link *link)
+{
+	struct xfer_poll poll = { .struct_size = sizeof(poll) };
+
+	link->holding = link->mute == 0 && transport_poll(link->transport, link->conn, &poll) == 0 &&
+	                (poll.events & XFER_POLL_WRITE) != 0;
+	if (link->holding)
+		link_poll_add(link, XFER_POLL_WRITE);
+}
+
 /* All that there is was taken. */
 static void unblocked(struct link *link)
 {
 	link->blocked = false;
 	if (link->out != NULL)
 		list_remove(&link->out->stuck);
-	link_poll_drop(link, XFER_POLL_WRITE);
+	link_hold(link);
+	if (!link->holding)
+		link_poll_drop(link, XFER_POLL_WRITE);
 	if (link->control.cap > CONTROL_KEPT)
 		buf_free(&link->control);
 }
@@ -167,7 +179,7 @@ static void flush(struct link *link)
 		uint64_t begin;
 		ssize_t n;
 
-		if (count == 0)
+		if (count == 0 && !(link->holding && turn == 0))
 			break;
 		if (turn >= LINK_TURN) {
 			link_poll_add(link, XFER_POLL_WRITE);
@@ -177,13 +189,18 @@ static void flush(struct link *link)
 		n = transport_sendv(link->transport, link->conn, iov, count);
 		loop_moved(&link->loop->moved.sent, begin, n);
 		if (n == -EAGAIN || n == -EINTR) {
-			blocked(link, turn > 0);
+			if (count > 0)
+				blocked(link, turn > 0);
+			else
+				link_poll_add(link, XFER_POLL_WRITE);
 			return;
 		}
 		if (n < 0) {
 			link_mute(link, (int)n);
 			return;
 		}
+		if (count == 0)
+			break;
 		link->sent_bytes += (uint64_t)n;
 		link->moved_at = link->loop->now;
 		turn += (size_t)n;

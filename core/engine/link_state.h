@@ -21,7 +21,10 @@ void link_mute(struct link *link, int code);
 
 void link_out_drop(struct link *link);
 
-/* The descriptor can be read. */
+/* Waits for writing too while the transport holds something that has to go out. */
+void link_hold(struct link *link);
+
+/* The descriptor can be read, or the transport may hold what was read from it. */
 void link_receive(struct link *link);
 void link_rx_drop(struct link *link);
 

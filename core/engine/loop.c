@@ -98,6 +98,7 @@ static int pools_create(struct loop *loop, struct error *err)
 
 static void handles_close(struct loop *loop)
 {
+	uv_close((uv_handle_t *)&loop->again, NULL);
 	uv_close((uv_handle_t *)&loop->timer, NULL);
 	uv_close((uv_handle_t *)&loop->wake, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -116,6 +117,7 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 	list_init(&loop->hungry_new);
 	list_init(&loop->keeping);
 	list_init(&loop->thirsty);
+	list_init(&loop->unread);
 	list_init(&loop->filling);
 	list_init(&loop->stuck);
 	r = uv_loop_init(&loop->uv);
@@ -123,11 +125,14 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 		free(loop);
 		return error_system(err, r, FAULT_LOCAL, "the event loop cannot be made");
 	}
+	uv_idle_init(&loop->uv, &loop->again);
+	loop->again.data = loop;
 	uv_timer_init(&loop->uv, &loop->timer);
 	loop->timer.data = loop;
 	loop->timer.timer_cb = on_timer;
 	r = uv_async_init(&loop->uv, &loop->wake, on_wake);
 	if (r < 0) {
+		uv_close((uv_handle_t *)&loop->again, NULL);
 		uv_close((uv_handle_t *)&loop->timer, NULL);
 		uv_run(&loop->uv, UV_RUN_DEFAULT);
 		uv_loop_close(&loop->uv);

@@ -54,6 +54,8 @@ struct loop {
 	struct list hungry_new;  /* the same, who have not, or not lately */
 	struct list keeping;     /* struct receiving.hunger: wait for a buffer to look at what is there */
 	struct list thirsty;     /* struct link.thirst: wait for a buffer to receive into */
+	struct list unread;      /* struct link.unread: go on to receive, whatever their descriptors say */
+	uv_idle_t again;         /* runs while there are any */
 	struct list filling;     /* struct link.thirst: have one, half filled; by the time when they got it */
 	struct list stuck;       /* struct link_out.stuck: what they send is not taken, the longest at rest first */
 	struct lent *scratch;    /* see lending.h; NULL while in use */

@@ -133,6 +133,18 @@ int frame_header_read(const uint8_t *bytes, const struct frame_limits *limits, s
 	return 0;
 }
 
+const char *frame_foreign(const uint8_t *bytes, size_t len)
+{
+	/* A record of TLS that can be the first: an alert or a handshake, of version 3.x. */
+	if (len >= 3 && (bytes[0] == 0x15 || bytes[0] == 0x16) && bytes[1] == 3 && bytes[2] <= 4)
+		return "TLS";
+	if (len >= 5 && (memcmp(bytes, "HTTP/", 5) == 0 || memcmp(bytes, "GET /", 5) == 0))
+		return "HTTP";
+	if (len >= 4 && memcmp(bytes, "SSH-", 4) == 0)
+		return "SSH";
+	return NULL;
+}
+
 static uint32_t control_crc(const uint8_t *header, const uint8_t *body, size_t len)
 {
 	uint32_t crc = crc32c(0, header, AT_CRC);

@@ -90,6 +90,11 @@ const char *frame_type_name(enum frame_type type);
  */
 int frame_header_read(const uint8_t *bytes, const struct frame_limits *limits, struct frame_header *out,
                       struct error *err);
+/*
+ * What a stream is that is none of ours, judged by its first bytes, for a message: "TLS", "HTTP", "SSH". NULL: nothing
+ * that we know.
+ */
+const char *frame_foreign(const uint8_t *bytes, size_t len);
 /* Checks the CRC of a control frame: header bytes and body as received. -EBADMSG with FAULT_PEER. */
 int frame_control_check(const uint8_t *header, const uint8_t *body, size_t len, struct error *err);
 /* Writes the header with its CRC in front of a finished control body: `frame` points at FRAME_HEADER + len bytes. */

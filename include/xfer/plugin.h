@@ -187,7 +187,8 @@ struct xfer_poll {
 	/*
 	 * During the handshake: exactly what to wait for before the next handshake(). Afterwards the core waits for
 	 * reading while it can take bytes and for writing while it has some left, and `events` is what the connection
-	 * wants beyond that (a TLS record of its own that has to go out), mostly 0.
+	 * wants beyond that, mostly 0: XFER_POLL_WRITE while it holds something that has to go out (a record that was
+	 * taken, but not by the kernel; an answer of its own). Then sendv() is called, if need be without a piece.
 	 */
 	uint32_t events;
 };
@@ -252,7 +253,9 @@ struct xfer_transport_ops {
 	/*
 	 * Required, loop. Sends from `count` (> 0) pieces that may be larger than what is taken: bytes taken (> 0),
 	 * -EAGAIN, -EPIPE, -ECONNRESET and the like. What was not taken is offered again, though not always from the
-	 * same memory, nor cut the same way. The pieces are the core's again when the call returns.
+	 * same memory, nor cut the same way, and other bytes may come before it. The pieces are the core's again when
+	 * the call returns. Taken is what need not be offered again, even where the connection still holds it: poll()
+	 * has to say so then. Only where it did is `count` 0: the call sends what is held; 0 or -EAGAIN.
 	 */
 	ssize_t (*sendv)(struct xfer_conn *conn, const struct iovec *iov, int count, uint32_t flags);
 	/*
@@ -266,7 +269,7 @@ struct xfer_transport_ops {
 	 * sends instead.
 	 */
 	ssize_t (*sendfile)(struct xfer_conn *conn, int fd, uint64_t offset, size_t len, uint32_t flags);
-	/* Required, loop. Cheap: asked after each -EAGAIN. Never fails on an open connection. */
+	/* Required, loop. Cheap: asked whenever the core begins to wait. Never fails on an open connection. */
 	int (*poll)(struct xfer_conn *conn, struct xfer_poll *out);
 	/* Required, loop. Complete after the handshake; before it, and when the peer is gone, as far as it is known. */
 	int (*endpoint)(struct xfer_conn *conn, struct xfer_endpoint *out);

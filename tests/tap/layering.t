@@ -83,7 +83,8 @@ verdict "every folder of core is a floor"
 
 # ---- plug-ins --------------------------------------------------------------------------------------------------------
 
-# A plug-in includes the installed header, its own files beside it, and headers of the system and its library in angles.
+# A plug-in includes the installed header, its own files beside it, those of another plug-in on which it stands, and headers
+# of the system and its library in angles.
 plugin() {
 	folder=$1
 	find "$folder" -name '*.[ch]' >"$tmp/files"
@@ -94,6 +95,10 @@ plugin() {
 		'<xfer/'* | '<base/'* | '<wire/'* | '<registry/'* | '<store/'* | '<config/'* | '<session/'* | \
 			'<pipeline/'* | '<engine/'* | '<cmd/'*) ;;
 		'<'*) continue ;;
+		'"../'*-*/*.h\")
+			own=${name#\"}
+			[ -f "$folder/${own%\"}" ] && [ "$(dirname "$folder/${own%/*}")" = "$folder/.." ] && continue
+			;;
 		*/*) ;;
 		*)
 			own=${name#\"}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* transport-tls: its options, its instance and its table of calls. */
+#include "tls.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The order of the options table. */
+enum {
+	OPTION_KEY_FILE,
+	OPTION_CERTIFICATE,
+	OPTION_CERTIFICATE_KEY,
+	OPTION_CA,
+	OPTION_REKEY_AFTER,
+	OPTION_TCP, /* from here on: those of transport-tcp, under the same names */
+	OPTION_BACKLOG = OPTION_TCP,
+	OPTION_SEND_BUFFER,
+	OPTION_RECEIVE_BUFFER,
+	OPTION_SEND_AHEAD,
+	OPTION_CONGESTION,
+	OPTION_KEEPALIVE,
+	OPTIONS
+};
+
+static const struct xfer_option options[OPTIONS] = {
+	[OPTION_KEY_FILE] = {
+		.name = "key-file",
+		.type = XFER_OPTION_STRING,
+		.default_text = "",
+		.max = PATH_MAX - 1,
+		.help = "file of pre-shared keys that others cannot read, a line NAME:KEY each; 'xfer keygen' makes one",
+	},
+	[OPTION_CERTIFICATE] = {
+		.name = "certificate",
+		.type = XFER_OPTION_STRING,
+		.default_text = "",
+		.max = PATH_MAX - 1,
+		.help = "PEM file of our certificate and those between it and the authority",
+	},
+	[OPTION_CERTIFICATE_KEY] = {
+		.name = "certificate-key",
+		.type = XFER_OPTION_STRING,
+		.default_text = "",
+		.max = PATH_MAX - 1,
+		.help = "PEM file of its private key; empty: it is in the certificate's file",
+	},
+	[OPTION_CA] = {
+		.name = "ca",
+		.type = XFER_OPTION_STRING,
+		.default_text = "",
+		.max = PATH_MAX - 1,
+		.help = "PEM file of the authorities of which the peer's certificate has to be",
+	},
+	[OPTION_REKEY_AFTER] = {
+		.name = "rekey-after",
+		.type = XFER_OPTION_SIZE,
+		.default_text = "64G",
+		.min = 64 * 1024,
+		.max = INT64_C(256) << 30,
+		.unit = "bytes",
+		.help = "bytes that are sent before a connection changes its key",
+	},
+	[OPTION_BACKLOG] = {
+		.name = "backlog",
+		.type = XFER_OPTION_INT,
+		.default_text = "1024",
+		.min = 1,
+		.max = 65535,
+		.unit = "connections",
+		.help = "connections that may wait to be accepted; the kernel caps it by net.core.somaxconn",
+	},
+	[OPTION_SEND_BUFFER] = {
+		.name = "send-buffer",
+		.type = XFER_OPTION_SIZE,
+		.default_text = "0",
+		.min = 0,
+		.max = INT_MAX / 2,
+		.unit = "bytes",
+		.help = "SO_SNDBUF of each connection; 0 leaves it to the kernel's autotuning",
+	},
+	[OPTION_RECEIVE_BUFFER] = {
+		.name = "receive-buffer",
+		.type = XFER_OPTION_SIZE,
+		.default_text = "0",
+		.min = 0,
+		.max = INT_MAX / 2,
+		.unit = "bytes",
+		.help = "SO_RCVBUF of each connection; 0 leaves it to the kernel's autotuning",
+	},
+	[OPTION_SEND_AHEAD] = {
+		.name = "send-ahead",
+		.type = XFER_OPTION_SIZE,
+		.default_text = "256K",
+		.min = 0,
+		.max = INT_MAX / 2,
+		.unit = "bytes",
+		.help = "what the kernel holds of a connection before it can send it; 0: as much as fits its buffer",
+	},
+	[OPTION_CONGESTION] = {
+		.name = "congestion",
+		.type = XFER_OPTION_STRING,
+		.default_text = "",
+		.max = 15,
+		.help = "congestion control by its kernel name (cubic, bbr); empty takes the system's",
+	},
+	[OPTION_KEEPALIVE] = {
+		.name = "keepalive",
+		.type = XFER_OPTION_BOOL,
+		.default_text = "no",
+		.help = "TCP keep-alive probes, for middleboxes that forget silent connections",
+	},
+};
+
+/* ---- the instance ---- */
+
+/* transport-tcp with our values. What it would refuse because it is plain is not plain here. */
+static int tls_tcp_create(const struct xfer_host *host, const union xfer_value *values, void **out)
+{
+	union xfer_value theirs[16] = { { 0 } };
+	struct xfer_params params = { .struct_size = sizeof(params), .count = tcp_option_count, .values = theirs };
+
+	if (tcp_option_count > sizeof(theirs) / sizeof(theirs[0]))
+		return -EINVAL;
+	for (size_t i = 0; i < tcp_option_count; i++) {
+		size_t ours = OPTION_TCP;
+		while (ours < OPTIONS && strcmp(options[ours].name, tcp_options[i].name) != 0)
+			ours++;
+		if (ours < OPTIONS)
+			theirs[i] = values[ours];
+		else if (strcmp(tcp_options[i].name, "allow-plaintext") == 0)
+			theirs[i].boolean = 1;
+		else
+			return -EINVAL;
+	}
+	return tcp_create(host, &params, out);
+}
+
+/* What does not go together; files are read later. */
+static int tls_check(const struct xfer_host *host, const union xfer_value *values)
+{
+	bool certificate = values[OPTION_CERTIFICATE].text[0] != '\0';
+
+	for (size_t i = OPTION_KEY_FILE; i <= OPTION_CA; i++) {
+		const char *path = values[i].text;
+		if (path[0] == '\0' || path[0] == '/')
+			continue;
+		host->error(host, "%s = %s: write an absolute path", options[i].name, path);
+		return -EINVAL;
+	}
+	if (certificate != (values[OPTION_CA].text[0] != '\0')) {
+		host->error(host,
+		            "certificate and ca go together: one shows who we are, the other tells whom to believe");
+		return -EINVAL;
+	}
+	if (values[OPTION_CERTIFICATE_KEY].text[0] != '\0' && !certificate) {
+		host->error(host, "certificate-key is set, and certificate is not");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int tls_create(const struct xfer_host *host, const struct xfer_params *params, void **instance)
+{
+	if (params->count != OPTIONS)
+		return -EINVAL;
+	const union xfer_value *values = params->values;
+	int rc = tls_check(host, values);
+	if (rc < 0)
+		return rc;
+	struct tls *tls = calloc(1, sizeof(*tls));
+	if (tls == NULL)
+		return -ENOMEM;
+	rc = tls_tcp_create(host, values, &tls->tcp);
+	if (rc < 0) {
+		free(tls);
+		return rc;
+	}
+	tls->host = host;
+	tls->key_file = values[OPTION_KEY_FILE].text;
+	tls->certificate = values[OPTION_CERTIFICATE].text;
+	tls->certificate_key = values[OPTION_CERTIFICATE_KEY].text;
+	tls->authorities = values[OPTION_CA].text;
+	tls->rekey_after = values[OPTION_REKEY_AFTER].number;
+	*instance = tls;
+	return 0;
+}
+
+static void tls_destroy(void *instance)
+{
+	struct tls *tls = instance;
+
+	tls_context_free(tls);
+	tcp_destroy(tls->tcp);
+	free(tls);
+}
+
+static const struct xfer_transport_ops ops = {
+	.struct_size = sizeof(struct xfer_transport_ops),
+	.listen = tls_listen,
+	.listener_adopt = tls_listener_adopt,
+	.listener_fds = tls_listener_fds,
+	.listener_address = tls_listener_address,
+	.listener_close = tls_listener_close,
+	.accept = tls_accept,
+	.connect = tls_connect,
+	.adopt = tls_adopt,
+	.handshake = tls_handshake,
+	.sendv = tls_sendv,
+	.recv = tls_recv,
+	.poll = tls_poll,
+	.endpoint = tls_endpoint,
+	.shutdown = tls_shutdown,
+	.close = tls_close,
+};
+
+static const struct xfer_plugin plugin = {
+	XFER_PLUGIN_HEAD,
+	.kind = XFER_KIND_TRANSPORT,
+	.name = "tls",
+	.version = PLUGIN_VERSION,
+	.summary = "streams by TLS 1.3 over TCP, both sides authenticated by keys or certificates",
+	.capabilities = XFER_CAP_INET | XFER_CAP_SECURE,
+	.thread_model = XFER_THREADS_SERIALIZE,
+	.options = options,
+	.option_count = OPTIONS,
+	.create = tls_create,
+	.destroy = tls_destroy,
+	.transport = &ops,
+};
+
+XFER_REGISTER_PLUGIN(plugin)

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * transport-tls inside: what its files share.
+ *
+ * It stands on transport-tcp: each connection and each listener has one of TCP's inside, and this plug-in sees to what
+ * travels in it. Everything runs in the loop thread.
+ */
+#ifndef XFER_TRANSPORT_TLS_H
+#define XFER_TRANSPORT_TLS_H
+
+#include "../transport-tcp/tcp.h"
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+enum {
+	TLS_NAME_MAX = 128,     /* bytes of the name of a key */
+	TLS_KEY_MIN = 16,       /* bytes of a key: 128 bits */
+	TLS_KEY_MAX = 64,       /* bytes */
+	TLS_RECORD = 16 * 1024, /* bytes of payload in a full record */
+	TLS_RECORD_EXTRA = 256, /* bytes around them, at most */
+	TLS_BATCH = 8,          /* records that are made before they are sent */
+	TLS_PENDING_MAX = 64 *
+	                  1024,   /* bytes of answers that wait to be sent; a peer that wants more has to read first */
+	TLS_PROVEN = 1024 * 1024, /* bytes after which a connection may have TLS_BATCH records made at a time */
+	TLS_FIRST = 8             /* bytes that are kept of a stream's beginning */
+};
+
+struct tls_key {
+	char name[TLS_NAME_MAX + 1];
+	uint8_t bytes[TLS_KEY_MAX];
+	size_t len; /* bytes */
+};
+
+struct tls_keys {
+	struct tls_key *list; /* owned */
+	size_t count;
+};
+
+/* An instance. Options are texts of the core's that live as long as it does; "" = not set. */
+struct tls {
+	const struct xfer_host *host;
+	void *tcp; /* owned; transport-tcp's instance */
+	const char *key_file;
+	const char *certificate;
+	const char *certificate_key;
+	const char *authorities;
+	uint64_t rekey_after; /* bytes */
+	struct tls_keys keys; /* with the next one: read when the first connection or listener is made */
+	SSL_CTX *context;     /* owned; NULL until then */
+	BIO_METHOD *method;   /* owned; NULL until then */
+	uint8_t *scratch;     /* owned; records on their way, while sendv() runs */
+	size_t scratch_fill;  /* bytes */
+};
+
+/* What the core holds as a struct xfer_conn. */
+struct tls_conn {
+	struct tls *tls;
+	struct xfer_conn *tcp; /* owned */
+	SSL *ssl;              /* owned */
+	bool server;
+	bool connected; /* TCP is through */
+	bool open;      /* TLS is, too */
+	bool batching;  /* records go to the instance's scratch buffer */
+	bool eof;       /* the peer's TCP stream has ended */
+	bool over;      /* recv() has nothing more to say than `verdict` */
+	int verdict;    /* 0 = a proper end, or -errno */
+	int io_error;   /* -errno of the TCP connection; 0 = none */
+	uint8_t first_len;
+	uint8_t first[TLS_FIRST];  /* of what came */
+	const struct tls_key *key; /* that both sides have: offered (client) or found (server); NULL = none */
+	char *stranger;            /* owned; the name that was offered and is not in our key-file; NULL = none */
+	char *shown;               /* owned; names in a certificate that was not accepted; NULL = none */
+	char *host;                /* owned; whom the URL names, NULL at the daemon */
+	char *identity;            /* owned; NULL until it is known */
+	char *error;               /* owned; the text that belongs to `verdict`, or NULL */
+	uint8_t *pending;          /* owned; records that TCP did not take, NULL = none */
+	size_t pending_len, pending_sent;
+	uint64_t sent;  /* bytes */
+	uint64_t keyed; /* bytes sent with the key of now */
+};
+
+static inline struct tls_conn *tls_conn_of(struct xfer_conn *conn)
+{
+	return (struct tls_conn *)(void *)conn;
+}
+
+/* ---- file.c: what only some may read ---- */
+/*
+ * The content of a file, NUL-terminated, the caller's to tls_file_free(). `forbidden` are the bits of its mode that must
+ * not be set; `what` is the option that named it. Says what is wrong.
+ */
+int tls_file_read(const struct tls *tls, const char *what, const char *path, unsigned forbidden, char **out,
+                  size_t *len);
+void tls_file_free(char *bytes, size_t len);
+
+/* ---- key.c ---- */
+/* Reads tls->key_file. */
+int tls_keys_read(const struct tls *tls, struct tls_keys *out);
+void tls_keys_free(struct tls_keys *keys);
+/* NULL when there is none. */
+const struct tls_key *tls_keys_find(const struct tls_keys *keys, const void *name, size_t len);
+
+/* ---- context.c ---- */
+/* Reads files and makes the context, once. */
+int tls_context_make(struct tls *tls);
+void tls_context_free(struct tls *tls);
+
+/* ---- identity.c ---- */
+/* Called by OpenSSL for each certificate of the peer's chain. */
+int tls_identity_verify(int good, X509_STORE_CTX *store);
+/* After the handshake: whether the peer has shown who it is, and its name. -EACCES and a text when it has not. */
+int tls_identity_take(struct tls_conn *conn);
+
+/* ---- stream.c: records between OpenSSL and TCP ---- */
+BIO_METHOD *tls_stream_method(void);
+int tls_stream_open(struct tls_conn *conn);
+/* 0 when nothing is left to be sent, -EAGAIN, or the error of TCP. */
+int tls_stream_flush(struct tls_conn *conn);
+ssize_t tls_sendv(struct xfer_conn *conn, const struct iovec *iov, int count, uint32_t flags);
+ssize_t tls_recv(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags);
+int tls_shutdown(struct xfer_conn *conn, uint32_t flags);
+
+/* ---- explain.c ---- */
+/* Says why OpenSSL gave up, for which SSL_get_error() is `reason`, and returns -errno. */
+int tls_explain(struct tls_conn *conn, int reason);
+/* Says it, at the client with the address in front, keeps the text in conn->error, and returns code. */
+int tls_conn_say(struct tls_conn *conn, int code, const char *format, ...) XFER_PRINTF(3, 4);
+/* What OpenSSL complained about first, as text; forgets all of it. */
+const char *tls_openssl_text(char *text, size_t size);
+
+/* ---- conn.c ---- */
+int tls_connect(void *instance, const struct xfer_connect *how, struct xfer_conn **out);
+int tls_adopt(void *instance, const struct xfer_adopt *how, struct xfer_conn **out);
+int tls_accept(struct xfer_listener *listener, struct xfer_conn **out, uint32_t flags);
+int tls_handshake(struct xfer_conn *conn, uint32_t flags);
+int tls_poll(struct xfer_conn *conn, struct xfer_poll *out);
+int tls_endpoint(struct xfer_conn *conn, struct xfer_endpoint *out);
+void tls_close(struct xfer_conn *conn);
+
+/* ---- listener.c ---- */
+int tls_listen(void *instance, const struct xfer_listen *how, struct xfer_listener **out);
+int tls_listener_adopt(void *instance, const struct xfer_listen *how, const int *fds, size_t count,
+                       struct xfer_listener **out);
+int tls_listener_fds(struct xfer_listener *listener, int *fds, size_t max);
+int tls_listener_address(struct xfer_listener *listener, char *text, size_t size);
+void tls_listener_close(struct xfer_listener *listener);
+/* The instance, and the next TCP connection. */
+int tls_listener_accept(struct xfer_listener *listener, struct tls **tls, struct xfer_conn **tcp);
+
+#endif
