@@ -237,6 +237,7 @@ static int take_option(const struct parse *parse, enum option_id id, const char 
 	case OPTION_RETRY_FOR: return take_retry_for(parse, value);
 	case OPTION_REMOVE: args->remove = true; return 0;
 	case OPTION_OLDER: return take_older(parse, value);
+	case OPTION_OUTPUT: args->output = value; return 0;
 	case OPTION_LISTEN: args->listen = value; return 0;
 	case OPTION_CONNECT: args->connect = value; return 0;
 	case OPTION_DEADLINE: return take_deadline(parse, value);

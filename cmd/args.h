@@ -23,6 +23,7 @@ enum verb {
 	VERB_PLUGINS,
 	VERB_CLEAN,
 	VERB_CHECK_PLUGIN,
+	VERB_KEYGEN,
 	VERB_COUNT
 };
 
@@ -67,6 +68,8 @@ struct args {
 	const char *listen;  /* NULL = made up */
 	const char *connect; /* NULL = where it listens */
 	uint64_t deadline;   /* ns */
+	/* keygen */
+	const char *output; /* NULL = NAME.key; "-" = standard output */
 	/* digest */
 	uint32_t chunk_size; /* bytes; 0 = configured */
 };

@@ -21,6 +21,7 @@ const struct verb_row verb_rows[VERB_COUNT] = {
 	                 "write where to look: xfer clean . for this folder", 1, SIZE_MAX },
 	[VERB_CHECK_PLUGIN] = { "check-plugin", "PATH [CHECK]...", "whether a plug-in does what it has to",
 	                        "write which file: xfer check-plugin ./KIND-NAME.so", 1, SIZE_MAX },
+	[VERB_KEYGEN] = { "keygen", "[NAME]", "make a key for the transport tls", NULL, 0, 1 },
 };
 
 const struct option_row option_rows[] = {
@@ -52,6 +53,8 @@ const struct option_row option_rows[] = {
 	  "where a transport connects to (default: where it listens)" },
 	{ OPTION_DEADLINE, 0, "deadline", "TIME", FOR(VERB_CHECK_PLUGIN),
 	  "how long a check may take before it counts as hanging (default: 60s)" },
+	{ OPTION_OUTPUT, 'o', "output", "FILE", FOR(VERB_KEYGEN),
+	  "the new file; -: print the line (default: NAME.key)" },
 
 	{ OPTION_CONFIG, 'c', "config", "FILE", FOR_ALL, "read FILE, not the system's and the user's configuration" },
 	{ OPTION_SET, 0, "set", "S.K=V", FOR_ALL, "set one key: --set pipeline.chunk-size=4M" },

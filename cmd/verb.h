@@ -28,6 +28,7 @@ int verb_ping(struct verb_context *context, struct error *err);
 int verb_digest(struct verb_context *context, struct error *err);
 int verb_plugins(struct verb_context *context, struct error *err);
 int verb_clean(struct verb_context *context, struct error *err);
+int verb_keygen(struct verb_context *context, struct error *err);
 int verb_check_plugin(struct verb_context *context, struct error *err);
 
 /* The engine, as the command line wants it. watch is borrowed. */

@@ -18,9 +18,10 @@
 #include <unistd.h>
 
 static int (*const verbs[VERB_COUNT])(struct verb_context *context, struct error *err) = {
-	[VERB_GET] = verb_get,     [VERB_PUT] = verb_put,       [VERB_LS] = verb_ls,
-	[VERB_PING] = verb_ping,   [VERB_DIGEST] = verb_digest, [VERB_PLUGINS] = verb_plugins,
-	[VERB_CLEAN] = verb_clean, [VERB_VERIFY] = verb_verify, [VERB_CHECK_PLUGIN] = verb_check_plugin,
+	[VERB_GET] = verb_get,       [VERB_PUT] = verb_put,       [VERB_LS] = verb_ls,
+	[VERB_PING] = verb_ping,     [VERB_DIGEST] = verb_digest, [VERB_PLUGINS] = verb_plugins,
+	[VERB_CLEAN] = verb_clean,   [VERB_VERIFY] = verb_verify, [VERB_CHECK_PLUGIN] = verb_check_plugin,
+	[VERB_KEYGEN] = verb_keygen,
 };
 
 /* A socket or file of ours must not become descriptor 0, 1 or 2, or messages would be written into it. */

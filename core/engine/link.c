@@ -174,6 +174,8 @@ static void handshake(struct link *link)
 	}
 	link->ready = true;
 	link_poll(link, XFER_POLL_READ);
+	/* The first bytes may have come with the last ones of the handshake. */
+	link_again(link);
 	link->watch->ready(link);
 	if (!link->ended)
 		link_flush(link);

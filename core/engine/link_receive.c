@@ -279,8 +279,7 @@ static void on_again(uv_idle_t *idle)
 		uv_idle_stop(idle);
 }
 
-/* The transport may hold more than it has given, and its descriptor does not tell. */
-static void rx_again(struct link *link)
+void link_again(struct link *link)
 {
 	list_remove(&link->unread);
 	list_append(&link->loop->unread, &link->unread);
@@ -342,7 +341,7 @@ void link_receive(struct link *link)
 	if (thirsty)
 		rx_thirsty(link);
 	else if (!dry)
-		rx_again(link);
+		link_again(link);
 	else
 		link_hold(link);
 	if (frames > 0)
@@ -365,7 +364,7 @@ void links_feed(struct loop *loop)
 		if (link->ended)
 			continue;
 		link_poll_add(link, XFER_POLL_READ);
-		rx_again(link);
+		link_again(link);
 	}
 }
 

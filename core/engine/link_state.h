@@ -26,6 +26,8 @@ void link_hold(struct link *link);
 
 /* The descriptor can be read, or the transport may hold what was read from it. */
 void link_receive(struct link *link);
+/* Receives in the next turn of the loop: the transport may hold more than it has given, and its descriptor is silent. */
+void link_again(struct link *link);
 void link_rx_drop(struct link *link);
 
 #endif

@@ -8,13 +8,12 @@ built=$top_builddir/plugins/.libs
 
 # ---- ours ------------------------------------------------------------------------------------------------------------
 
+"$xfer" keygen -q -o "$tmp/key"
 for file in "$built"/*-*.so; do
 	name=$(basename "$file" .so)
 	set --
-	if [ "$name" = transport-tls ]; then
-		(umask 077 && printf 'kit:%064x\n' 0x1234567890abcdef | tr 0 7 >"$tmp/key")
-		set -- --set transport.tls.key-file="$tmp/key"
-	fi
+	# One that lets nobody in without a key is given one.
+	[ "$name" != transport-tls ] || set -- --set "transport.tls.key-file=$tmp/key"
 	run "$xfer" check-plugin "$@" "$file"
 	is "$status" 0 "$name passes"
 	[ "$status" = 0 ] || diag_file "$out"

@@ -58,18 +58,18 @@ options() {
 
 page "$man/xfer.1" >"$tmp/xfer.1"
 options "$xfer" >"$tmp/options"
-for verb in get put verify ls ping digest plugins clean check-plugin; do
+for verb in get put verify ls ping digest plugins clean check-plugin keygen; do
 	options "$xfer" "$verb"
 done | sort -u >"$tmp/options-of-verbs"
 check "the help of the program shows what that of the verbs shows" cmp "$tmp/options" "$tmp/options-of-verbs"
-is "$(grep -c . "$tmp/options")" 36 "the options of xfer are known"
+is "$(grep -c . "$tmp/options")" 38 "the options of xfer are known"
 while read -r option; do
 	grep -Eq -e "^ +(-[-A-Za-z][^,]*, )*$option( |,|\$)" "$tmp/xfer.1" || echo "$option"
 done <"$tmp/options" >"$tmp/wrong"
 nothing_in "$tmp/wrong" "xfer(1) has every option of xfer --help"
 
 "$xfer" --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' >"$tmp/verbs"
-is "$(paste -sd ' ' "$tmp/verbs")" "get put verify ls ping digest plugins clean check-plugin" "the verbs of xfer are known"
+is "$(paste -sd ' ' "$tmp/verbs")" "get put verify ls ping digest plugins clean check-plugin keygen" "the verbs of xfer are known"
 while read -r verb; do
 	grep -Eq "^ +xfer $verb( |\$)" "$tmp/xfer.1" || echo "$verb: no synopsis"
 	grep -Eq "^ {5}$verb( |\$)" "$tmp/xfer.1" || echo "$verb: no description"

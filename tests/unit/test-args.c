@@ -269,6 +269,20 @@ static void test_value_errors(void **state)
 	refused("xfer digest --chunk-size x f", "from 1K to 16M");
 }
 
+static void test_keygen(void **state)
+{
+	(void)state;
+	GOOD(none, "xfer keygen");
+	assert_null(none.output);
+	args_free(&none);
+	GOOD(args, "xfer keygen -o file laptop");
+	assert_string_equal(args.output, "file");
+	assert_int_equal(args.operand_count, 1);
+	args_free(&args);
+	refused("xfer keygen a b", "'b' is one too many");
+	refused("xfer get -o file a b", "option -o belongs to 'xfer keygen'");
+}
+
 static void test_clean(void **state)
 {
 	(void)state;
@@ -330,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_option_errors),
 		cmocka_unit_test(test_value_errors),
 		cmocka_unit_test(test_clean),
+		cmocka_unit_test(test_keygen),
 		cmocka_unit_test(test_help_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
