@@ -19,6 +19,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +35,8 @@ struct run {
 	struct kit_report *report; /* owned, shared with the processes, as are the notes */
 	struct notes *notes;       /* of what the loader calls; of one check */
 	char folder[PATH_MAX];     /* of sockets and the like */
+	sigset_t mask;             /* as it was before */
+	int interrupts;            /* signalfd(2) of SIGINT and SIGTERM */
 };
 
 /* ---- the process of a check ------------------------------------------------------------------------------------- */
@@ -171,6 +174,26 @@ static void folder_empty(const char *folder)
 	closedir(dir);
 }
 
+/* Until the process has ended, or the deadline has passed (*late). */
+static int check_await(const struct run *run, int end, bool *late, struct error *err)
+{
+	uint64_t until = clock_monotonic() + run->subject->deadline;
+	for (;;) {
+		uint64_t now = clock_monotonic();
+		uint64_t left = now < until ? (until - now) / CLOCK_MS + 1 : 0;
+		struct pollfd wait[] = { { .fd = end, .events = POLLIN }, { .fd = run->interrupts, .events = POLLIN } };
+		int ready = poll(wait, 2, left < 60000 ? (int)left : 60000);
+		struct signalfd_siginfo taken; /* or it is delivered after all, when it is not blocked any more */
+		if (ready > 0 && read(run->interrupts, &taken, sizeof(taken)) > 0)
+			return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
+		if (ready > 0)
+			return 0;
+		*late = clock_monotonic() >= until;
+		if (*late)
+			return 0;
+	}
+}
+
 /* One check in a process of its own; *report says how it went. */
 static int check_spawn(struct run *run, const struct kit_check *check, struct error *err)
 {
@@ -191,23 +214,16 @@ static int check_spawn(struct run *run, const struct kit_check *check, struct er
 	if (pid < 0)
 		return error_system(err, -errno, FAULT_LOCAL, "cannot start a process for a check");
 	if (pid == 0) {
+		(void)sigprocmask(SIG_SETMASK, &run->mask, NULL);
 		child_prepare(self);
 		child_run(run, check);
 	}
 	(void)setpgid(pid, pid);
-	uint64_t until = clock_monotonic() + run->subject->deadline;
 	int end = pidfd_open(pid, 0);
 	int rc = end < 0 ? error_system(err, -errno, FAULT_LOCAL, "cannot watch the process of a check") : 0;
 	bool late = false;
-	for (int ready = 0; rc == 0 && ready == 0 && !late;) {
-		uint64_t now = clock_monotonic();
-		uint64_t left = now < until ? until - now : 0;
-		struct pollfd wait = { .fd = end, .events = POLLIN };
-		ready = poll(&wait, 1, (int)(left / CLOCK_MS < 60000 ? left / CLOCK_MS + 1 : 60000));
-		late = ready == 0 && clock_monotonic() >= until;
-		if (ready < 0)
-			ready = errno == EINTR ? 0 : ready;
-	}
+	if (rc == 0)
+		rc = check_await(run, end, &late, err);
 	if (end >= 0)
 		close(end);
 	/* It has not been waited for, so the group is still its own. */
@@ -313,6 +329,29 @@ static int run_all(struct run *run, const struct kit_watch *watch, struct kit_su
 	return 0;
 }
 
+static int run_prepared(struct run *run, const struct kit_watch *watch, struct kit_sums *sums, struct error *err)
+{
+	sigset_t interrupts;
+	sigemptyset(&interrupts);
+	sigaddset(&interrupts, SIGINT);
+	sigaddset(&interrupts, SIGTERM);
+	run->interrupts = signalfd(-1, &interrupts, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->interrupts < 0)
+		return error_system(err, -errno, FAULT_LOCAL, "cannot wait for signals");
+	run->report = mmap(NULL, sizeof(*run->report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int rc = -errno;
+	if (run->report == MAP_FAILED) {
+		error_system(err, rc, FAULT_LOCAL, "no memory for the results");
+	} else {
+		(void)sigprocmask(SIG_BLOCK, &interrupts, &run->mask);
+		rc = run_all(run, watch, sums, err);
+		(void)sigprocmask(SIG_SETMASK, &run->mask, NULL);
+		munmap(run->report, sizeof(*run->report));
+	}
+	close(run->interrupts);
+	return rc;
+}
+
 int kit_run(const struct kit_subject *subject, const struct kit_watch *watch, struct kit_sums *sums, struct error *err)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -320,11 +359,7 @@ int kit_run(const struct kit_subject *subject, const struct kit_watch *watch, st
 	snprintf(run.folder, sizeof(run.folder), "%s/xfer-check-XXXXXX", tmp != NULL && *tmp == '/' ? tmp : "/tmp");
 	if (mkdtemp(run.folder) == NULL)
 		return error_system(err, -errno, FAULT_LOCAL, "cannot make the folder %s", run.folder);
-	run.report = mmap(NULL, sizeof(*run.report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int rc = run.report != MAP_FAILED ? run_all(&run, watch, sums, err)
-	                                  : error_system(err, -errno, FAULT_LOCAL, "no memory for the results");
-	if (run.report != MAP_FAILED)
-		munmap(run.report, sizeof(*run.report));
+	int rc = run_prepared(&run, watch, sums, err);
 	notes_free(run.notes);
 	(void)rmdir(run.folder);
 	return rc;

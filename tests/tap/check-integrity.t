@@ -21,4 +21,16 @@ is "$status" 1 "a plug-in that hangs fails"
 like_file "$out" '; seen: not finished after 2s: it hangs in digest\(\)$' "... and the callback is named in which it does"
 like_file "$out" '^ok       splits:' "... and the other checks are made"
 
+# Interrupted while it waits for one that hangs: nothing is left, neither process nor folder.
+mkdir "$tmp/scratch"
+TMPDIR=$tmp/scratch "$xfer" check-plugin "$unfit/integrity-hangs.so" streams many >"$tmp/interrupted" 2>"$err" &
+pid=$!
+remember $pid
+wait_line "$tmp/interrupted" '^ok       streams:' $pid >"$tmp/line"
+kill -TERM $pid
+status=0
+wait $pid || status=$?
+is "$status" 130 "interrupted it ends at once"
+is "$(ls "$tmp/scratch")" "" "... and leaves no folder behind"
+
 done_testing
