@@ -46,10 +46,13 @@ static int dest_open(const char *dest, bool several, struct store_root **root, c
 {
 	struct stat st;
 	char *folder = NULL;
-	int r;
+	int r = stat(dest, &st) < 0 ? -errno : 0;
 
 	*name = NULL;
-	if (stat(dest, &st) == 0 && S_ISDIR(st.st_mode)) {
+	/* What cannot be looked at may be a folder: taken for none, what is in it would be written over. */
+	if (r < 0 && r != -ENOENT && r != -ENOTDIR)
+		return error_system(err, r, FAULT_LOCAL, "%s", dest);
+	if (r == 0 && S_ISDIR(st.st_mode)) {
 		r = store_root_open(root, dest, err);
 		if (r < 0 && err != NULL)
 			err->fault = FAULT_LOCAL;

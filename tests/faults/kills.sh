@@ -70,6 +70,8 @@ one() {
 	chance=0
 	while [ "$chance" = 0 ] && [ $rounds -lt 4 ]; do
 		need_worker
+		# Who was killed behind the end does all of it again.
+		[ $rounds = 0 ] || [ ! -e "$into/${what#merge}" ] || done_already=yes
 		chance 3
 		case $chance in
 		0) side=client ;;
@@ -90,7 +92,7 @@ one() {
 		chance 4
 	done
 	if [ $status != 0 ]; then
-		done_already=$([ -e "$into/${what#merge}" ] && echo yes)
+		[ ! -e "$into/${what#merge}" ] || done_already=yes
 		claims=$(claimed)
 		again $verb $what
 		received=$(number received)
@@ -105,7 +107,6 @@ one() {
 	fi
 	whole $what || wrong "all went well, and it is not the same"
 	[ -z "$(leftovers "$into")" ] || wrong "something is left"
-	# Who was killed behind the end does all of it again.
 	[ -z "$done_already" ] || return
 	if [ "$moved" -gt $(($(total $what) + rounds * window)) ]; then
 		wrong "$moved bytes were moved, of $(total $what)"

@@ -117,6 +117,14 @@ ln -s ../../elsewhere linked/tree/sub
 get "folder over a link below" 7 "$url/tree" linked
 is "$(ls -A elsewhere)" "" "folder over a link below: nothing is written through it"
 
+# ---- what cannot be looked at ----
+
+ln -s loop loop
+get "a link that leads nowhere" 7 "$url/one" loop
+like_file "$err" '^xfer: loop: Too many levels' "a link that leads nowhere: the cause"
+is "$(readlink loop)" loop "a link that leads nowhere: it stays"
+rm loop
+
 # ---- where nothing can be written ----
 
 mkdir sealed sealed-tree
