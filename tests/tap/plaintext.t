@@ -88,4 +88,38 @@ fi
 stop_daemon
 is "$daemon_status" 0 "the daemon stops"
 
+# ---- the three lines ------------------------------------------------------------------------------------------------
+
+# advice N: what stands between the Nth pair of quotes behind "Three lines", with our key.
+advice() {
+	sed "s/.*Three lines//; s|FILE|$tmp/peer.key|" "$err" | cut -d "'" -f $((2 * $1))
+}
+
+run "$xfer" keygen -q -o "$tmp/peer.key" peer
+is "$status" 0 "the key that the message speaks of"
+configure 0.0.0.0:0
+run timeout "$patience" "$xferd" -c "$ini"
+{
+	printf '[daemon]\n'
+	for n in 1 2 3; do
+		advice $n
+	done
+	printf '[export.pub]\npath = %s\nallow = peer\n' "$tmp/pub"
+} >"$tmp/tls.ini"
+need_daemon -c "$tmp/tls.ini"
+like_file "$daemon_log" 'listening on 0\.0\.0\.0:[0-9]+ \(tls\)' "as the daemon's message says it, it listens everywhere"
+run timeout "$patience" "$xfer" ls xfer://192.0.2.1/
+{
+	printf '[pipeline]\n'
+	for n in 1 2 3; do
+		advice $n
+	done
+} >"$tmp/client.ini"
+rm -f "$tmp/got"
+run "$xfer" get -q -c "$tmp/client.ini" "xfer://${own:-127.0.0.1}:$daemon_port/pub/file" "$tmp/got"
+is "$status" 0 "as the client's message says it, it connects to there"
+check "... and the file comes" cmp "$tmp/pub/file" "$tmp/got"
+[ "$status" = 0 ] || diag_file "$err"
+stop_daemon
+
 done_testing
