@@ -473,7 +473,7 @@ const struct kit_check kit_transport_checks[] = {
 	{ "peer-killed", "a peer that is killed while it sends ends the connection", check_peer_killed },
 	{ "strangers", "who connects and says nothing, or nonsense, disturbs nobody else", check_strangers },
 	{ "many", "some hundred connections at once, each with its own bytes", check_many_connections },
-	{ "listener-adopt", "the descriptors of a listener make a listener; others stay as they are",
+	{ "listener-adopt", "the descriptors of a listener make a listener, which its connections outlive",
 	  check_listener_adopt },
 	{ "adopt", "open descriptors make a connection; what is refused stays as it is", check_adopt },
 	{ "no-room", "without a free descriptor calls fail, and what waited is accepted later", check_no_room },

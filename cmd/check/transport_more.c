@@ -232,8 +232,12 @@ enum kit_outcome check_listener_adopt(struct kit *kit)
 	if (rc != 0 || strcmp(before, after) != 0)
 		return kit_failed(kit, "the address was '%.60s', and is '%.60s' when it is adopted", before,
 		                  rc == 0 ? after : "none");
-	if ((outcome = line_open_many(&line, &line.a, &line.b, 1)) != KIT_OK ||
-	    (outcome = line_exchange(kit, line.a, line.b, 10000, "over an adopted listener")) != KIT_OK)
+	if ((outcome = line_open_many(&line, &line.a, &line.b, 1)) != KIT_OK)
+		return outcome;
+	/* What was accepted lives on. */
+	line_listener_close(&line);
+	if ((outcome = line_exchange(kit, line.a, line.b, 10000, "whose listener was adopted, and is closed")) !=
+	    KIT_OK)
 		return outcome;
 	line_end(&line);
 	for (int i = 0; i < count; i++)

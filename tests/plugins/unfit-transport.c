@@ -39,7 +39,8 @@
 #define CONN_LEAKS 22             /* leaks */
 #define DESCRIPTOR_LEAKS 23       /* leaks */
 
-#define NEVER_LISTENS 24 /* none: it only adopts, as it may */
+#define CLOSES_ITS_CHILDREN 25 /* listener-adopt */
+#define NEVER_LISTENS 24       /* none: it only adopts, as it may */
 
 const struct xfer_plugin *inner_plugin(void);
 
@@ -60,8 +61,9 @@ static const struct xfer_transport_ops *inner(void)
 }
 
 /* A plug-in has no such variables; an unfit one has. */
-static int live;    /* connections */
-static int in_vain; /* calls of accept() in a row, without any other one */
+static int live;                   /* connections */
+static struct xfer_conn *youngest; /* that was accepted, NULL when it is closed */
+static int in_vain;                /* calls of accept() in a row, without any other one */
 
 static int descriptor(struct xfer_conn *conn)
 {
@@ -134,6 +136,13 @@ static int listener_address(struct xfer_listener *listener, char *text, size_t s
 	return rc;
 }
 
+static void listener_close(struct xfer_listener *listener)
+{
+	if (FAULT == CLOSES_ITS_CHILDREN && youngest != NULL)
+		(void)shutdown(descriptor(youngest), SHUT_RDWR);
+	inner()->listener_close(listener);
+}
+
 static int accept_(struct xfer_listener *listener, struct xfer_conn **out, uint32_t flags)
 {
 	struct xfer_conn *made = NULL;
@@ -147,6 +156,8 @@ static int accept_(struct xfer_listener *listener, struct xfer_conn **out, uint3
 	if (rc == 0)
 		in_vain = 0;
 	rc = wrap(rc, made, out);
+	if (rc == 0)
+		youngest = *out;
 	if (FAULT == INHERITED && rc == 0)
 		(void)fcntl(descriptor(*out), F_SETFD, 0);
 	return rc;
@@ -300,6 +311,7 @@ static void close_(struct xfer_conn *conn)
 	if (FAULT == DESCRIPTOR_LEAKS && !conn->through)
 		(void)fcntl(descriptor(conn), F_DUPFD_CLOEXEC, 0);
 	inner()->close(conn->inner);
+	youngest = conn == youngest ? NULL : youngest;
 	live--;
 	free(conn->kept);
 	if (FAULT != CONN_LEAKS)
@@ -317,6 +329,7 @@ __attribute__((visibility("default"))) const struct xfer_plugin *xfer_plugin_v1(
 	ops.listener_adopt = listener_adopt;
 	ops.listener_fds = listener_fds;
 	ops.listener_address = listener_address;
+	ops.listener_close = listener_close;
 	ops.accept = accept_;
 	ops.connect = connect_;
 	ops.adopt = adopt;
