@@ -128,6 +128,18 @@ end_put resumed 0
 whole_put resumed
 stop_daemon
 
+# ---- a reload: the put ends where it began, and the user sees nothing of it ----
+
+need_daemon -c "$tmp/xferd.ini"
+begin_put reloaded --streams 3
+came
+kill -HUP "$daemon_pid"
+check "reloaded: the old worker ends when the put is done" wait_line "$daemon_log" 'worker ended' "$daemon_pid"
+end_put reloaded 0
+says reloaded 0 .
+whole_put reloaded
+stop_daemon
+
 # ---- more than the daemon takes from one address ----
 
 need_daemon -c "$tmp/xferd.ini" --set daemon.sessions-per-address=2
