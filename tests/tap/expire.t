@@ -116,6 +116,31 @@ wait_line "$daemon_log" " expired .*$busy" "$daemon_pid" >/dev/null
 check "what was in use expires when it is no longer" test ! -e "$tmp/pub/.xfer-$busy" -a ! -e "$tmp/pub/.xfer-puts/$busy.j"
 stop_daemon
 
+# ---- a put of one chunk, whose worker dies before the file has its name ----
+
+syscalls=$top_builddir/tests/faults/syscalls
+status=0
+"$syscalls" true 2>"$err" || status=$?
+if [ $status = 0 ]; then
+	rm -rf "$tmp/pub"
+	mkdir "$tmp/pub"
+	need_daemon -c "$tmp/xferd.ini"
+	echo one >"$tmp/one"
+	run "$syscalls" -t 60 -o "$tmp/report" -p "$(worker_pid 0)" -k renameat:1 -d kill \
+		"$xfer" put --retry-for 0 -q "$tmp/one" "xfer://$daemon_address/pub/one"
+	stop_daemon
+	like_file "$tmp/report" '^reached' "one chunk: the worker dies"
+	check "one chunk: the file is not there" test ! -e "$tmp/pub/one"
+	is "$(left "$tmp/pub" | wc -w)" 3 "one chunk: it leaves the file under a hidden name, and its journal"
+	find "$tmp/pub" -mindepth 1 -exec touch -d '2 hours ago' {} +
+	need_daemon -c "$tmp/xferd.ini"
+	check "one chunk: expires" wait_line "$daemon_log" ' expired .*file=one .*result=ok' "$daemon_pid"
+	stop_daemon
+	is "$(ls -A "$tmp/pub")" "" "one chunk: nothing is left"
+else
+	skip "a put of one chunk that is left over expires" "$(cat "$err")"
+fi
+
 # ---- what cannot be removed ----
 
 rm -rf "$tmp/pub"
