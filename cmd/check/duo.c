@@ -21,6 +21,24 @@ enum kit_outcome duo_peer(struct kit *kit, const struct xfer_peer_params *params
 	return KIT_OK;
 }
 
+static enum kit_outcome make_both(struct duo *duo, uint32_t flags)
+{
+	duo->params.now = duo->now;
+	duo->params.role = XFER_ROLE_ANSWERER;
+	duo->params.flags = 0;
+	enum kit_outcome outcome = duo_peer(duo->kit, &duo->params, &duo->answerer);
+	duo->params.role = XFER_ROLE_ASKER;
+	duo->params.flags = flags;
+	return outcome == KIT_OK ? duo_peer(duo->kit, &duo->params, &duo->asker) : outcome;
+}
+
+enum kit_outcome duo_renew(struct duo *duo)
+{
+	KIT_VOID(duo->kit, liveness, peer_destroy, duo->asker);
+	KIT_VOID(duo->kit, liveness, peer_destroy, duo->answerer);
+	return make_both(duo, duo->params.flags);
+}
+
 enum kit_outcome duo_begin(struct kit *kit, struct duo **out, uint32_t flags)
 {
 	uint64_t interval = 0, dead_after = 0;
@@ -40,20 +58,13 @@ enum kit_outcome duo_begin(struct kit *kit, struct duo **out, uint32_t flags)
 	duo->now = 1000 * CLOCK_SECOND;
 	duo->params = (struct xfer_peer_params){
 		.struct_size = sizeof(duo->params),
-		.role = XFER_ROLE_ANSWERER,
 		.slot = SLOT,
 		.interval = duo->interval,
 		.dead_after = duo->dead_after,
-		.now = duo->now,
 	};
 	kit_fill(kit, duo->params.key, sizeof(duo->params.key));
-	enum kit_outcome outcome = duo_peer(kit, &duo->params, &duo->answerer);
-	duo->params.role = XFER_ROLE_ASKER;
-	duo->params.flags = flags;
-	if (outcome == KIT_OK)
-		outcome = duo_peer(kit, &duo->params, &duo->asker);
 	*out = duo;
-	return outcome;
+	return make_both(duo, flags);
 }
 
 void duo_end(struct duo *duo)

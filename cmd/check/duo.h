@@ -52,6 +52,8 @@ struct duo {
  */
 enum kit_outcome duo_begin(struct kit *kit, struct duo **out, uint32_t flags);
 void duo_end(struct duo *duo);
+/* Other peers in the place of these, at the beginning of another session. */
+enum kit_outcome duo_renew(struct duo *duo);
 
 enum kit_outcome duo_peer(struct kit *kit, const struct xfer_peer_params *params, struct xfer_peer **out);
 /* datagram_out() into `bytes`, which holds XFER_DATAGRAM_MAX. */

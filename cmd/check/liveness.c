@@ -232,18 +232,20 @@ static enum kit_outcome check_peers(struct kit *kit)
 	struct census before;
 	char text[128];
 	struct duo *duo;
-	for (unsigned round = 0; round < PEER_WARMUP + PEER_ROUNDS; round++) {
+	enum kit_outcome outcome = duo_begin(kit, &duo, 0);
+	for (unsigned round = 0; round < PEER_WARMUP + PEER_ROUNDS && outcome == KIT_OK; round++) {
 		if (round == PEER_WARMUP)
 			census_take(&before);
-		enum kit_outcome outcome = duo_begin(kit, &duo, 0);
-		if (outcome == KIT_OK && round % 4 == 0)
+		if (round % 4 == 0)
 			outcome = duo_exchange(duo);
-		if (outcome != KIT_OK)
-			return outcome;
-		duo_end(duo);
+		if (outcome == KIT_OK)
+			outcome = duo_renew(duo);
 	}
+	if (outcome != KIT_OK)
+		return outcome;
 	if (census_growth(&before, PEER_ROUNDS, text) != NULL)
 		return kit_failed(kit, "%s of peer_create() and peer_destroy()", text);
+	duo_end(duo);
 	return kit_ok(kit, "%d peers", 2 * PEER_ROUNDS);
 }
 
