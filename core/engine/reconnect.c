@@ -158,7 +158,7 @@ static int reconnect_lost(struct client *client, const struct reconnect_job *job
 	struct retry *retry = &client->again.retry;
 	enum retry_cause cause = retry_cause(err, &client->words);
 	uint64_t reached = job->reached != NULL ? job->reached(job->context) : 0;
-	bool goaway = cause == RETRY_CAUSE_AWAY && retry->open;
+	bool goaway = cause == RETRY_CAUSE_AWAY;
 	uint64_t pause;
 
 	loop_time(client->loop);

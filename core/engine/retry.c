@@ -154,7 +154,10 @@ enum retry_verdict retry_lost(struct retry *retry, enum retry_cause cause, uint6
 	retry->open = false;
 	if (open)
 		retry->suspect = cause == RETRY_CAUSE_BROKEN;
-	if (cause == RETRY_CAUSE_FINAL || !retry_wanted(retry) || retry->over || (!retry->had && !retry->limits.first))
+	if (cause == RETRY_CAUSE_FINAL || !retry_wanted(retry) || retry->over)
+		return RETRY_NOT;
+	/* Who is sent away has found somebody: the next one has opened already, or nobody is there any more. */
+	if (!retry->had && !retry->limits.first && cause != RETRY_CAUSE_AWAY)
 		return RETRY_NOT;
 	if (cause == RETRY_CAUSE_NONSENSE && ++retry->nonsense >= RETRY_NONSENSE)
 		return RETRY_HOPELESS;

@@ -21,7 +21,7 @@ enum {
 struct retry_limits {
 	uint64_t tries; /* in a row; RETRY_TRIES_ANY = as many as there is time for */
 	uint64_t span;  /* ns without a session, in a row; 0 = never try again */
-	bool first;     /* the first connection as well: nothing was ever connected */
+	bool first;     /* the first connection as well, though nothing was ever connected nor sent away */
 };
 
 /* Why there is no session any more. */

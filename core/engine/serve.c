@@ -173,6 +173,9 @@ static void on_open(struct channel *channel)
 	log_say(serve->base->log, LOG_LEVEL_DEBUG, "session from %s%s%s: %s, chunks of %u bytes", channel_peer(channel),
 	        serve_identity(serve)[0] != '\0' ? " as " : "", serve_identity(serve),
 	        channel->suite.integrity->about.name, channel->suite.limits.chunk_size);
+	/* It was let in just before: with a session of its own it knows that another worker is there. */
+	if (serve->base->draining)
+		serve_goaway(serve);
 }
 
 static int on_frame(struct channel *channel, const struct frame_header *header, const uint8_t *bytes,
@@ -298,6 +301,16 @@ enum status serve_refuse(struct channel *channel, struct error *err)
 	struct serve *serve = of_channel(channel);
 
 	return limits_refuse(&serve->base->limits, &serve->entry, err);
+}
+
+bool serve_new(const struct serve *serve)
+{
+	return serve->channel.state == CHANNEL_CONNECTING || serve->channel.state == CHANNEL_HELLO;
+}
+
+void serve_goaway(struct serve *serve)
+{
+	channel_goaway(&serve->channel, STATUS_SHUTDOWN, "the daemon is shutting down");
 }
 
 bool serve_idle(const struct serve *serve)

@@ -23,6 +23,7 @@ struct serve_base {
 	size_t export_count;
 	struct list sessions; /* struct serve.link */
 	size_t session_count;
+	bool draining; /* whoever comes in is sent on */
 	struct limits limits;
 	struct log *log;
 	/* A session is gone (the count is already right). */
@@ -55,6 +56,10 @@ int serve_open(struct serve_base *base, const struct plugin *transport, struct x
 enum status serve_refuse(struct channel *channel, struct error *err);
 /* Nothing is asked for and nothing is to be sent. */
 bool serve_idle(const struct serve *serve);
+/* It has not said hello yet. */
+bool serve_new(const struct serve *serve);
+/* Tells it to finish, and to come back in another connection. */
+void serve_goaway(struct serve *serve);
 /* Takes "export/rest" apart; *rest is "" for the export itself. NULL: there is none, or none for this peer. */
 const struct serve_export *serve_export_find(struct serve *serve, const char *path, const char **rest);
 /* Whom the transport has authenticated; "" when it has not. */

@@ -16,6 +16,7 @@
 enum { ACCEPT_TURN = 64, LISTENER_FDS_MAX = 8 };
 
 #define SAY_AGAIN (10 * CLOCK_SECOND)
+#define HELLO_GRACE (2 * CLOCK_SECOND)
 
 struct server;
 
@@ -41,7 +42,9 @@ struct server {
 	uv_poll_t control;
 	struct local_listener local; /* other workers pass sessions on to it */
 	struct deadline drained;     /* drain-timeout */
-	struct expire expire;        /* of the first worker */
+	struct deadline hello;       /* for those who were let in just before */
+	bool hello_over;
+	struct expire expire; /* of the first worker */
 	bool draining;
 	unsigned open_handles; /* polls of ours that are not closed yet */
 };
@@ -82,7 +85,10 @@ static void on_gone(struct serve_base *base)
 	maybe_stop(of_base(base));
 }
 
-/* Idle sessions end at once, the others when what they asked for is sent; all of them when the time is over. */
+/*
+ * Idle sessions end at once, new ones after their hello, the others when what they asked for is sent; all of them when the
+ * time is over.
+ */
 static void drain_look(struct server *server, bool all)
 {
 	struct list *node = server->base.sessions.next;
@@ -91,9 +97,20 @@ static void drain_look(struct server *server, bool all)
 		struct serve *serve = list_entry(node, struct serve, link);
 
 		node = node->next;
-		if (all || (serve_idle(serve) && !serve->channel.link.ended))
+		if (all ||
+		    (serve_idle(serve) && !serve->channel.link.ended && (!serve_new(serve) || server->hello_over)))
 			serve_end(serve, STATUS_SHUTDOWN, "the daemon is shutting down");
 	}
+}
+
+/* Who has connected and says nothing is not waited for. */
+static void on_hello_timer(struct deadline *deadline)
+{
+	struct server *server = list_entry(deadline, struct server, hello);
+
+	server->hello_over = true;
+	drain_look(server, false);
+	maybe_stop(server);
 }
 
 static void on_drain_timer(struct deadline *deadline)
@@ -111,17 +128,18 @@ static void drain(struct server *server)
 	if (server->draining)
 		return;
 	server->draining = true;
+	server->base.draining = true;
 	expire_stop(&server->expire);
 	/* The next workers have the same sockets; whoever connects to what none of them has is refused from here on. */
 	for (size_t i = 0; i < server->params->socket_count; i++)
 		listener_close(&server->ports[i]);
 	for (struct list *node = server->base.sessions.next; node != &server->base.sessions; node = node->next)
-		channel_goaway(&list_entry(node, struct serve, link)->channel, STATUS_SHUTDOWN,
-		               "the daemon is shutting down");
+		serve_goaway(list_entry(node, struct serve, link));
 	/* The next worker hears the heartbeats from here on. */
 	for (size_t i = 0; i < server->params->socket_count; i++)
 		heartbeat_port_close(&server->ports[i].heartbeat);
 	drain_look(server, false);
+	(void)loop_deadline(loop, &server->hello, loop->now + HELLO_GRACE);
 	(void)loop_deadline(loop, &server->drained, loop->now + server->params->setup->settings->drain_timeout);
 	maybe_stop(server);
 }
@@ -326,6 +344,7 @@ static int server_open(struct server *server, struct error *err)
 	server->base.log = params->log;
 	server->base.gone = on_gone;
 	server->drained.fire = on_drain_timer;
+	server->hello.fire = on_hello_timer;
 	for (size_t i = 0; r == 0 && i < params->socket_count; i++)
 		r = port_open(server, &server->ports[i], &params->sockets[i], err);
 	if (r < 0)

@@ -6,6 +6,7 @@
 #include "registry/host.h"
 #include "registry/known_answer.h"
 #include "registry/note.h"
+#include "registry/object.h"
 #include "registry/trust.h"
 
 #include <dlfcn.h>
@@ -134,6 +135,8 @@ static int plugin_prove(struct plugin *plugin, struct error *err)
 int plugin_open(struct plugin **out, const char *path, struct notes *notes, struct log *log, struct error *err)
 {
 	int rc = trust_file(path, err);
+	if (rc == 0)
+		rc = object_check(path, err);
 	if (rc < 0)
 		return rc;
 	struct plugin *plugin = calloc(1, sizeof(*plugin));

@@ -186,6 +186,9 @@ static void the_first_connection_is_another_thing(void **state)
 
 	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_NOT);
 	assert_int_equal(lost(&world, RETRY_CAUSE_BUSY), RETRY_NOT);
+	/* A daemon that is about to go: the next one is there, or none. */
+	assert_int_equal(lost(&world, RETRY_CAUSE_AWAY), RETRY_AGAIN);
+	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_NOT);
 	limits.first = true;
 	world = world_make(&limits);
 	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_AGAIN);
