@@ -70,7 +70,7 @@ like_file "$out" "^stages: hash $rate, write $rate, send $rate, receive $rate, b
 	"... and the stage that limited, with the figures of each"
 run "$xfer" get -v --limit-rate 4M "$url/big" "$tmp/slowly"
 like_file "$out" '; the network or the other side limited$' "where nothing here was busy it was the other side"
-run "$xfer" get -v --json "$url/tree" "$tmp/tree2"
+run "$xfer" get -v --json "$url/tree" "$tmp/tree-json"
 like_file "$out" '"stages":.*"stage":"receive","calls":[0-9]+,"bytes":[0-9]+,"busy":[0-9.]+,"threads":1}.*"limit":' \
 	"... as JSON, too"
 
