@@ -19,10 +19,11 @@ typedef int field_store(void *field, const union xfer_value *value, struct error
 typedef int field_print(const void *field, struct buf *out);
 
 /* char *, owned */
-field_store store_path;        /* absolute */
-field_store store_allow;       /* see allow.h */
-field_store store_allow_names; /* see allow.h */
-field_store store_plugin;      /* a plug-in's name or path */
+field_store store_path;         /* absolute */
+field_store store_path_or_none; /* or empty */
+field_store store_allow;        /* see allow.h */
+field_store store_allow_names;  /* see allow.h */
+field_store store_plugin;       /* a plug-in's name or path */
 field_print print_text;
 
 /* unsigned and uint32_t */

@@ -401,6 +401,7 @@ void settings_free(struct settings *settings)
 	free(settings->exports);
 	free(settings->sections);
 	free(settings->plugin_dir);
+	free(settings->digest_store);
 	free(settings->transport);
 	free(settings->liveness);
 	free(settings);

@@ -68,6 +68,8 @@ struct settings {
 	uint64_t drain_timeout;
 	uint64_t hang_after;   /* 0 = never */
 	uint64_t partial_keep; /* 0 = forever */
+	char *digest_store;    /* "" = none */
+	uint64_t digest_store_size;
 	/* [export.NAME] */
 	struct settings_export *exports;
 	size_t export_count;

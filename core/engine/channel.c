@@ -130,6 +130,7 @@ static int suite_settle(struct channel *channel, const struct message_welcome *w
 			.chunk_size = welcome->chunk_size,
 			.digest_size = integrity->integrity.digest_size,
 		},
+		.known = channel->base->known,
 	};
 	channel->rx_limits = channel->suite.limits;
 	/* A daemon that gives files away takes no chunks. */

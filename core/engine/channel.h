@@ -54,6 +54,7 @@ enum channel_state { CHANNEL_CONNECTING, CHANNEL_HELLO, CHANNEL_OPEN, CHANNEL_EN
 /* What all channels of a process share. */
 struct channel_base {
 	struct loop *loop;
+	struct known *known; /* daemon: digests of what it sends; NULL: none are kept */
 	struct setup *setup;
 	struct offer offer;
 	const struct channel_watch *watch;

@@ -66,8 +66,8 @@ struct receiving {
 	struct sink *sink;       /* NULL: not open */
 	struct list jobs;        /* struct job.link, oldest first */
 	unsigned job_count;
-	unsigned writing; /* of them, those that write */
-	unsigned ready;   /* large chunks that came since all that there was went into an order */
+	unsigned writing;              /* of them, those that write */
+	unsigned ready;                /* large chunks that came since all that there was went into an order */
 	struct receiving_job *spare;   /* owned; for the next order, may be NULL */
 	struct receiving_job *waiting; /* owned; an order for which there was no buffer */
 	struct list hunger;            /* in loop.keeping while there is one */

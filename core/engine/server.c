@@ -335,6 +335,7 @@ static int server_open(struct server *server, struct error *err)
 		return r;
 	notes_identify(params->notes, server->base.channel.offer.boot_id);
 	server->base.channel.deaths = params->deaths;
+	server->base.channel.known = params->known;
 	server->base.channel.setup = params->setup;
 	server->base.channel.watch = &serve_watch;
 	server->base.channel.hello_timeout = settings->hello_timeout;

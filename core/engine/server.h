@@ -18,8 +18,11 @@ struct server_socket {
 	char heartbeat[128]; /* its address as text; "" without one */
 };
 
+struct known; /* see store/known.h */
+
 struct server_params {
 	struct setup *setup;
+	struct known *known; /* borrowed: digests of what is sent; NULL: none are kept */
 	struct server_socket *sockets;
 	size_t socket_count;
 	unsigned worker;             /* its index, 0 to workers - 1: the high byte of every slot that it gives out */

@@ -9,6 +9,7 @@
 #include "engine/listen.h"
 #include "engine/server.h"
 #include "engine/setup.h"
+#include "store/known.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,7 @@ struct worker {
 	struct setup *setup;
 	struct notes *notes;
 	struct deaths deaths;
+	struct known *known;      /* NULL: no digests are kept */
 	struct listen_set handed; /* by the supervisor; of a maker: all that is to be told */
 	struct bound bound;
 };
@@ -95,6 +97,10 @@ static int make_ready(struct worker *worker, const struct settings_source *sourc
 		return error_system(err, code, FAULT_LOCAL, "cannot open the log");
 	const struct setup_choice choice = { .notes = worker->notes };
 	code = setup_create(&worker->setup, worker->settings, &choice, worker->log, err);
+	/* A check makes no file. */
+	if (code == 0 && worker->role != CONTROL_CHECK && worker->settings->digest_store[0] != '\0')
+		code = known_open(&worker->known, worker->settings->digest_store, worker->settings->digest_store_size,
+		                  err);
 	if (code < 0)
 		return code;
 	switch (worker->role) {
@@ -153,6 +159,7 @@ static int serve(struct worker *worker)
 	}
 	struct server_params params = {
 		.setup = worker->setup,
+		.known = worker->known,
 		.sockets = worker->bound.sockets,
 		.socket_count = worker->bound.count,
 		.worker = worker->index,
@@ -175,6 +182,7 @@ static void worker_free(struct worker *worker)
 {
 	listen_set_free(&worker->handed);
 	setup_destroy(worker->setup);
+	known_close(worker->known);
 	settings_free(worker->settings);
 	log_destroy(worker->log);
 	notes_free(worker->notes);

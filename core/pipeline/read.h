@@ -41,7 +41,8 @@ struct read_piece {
 	uint64_t total;                   /* chunks of the whole file, known after its first piece */
 	uint8_t digest[FRAME_DIGEST_MAX]; /* the file's, when has_digest */
 	bool has_digest;
-	bool ended; /* an ENDS item stands in the buffer */
+	uint64_t known; /* payload bytes of which the digest was known; the pipeline's */
+	bool ended;     /* an ENDS item stands in the buffer */
 	/* STATUS_OK, or why the file failed. A piece of a file that failed in another one is empty and has its status. */
 	enum status status;
 	int code;           /* 0, or the -errno behind the status */

@@ -2,12 +2,15 @@
 /* The file behind read pieces: opened once, shared by the jobs that read from it, watched for changes. */
 #include "pipeline/read_file.h"
 
+#include "base/clock.h"
 #include "pipeline/stage.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { KEEPS_FROM = 1024 * 1024 /* bytes of a file whose digests are kept */ };
 
 int read_file_create(struct read_file **out, struct store_root *root, const char *path, uint64_t size,
                      const struct suite *suite)
@@ -99,6 +102,21 @@ static uint64_t file_chunks(const struct read_file *file)
 	return size / chunk + (size % chunk != 0);
 }
 
+/*
+ * Whether digests of its chunks are kept, and what was kept may be used. Of small files and of checksums they are made
+ * sooner than they are found.
+ */
+static bool file_keeps(struct read_file *file)
+{
+	const struct suite *suite = file->suite;
+
+	return suite->known != NULL && file->identity.size >= KEEPS_FROM &&
+	       suite->integrity->integrity.strength >= XFER_STRENGTH_CRYPTOGRAPHIC &&
+	       known_settled(&file->identity, clock_real()) &&
+	       known_key_init(&file->key, &file->identity, suite->integrity->about.name, suite->limits.chunk_size,
+	                      suite->limits.digest_size);
+}
+
 /* With the lock held and no descriptor. */
 static bool open_locked(struct read_file *file, struct store_parent *near, struct read_piece *piece)
 {
@@ -121,6 +139,7 @@ static bool open_locked(struct read_file *file, struct store_parent *near, struc
 		file->st = st;
 		file->identity = identity;
 		file->sparse = (uint64_t)st.st_blocks * 512 < (uint64_t)st.st_size;
+		file->keeps = file_keeps(file);
 		file->known = true;
 	}
 	if ((uint64_t)st.st_size != file->believed) {

@@ -5,6 +5,7 @@
 
 #include "pipeline/read.h"
 #include "pipeline/tally.h"
+#include "store/known.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -25,7 +26,9 @@ struct read_file {
 	const char *change; /* what happened to it when it changed, static; NULL = nothing is known */
 	struct stat st;     /* when it was opened; immutable once known */
 	struct store_identity identity;
-	struct tally *tally; /* NULL until the first piece of a whole file was hashed */
+	struct known_key key; /* of its digests */
+	bool keeps;           /* and it is worth it, and they can be trusted */
+	struct tally *tally;  /* NULL until the first piece of a whole file was hashed */
 };
 
 /* What a storage stage needs of an open file; immutable while the file is entered. */
@@ -60,7 +63,8 @@ int read_file_tally(struct read_file *file, struct tally **out);
 struct read_draft {
 	uint8_t type;
 	uint8_t flags;
-	uint8_t zero[2];
+	uint8_t known; /* 1: the digest is there already, where it belongs */
+	uint8_t zero;
 	uint32_t length; /* of the payload, bytes */
 	uint64_t index;
 };

@@ -70,7 +70,7 @@ static int jobs_digest(struct job *const *jobs, size_t count, struct batch *batc
 	for (size_t i = 0; i < count && code == 0; i++) {
 		frames_begin(&frames, (struct read_job *)jobs[i]);
 		while (code == 0 && frames_next(&frames)) {
-			if (frames.hole)
+			if (frames.hole || frames.draft.known)
 				continue;
 			if (batch->count == BATCH_MAX)
 				code = batch_run(batch);
@@ -168,6 +168,36 @@ static void job_digests(struct read_job *job)
 		run.count++;
 	}
 	job->out_len = (size_t)(digest_run_end(&run, digest_size) - (job->buffer->data + job->out_offset));
+}
+
+/* Digests that were made just now are known from now on: `run` of them, of chunks that follow one another. */
+static void run_note(struct run *run)
+{
+	const struct read_file *file = run->piece != NULL ? run->piece->file : NULL;
+
+	if (run->count > 0)
+		known_note(file->suite->known, &file->key, run->first, run->count, run->digests, run->stride);
+	run->count = 0;
+}
+
+static void job_note(struct read_job *job)
+{
+	const struct frame_limits *limits = &job->job.suite->limits;
+	struct run run = { .stride = frame_chunk_overhead(limits) + limits->chunk_size };
+	struct frames frames;
+
+	frames_begin(&frames, job);
+	while (frames_next(&frames)) {
+		struct read_piece *piece = &job->pieces[frames.piece];
+		bool made = !frames.hole && !frames.draft.known && piece->file->keeps;
+
+		if (!made || run.piece != piece)
+			run_note(&run);
+		if (made && run.count++ == 0)
+			run = (struct run){ piece, frames.first, 1, frames.frame + FRAME_HEADER + FRAME_CHUNK_HEAD,
+				            run.stride };
+	}
+	run_note(&run);
 }
 
 /* Makes the drafts of a job frames, unless only digests go out, and counts their digests. */
@@ -294,7 +324,7 @@ uint64_t read_job_buffers(const struct read_job *job)
 	uint64_t buffers = 0;
 
 	for (size_t i = 0; i < job->count; i++)
-		buffers += job->pieces[i].bytes / chunk_size + (job->pieces[i].bytes % chunk_size != 0);
+		buffers += (job->pieces[i].bytes - job->pieces[i].known + chunk_size - 1) / chunk_size;
 	return buffers;
 }
 
@@ -311,6 +341,8 @@ uint64_t read_stage_hash(struct job *const *jobs, size_t count)
 		int bad = code;
 
 		if (bad == 0) {
+			if (job->job.suite->known != NULL && job->job.suite->limits.digest_size > 0)
+				job_note(job);
 			job_seal(job);
 			if (job->digests)
 				job_digests(job);

@@ -89,6 +89,8 @@ static void has_defaults(void **state)
 	assert_int_equal(settings->drain_timeout, 30 * SECOND);
 	assert_int_equal(settings->hang_after, 60 * SECOND);
 	assert_int_equal(settings->partial_keep, 7 * 86400 * SECOND);
+	assert_string_equal(settings->digest_store, "");
+	assert_int_equal(settings->digest_store_size, 64 * 1048576);
 	assert_int_equal(settings->export_count, 0);
 	assert_int_equal(settings->section_count, 0);
 	settings_free(settings);
@@ -119,6 +121,8 @@ static const char FULL[] = "[core]\n"
 			   "drain-timeout = 1m\n"
 			   "hang-after = 5m\n"
 			   "partial-keep = 2d\n"
+			   "digest-store = /var/lib/x/known\n"
+			   "digest-store-size = 1M\n"
 			   "[export.pub]\n"
 			   "path = /srv/a b\n"
 			   "[export.my.inbox]\n"
@@ -161,6 +165,8 @@ static void assert_full(const struct settings *settings)
 	assert_int_equal(settings->drain_timeout, 60 * SECOND);
 	assert_int_equal(settings->hang_after, 300 * SECOND);
 	assert_int_equal(settings->partial_keep, 2 * 86400 * SECOND);
+	assert_string_equal(settings->digest_store, "/var/lib/x/known");
+	assert_int_equal(settings->digest_store_size, 1048576);
 	assert_int_equal(settings->export_count, 2);
 	const struct settings_export *pub = settings_export(settings, "pubs", 3);
 	assert_non_null(pub);
@@ -192,7 +198,7 @@ static void reads_every_key(void **state)
 	struct settings *settings = load(FULL);
 	assert_full(settings);
 	assert_int_equal(strcmp(strrchr(settings->listen_place, ':'), ":14"), 0);
-	assert_int_equal(settings_section(settings, "transport", "pigeon")->lines[0].line, 33);
+	assert_int_equal(settings_section(settings, "transport", "pigeon")->lines[0].line, 35);
 	settings_free(settings);
 }
 
