@@ -275,6 +275,31 @@ static void test_random(void **state)
 	free(frame);
 }
 
+/* What a stream may be that is none of ours; a beginning of ours is never taken for one of them. */
+static void test_foreign(void **state)
+{
+	(void)state;
+	static const uint8_t alert[] = { 0x15, 3, 3, 0, 2, 2, 10 }, hello[] = { 0x16, 3, 1, 2, 0 };
+	static const uint8_t other[] = { 0x16, 2, 0 }, late[] = { 0x17, 3, 3, 0, 9 };
+	assert_string_equal(frame_foreign(alert, sizeof(alert)), "TLS");
+	assert_string_equal(frame_foreign(hello, sizeof(hello)), "TLS");
+	assert_null(frame_foreign(hello, 2));
+	assert_null(frame_foreign(other, sizeof(other)));
+	assert_null(frame_foreign(late, sizeof(late)));
+	assert_string_equal(frame_foreign((const uint8_t *)"HTTP/1.1 400", 12), "HTTP");
+	assert_string_equal(frame_foreign((const uint8_t *)"GET / HTTP/1.1", 14), "HTTP");
+	assert_string_equal(frame_foreign((const uint8_t *)"SSH-2.0-", 8), "SSH");
+	assert_null(frame_foreign((const uint8_t *)"SSH", 3));
+	assert_null(frame_foreign(NULL, 0));
+	for (unsigned type = 0; type < 256; type++) {
+		uint8_t frame[FRAME_HEADER];
+		frame_control_seal(frame, (enum frame_type)type, 0, 0, 0);
+		const char *name = frame_foreign(frame, sizeof(frame));
+		if (strcmp(frame_type_name((enum frame_type)type), "unknown") != 0)
+			assert_null(name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_every_flipped_bit),
 		cmocka_unit_test(test_header_alone),
 		cmocka_unit_test(test_chunk),
+		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_chunk_digest_in_place),
 		cmocka_unit_test(test_chunk_flipped_bits),
 		cmocka_unit_test(test_chunk_nonsense),
