@@ -304,6 +304,19 @@ static void test_peer_death(void **state)
 	rig_pair_break(&pair);
 }
 
+/* Sends a byte, and receives it; returns how many went over the wire. */
+static size_t byte_costs(const struct rig_pair *pair)
+{
+	uint8_t got[200];
+	struct iovec iov = { data, 1 };
+	assert_int_equal(pair->ops->sendv(pair->client, &iov, 1, 0), 1);
+	rig_wait(pair, pair->server, POLLIN, -1);
+	ssize_t raw = recv(rig_fd(pair, pair->server), got, sizeof(got), MSG_PEEK);
+	assert_true(raw > 0);
+	assert_int_equal(pair->ops->recv(pair->server, got, sizeof(got), 0), 1);
+	return (size_t)raw;
+}
+
 /* The key changes many times on the way, in both directions at once. */
 static void test_rekey(void **state)
 {
@@ -312,6 +325,11 @@ static void test_rekey(void **state)
 	struct rig_pair pair;
 	often.rekey_after = 64 * 1024;
 	rig_pair_make(&pair, &often, &often);
+	/* The message about it goes in front of the next byte, in a record of 27 bytes; that of the byte has 23. */
+	move(&pair, pair.client, pair.server, (size_t)often.rekey_after - 1, 4);
+	assert_int_equal(byte_costs(&pair), 23);
+	assert_int_equal(byte_costs(&pair), 27 + 23);
+	assert_int_equal(byte_costs(&pair), 23);
 	move(&pair, pair.client, pair.server, SIZE, 5);
 	move(&pair, pair.server, pair.client, SIZE, 6);
 	rig_pair_break(&pair);
