@@ -77,7 +77,7 @@ void fetch_lanes_ended(void *context, struct stream *stream, const struct error 
 
 	if (!works(fetch) || stream->lane.lane == NULL)
 		return;
-	if (fetch->main_gone && lanes_live(fetch) == 0) {
+	if (receiving_lane_needed(&stream->lane) || (fetch->main_gone && lanes_live(fetch) == 0)) {
 		fetch->client->words = *words; /* the last one is lost: it says why */
 		fetch_alone(fetch, err);
 	} else {

@@ -167,6 +167,10 @@ static int list_end(struct sink_lane *lane, const struct end *end, struct error 
 
 	if (!sink->listing || lane != sink->lister)
 		return 0;
+	if (end->status == STATUS_OK && sink->list_skip > 0 && !sink->aborted) {
+		sink->list_differs = true;
+		return error_set(err, -ESTALE, FAULT_PEER, "the source has changed while it was listed");
+	}
 	sink->listing = false;
 	if (sink->aborted)
 		return 0;

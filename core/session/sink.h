@@ -242,9 +242,12 @@ int sink_lane_add(struct sink *sink, struct sink_lane **out, uint32_t requests_m
 void sink_lane_rest(struct sink_lane *lane, bool rests);
 /* It owes nothing. */
 bool sink_lane_idle(const struct sink_lane *lane);
-/* The sink cannot go on without it: it is the one that lists. */
+/* The sink cannot go on without it: it is the one that lists, and no other lane can list again. */
 bool sink_lane_needed(const struct sink_lane *lane);
-/* Its session is gone, and so is the lane: what it owed is asked of others. */
+/*
+ * Its session is gone, and so is the lane: what it owed is asked of others, the listing too. One that is needed: the sink
+ * is to be given up instead.
+ */
 void sink_lane_lost(struct sink_lane *lane);
 /* For the next sink of the same session. */
 void sink_credit(const struct sink_lane *lane, uint64_t *consumed, uint64_t *granted);

@@ -40,6 +40,8 @@ int sink_lane_add(struct sink *sink, struct sink_lane **out, uint32_t requests_m
 	if (lane == NULL)
 		return -ENOMEM;
 	sink_lane_init(lane, sink, requests_max, consumed, granted);
+	if (sink->lister == NULL && sink->listing)
+		sink_list_again(sink, lane);
 	*out = lane;
 	return 0;
 }
@@ -83,7 +85,7 @@ void sink_lane_rest(struct sink_lane *lane, bool rests)
 
 bool sink_lane_idle(const struct sink_lane *lane)
 {
-	return lane->requests.count == 0 && !sink_lane_needed(lane);
+	return lane->requests.count == 0 && (lane != lane->sink->lister || !lane->sink->listing);
 }
 
 void sink_request_free(struct sink_lane *lane, struct sink_request *request)
@@ -94,9 +96,25 @@ void sink_request_free(struct sink_lane *lane, struct sink_request *request)
 	free(request);
 }
 
+/* Another one that may list. */
+static struct sink_lane *lister_other(const struct sink_lane *lane)
+{
+	const struct sink *sink = lane->sink;
+
+	for (struct list *node = sink->lanes.next; node != &sink->lanes && !sink->list_differs; node = node->next) {
+		struct sink_lane *other = list_entry(node, struct sink_lane, link);
+
+		if (other != lane && !other->resting)
+			return other;
+	}
+	return NULL;
+}
+
 bool sink_lane_needed(const struct sink_lane *lane)
 {
-	return lane == lane->sink->lister && lane->sink->listing;
+	const struct sink *sink = lane->sink;
+
+	return lane == sink->lister && sink->listing && !sink->aborted && lister_other(lane) == NULL;
 }
 
 void sink_lane_lost(struct sink_lane *lane)
@@ -106,6 +124,10 @@ void sink_lane_lost(struct sink_lane *lane)
 
 	list_remove(&lane->link);
 	sink->lane_count--;
+	if (lane == sink->lister && sink->listing && sink->aborted)
+		sink->listing = false;
+	else if (lane == sink->lister && sink->listing)
+		sink_list_again(sink, lister_other(lane));
 	sink->spent += lane->received - lane->before;
 	for (size_t at = 0; (request = table_next(&lane->requests, &at, NULL)) != NULL;)
 		sink_file_unask(sink, request);

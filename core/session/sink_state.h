@@ -108,6 +108,11 @@ struct sink {
 	bool sweeps;         /* where an earlier run may have begun it */
 	bool listing;        /* the LIST is unanswered */
 	bool list_sent;
+	bool list_differs;   /* asked for again it was another one */
+	uint64_t list_taken; /* bytes of entries, and what they hash to */
+	uint64_t list_hash;
+	uint64_t list_skip; /* asked for again: bytes to come that were taken before, and what they hash to so far */
+	uint64_t list_rehash;
 	uint64_t list_received; /* bytes of entries */
 	uint64_t list_granted;
 	unsigned live;         /* files, directories and links not done */
@@ -146,6 +151,8 @@ enum { SINK_LIST_REQUEST = 1 };
 /* Gives up, but the session goes on: the ends of what was asked for are awaited. */
 void sink_cancel(struct sink *sink);
 void sink_report(struct sink *sink, enum fault fault, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The listing is asked of another lane, from its beginning. */
+void sink_list_again(struct sink *sink, struct sink_lane *lane);
 /* sink_lane.c */
 void sink_lane_init(struct sink_lane *lane, struct sink *sink, uint32_t requests_max, uint64_t consumed,
                     uint64_t granted);

@@ -110,6 +110,46 @@ static int entry_take(struct sink *sink, const struct entry *entry, struct error
 	return error_set(err, -EPROTO, FAULT_PEER, "an entry of unknown kind %d", (int)entry->kind);
 }
 
+/* FNV-1a, 64 bits */
+static uint64_t hash_on(uint64_t hash, const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+void sink_list_again(struct sink *sink, struct sink_lane *lane)
+{
+	sink->lister = lane;
+	sink->list_sent = false;
+	sink->list_received = 0;
+	sink->list_skip = sink->list_taken;
+	sink->list_rehash = 0;
+}
+
+/* What was taken before has to come in the same way: a listing of another state of the source is no continuation. */
+static int list_skip(struct sink *sink, const uint8_t *run, size_t len, size_t *at, struct error *err)
+{
+	struct entry entry;
+	size_t from = *at;
+
+	while (*at < len && sink->list_skip > 0) {
+		int r = message_entry_read(run, len, at, &entry, err);
+		size_t size = *at - from;
+
+		if (r < 0)
+			return r;
+		sink->list_rehash = hash_on(sink->list_rehash, run + from, size);
+		sink->list_differs = size > sink->list_skip ||
+		                     (size == sink->list_skip && sink->list_rehash != sink->list_hash);
+		if (sink->list_differs)
+			return error_set(err, -ESTALE, FAULT_PEER, "the source has changed while it was listed");
+		sink->list_skip -= size;
+		from = *at;
+	}
+	return 0;
+}
+
 int sink_entries(struct sink_lane *lane, const uint8_t *run, size_t len, struct error *err)
 {
 	struct sink *sink = lane->sink;
@@ -124,11 +164,21 @@ int sink_entries(struct sink_lane *lane, const uint8_t *run, size_t len, struct 
 		return error_set(err, -EPROTO, FAULT_PEER, "more entries than there was credit for");
 	if (sink->aborted)
 		return 0;
+	if (sink->list_skip > 0 && list_skip(sink, run, len, &at, &cause) < 0) {
+		if (err != NULL)
+			*err = cause;
+		return cause.code;
+	}
 	while (at < len && !sink->aborted) {
+		size_t from = at;
 		int r = message_entry_read(run, len, &at, &entry, &cause);
 
 		if (r == 0)
 			r = entry_take(sink, &entry, &cause);
+		if (r == 0 && sink_spreads(sink)) {
+			sink->list_taken += at - from;
+			sink->list_hash = hash_on(sink->list_hash, run + from, at - from);
+		}
 		if (r < 0 && cause.fault == FAULT_LOCAL) { /* ours, not the session's */
 			sink_report(sink, FAULT_LOCAL, "%s", cause.text);
 			sink->count.failed++;

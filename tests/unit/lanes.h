@@ -37,7 +37,9 @@ struct world {
 	struct sink_params params;
 	struct file files[FILES];
 	unsigned file_count, tokens, cuts, out, lane_max, damage;
-	bool listed, sent_list;
+	bool listed;
+	int lister;           /* which lane was asked for the list; -1: none */
+	unsigned list_at;     /* how much of it was sent over it */
 	uint64_t granted_all; /* new credit, of all lanes */
 	struct lane lanes[LANES];
 	struct sink_order *orders[ORDERS];

@@ -9,6 +9,7 @@
  */
 #include "lanes.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,8 +107,9 @@ static bool frames_take(struct world *world, struct lane *lane)
 		MUST(world, frame_header_read(out.data + at, &limits, &header, NULL) == 0);
 		switch (header.type) {
 		case FRAME_LIST:
-			MUST(world, lane == &world->lanes[0] && !world->sent_list);
-			world->sent_list = true;
+			MUST(world, world->lister < 0 && !world->listed);
+			world->lister = (int)(lane - world->lanes);
+			world->list_at = 0;
 			break;
 		case FRAME_READ: reads_take(world, lane, header.request, body, header.length); break;
 		case FRAME_CANCEL: cancel_take(lane, header.request); break;
@@ -128,32 +130,39 @@ static bool frames_take(struct world *world, struct lane *lane)
 	return some;
 }
 
+/* The next of the entries: the folder, its files, the end of the folder. */
+static void entry_make(struct world *world, unsigned at, struct entry *out, char name[16])
+{
+	*out = (struct entry){ .kind = ENTRY_UP, .mode = 0755, .name = "", .text = "" };
+	if (at > world->file_count)
+		return;
+	out->kind = at == 0 ? ENTRY_DIR : ENTRY_FILE;
+	out->name_len = (size_t)(at == 0 ? snprintf(name, 16, "x") : snprintf(name, 16, "f%u", at - 1));
+	out->name = name;
+	out->size = at == 0 ? 0 : world->files[at - 1].listed;
+	out->mtime = 77;
+}
+
+/* Some of the listing, over the lane that it was asked of. */
 static void listing_send(struct world *world)
 {
-	struct buf run = { 0 };
-	struct entry entry = { .kind = ENTRY_DIR, .mode = 0755, .name = "x", .name_len = 1, .text = "" };
+	struct sink_lane *lane = world->lanes[world->lister].lane;
 	const struct end end = { .request = 1, .status = STATUS_OK, .text = "" };
+	unsigned all = world->file_count + 2, count = 1 + (unsigned)lanes_below(world, all);
+	struct buf run = { 0 };
+	struct entry entry;
 	char name[16];
 
-	assert_int_equal(message_entry_write(&run, &entry), 0);
-	for (unsigned i = 0; i < world->file_count; i++) {
-		entry = (struct entry){
-			.kind = ENTRY_FILE,
-			.mode = 0644,
-			.size = world->files[i].listed,
-			.mtime = 77,
-			.name = name,
-			.name_len = (size_t)snprintf(name, sizeof(name), "f%u", i),
-			.text = "",
-		};
+	for (; count > 0 && world->list_at < all; count--) {
+		entry_make(world, world->list_at++, &entry, name);
 		assert_int_equal(message_entry_write(&run, &entry), 0);
 	}
-	entry = (struct entry){ .kind = ENTRY_UP, .mode = 0755, .name = "", .text = "" };
-	assert_int_equal(message_entry_write(&run, &entry), 0);
-	MUST(world, sink_entries(world->lanes[0].lane, run.data, run.len, NULL) == 0);
-	MUST(world, sink_end(world->lanes[0].lane, &end, NULL) == 0);
-	world->listed = true;
+	MUST(world, sink_entries(lane, run.data, run.len, NULL) == 0);
 	buf_free(&run);
+	if (world->list_at < all || lanes_below(world, 2) == 0)
+		return;
+	world->listed = true;
+	MUST(world, sink_end(lane, &end, NULL) == 0);
 }
 
 static void read_end(struct world *world, struct lane *lane, unsigned index, enum status status)
@@ -270,6 +279,8 @@ static void lane_cut(struct world *world)
 	sink_lane_lost(lane->lane);
 	lane->lane = NULL;
 	lane->count = 0;
+	if (world->lister == lane - world->lanes)
+		world->lister = -1;
 }
 
 static void lane_add(struct world *world)
@@ -310,6 +321,7 @@ static void world_begin(struct world *world, uint64_t seed)
 	memset(world, 0, sizeof(*world));
 	world->seed = world->random = seed;
 	world->now = CLOCK_SECOND;
+	world->lister = -1;
 	world->lane_max = 1 + (unsigned)lanes_below(world, LANES);
 	world->cuts = (unsigned)lanes_below(world, 12);
 	world->damage = (unsigned)lanes_below(world, 4);
@@ -349,7 +361,7 @@ static bool step(struct world *world)
 		lane_cut(world);
 	else if (what < 4)
 		lane_add(world);
-	if (world->sent_list && !world->listed && lanes_below(world, 4) == 0)
+	if (world->lister >= 0 && !world->listed && lanes_below(world, 4) == 0)
 		listing_send(world);
 	if (what % 3 == 0)
 		some = lanes_order_take(world);
@@ -407,9 +419,63 @@ static void test_lanes_that_come_and_go(void **state)
 		run(seed);
 }
 
+static void entries_give(struct sink_lane *lane, uint64_t size, int wanted)
+{
+	const struct entry top = { .kind = ENTRY_DIR, .mode = 0755, .name = "x", .name_len = 1, .text = "" };
+	const struct entry file = {
+		.kind = ENTRY_FILE, .mode = 0644, .name = "f0", .name_len = 2, .size = size, .text = ""
+	};
+	struct buf run = { 0 };
+	struct error err = { 0 };
+
+	assert_int_equal(message_entry_write(&run, &top), 0);
+	assert_int_equal(message_entry_write(&run, &file), 0);
+	assert_int_equal(sink_entries(lane, run.data, run.len, &err), wanted);
+	buf_free(&run);
+	if (wanted < 0)
+		assert_contains(err.text, "changed while it was listed");
+}
+
+/* A listing that goes on with another one would be a mixture. */
+static void test_a_listing_that_differs(void **state)
+{
+	static struct world world;
+	struct sink_lane *other;
+	struct buf out = { 0 };
+
+	(void)state;
+	world_begin(&world, 5);
+	sink_destroy(world.sink);
+	world.params.lanes = 2;
+	assert_int_equal(sink_create(&world.sink, &world.params, &(struct sink_watch){ 0 }), 0);
+	assert_true(sink_lane_needed(sink_main(world.sink)));
+	assert_int_equal(sink_lane_add(world.sink, &other, 4, 0, 0), 0);
+	assert_int_equal(sink_frames(sink_main(world.sink), &out, CLOCK_SECOND), 0);
+	entries_give(sink_main(world.sink), 3, 0);
+	assert_false(sink_lane_needed(sink_main(world.sink)));
+	sink_lane_lost(sink_main(world.sink));
+	assert_int_equal(sink_frames(other, &out, CLOCK_SECOND), 0);
+	entries_give(other, 4, -ESTALE);
+	assert_true(sink_lane_needed(other));
+	sink_abort(world.sink);
+	while (lanes_order_take(&world) || lanes_order_back(&world))
+		;
+	assert_true(sink_finished(world.sink));
+	world.params.lanes = 0;
+	for (unsigned i = 0; i < world.file_count; i++) {
+		free(world.files[i].now);
+		free(world.files[i].old);
+	}
+	sink_destroy(world.sink);
+	buf_free(&out);
+}
+
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_lanes_that_come_and_go) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_listing_that_differs),
+		cmocka_unit_test(test_lanes_that_come_and_go),
+	};
 
 	if (argc > 1) {
 		run(strtoull(argv[1], NULL, 10));
