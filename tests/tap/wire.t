@@ -14,7 +14,7 @@ diag "XFER_FAULTS_SEED=$XFER_FAULTS_SEED"
 if [ "${XFER_WIRE:-}" = long ]; then
 	flips=
 	random=100000
-	rounds=25
+	rounds=10
 	files=8
 else
 	flips=300
