@@ -148,12 +148,17 @@ void link_hold(struct link *link)
 /* All that there is was taken. */
 static void unblocked(struct link *link)
 {
+	bool held = link->holding;
+
 	link->blocked = false;
 	if (link->out != NULL)
 		list_remove(&link->out->stuck);
 	link_hold(link);
 	if (!link->holding)
 		link_poll_drop(link, XFER_POLL_WRITE);
+	/* It may have stopped giving because it could not send. */
+	if (held && !link->holding)
+		link_again(link);
 	if (link->control.cap > CONTROL_KEPT)
 		buf_free(&link->control);
 }

@@ -295,6 +295,46 @@ static void test_hostile(void **state)
 	assert_int_equal(meet_hostile(&none, &rig_certificates_daemon, &err), -EACCES);
 }
 
+/* A peer that asks for answers and reads none of them: no more is kept for it than so much, and it is not read on. */
+static void test_flood(void **state)
+{
+	(void)state;
+	enum { ANSWERS = 400 * 1000 };
+	static const uint8_t right[32] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+		                           16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
+	struct hostile good = { .offers = true, .name = "bob", .key = right, .key_len = 32 };
+	struct rig_pair pair;
+	int fd = raw_client(&pair, &rig_narrow), rc = -EAGAIN, small = 4096;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	SSL_CTX *context = SSL_CTX_new(TLS_method());
+	SSL_CTX_set_psk_use_session_callback(context, on_use_session);
+	SSL *ssl = SSL_new(context);
+	SSL_set_app_data(ssl, (void *)&good);
+	SSL_set_fd(ssl, fd);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	for (int i = 0; i < 1000 && (rc == -EAGAIN || !SSL_is_init_finished(ssl)); i++) {
+		(void)SSL_connect(ssl);
+		if (rc == -EAGAIN && rig_wait(&pair, pair.server, POLLIN, 20) > 0)
+			rc = pair.ops->handshake(pair.server, 0);
+	}
+	assert_int_equal(rc, 0);
+	int asked = 0;
+	bool full = false;
+	for (; asked < ANSWERS && !full; asked++) {
+		uint8_t byte = 0;
+		assert_int_equal(SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		full = SSL_write(ssl, &byte, 1) != 1; /* it takes no more of us */
+		while (pair.ops->recv(pair.server, &byte, 1, 0) == 1)
+			;
+	}
+	assert_true(full);
+	assert_int_equal(rig_events(&pair, pair.server), XFER_POLL_WRITE);
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+	close(fd);
+	rig_pair_break(&pair);
+}
+
 /* No library offers a key without a name, so the hello is written by hand. */
 static void test_empty_name(void **state)
 {
@@ -466,6 +506,7 @@ int main(void)
 		cmocka_unit_test(test_plain_daemon),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_empty_name),
 		cmocka_unit_test(test_key_files),
 		cmocka_unit_test(test_certificate_files),
