@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "config/settings.h"
 #include "engine/check.h"
+#include "engine/stdio.h"
 #include "engine/supervisor.h"
 #include "engine/worker.h"
 
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum command { COMMAND_SERVE, COMMAND_CHECK, COMMAND_DUMP, COMMAND_WORK, COMMAND_HELP, COMMAND_VERSION };
+enum command { COMMAND_SERVE, COMMAND_CHECK, COMMAND_DUMP, COMMAND_WORK, COMMAND_STDIO, COMMAND_HELP, COMMAND_VERSION };
 
 struct arguments {
 	enum command command;
@@ -28,13 +29,15 @@ struct arguments {
 };
 
 static const char usage[] =
-	"usage: xferd [-c FILE] [--set SECTION.KEY=VALUE]... [-t | --dump-config]\n"
+	"usage: xferd [-c FILE] [--set SECTION.KEY=VALUE]... [-t | --dump-config | --stdio]\n"
 	"\n"
 	"  -c FILE              read this configuration instead of the system's\n"
 	"  --set SECTION.KEY=VALUE\n"
 	"                       on top of the configuration; may be repeated\n"
 	"  -t, --check-config   load the configuration and its plug-ins, say whether they are fit, and end\n"
 	"  --dump-config        print the effective configuration and end\n"
+	"  --stdio              serve one client over standard input and output, as ssh runs it; without -c the\n"
+	"                       user's own files, with the user's rights\n"
 	"  --version, --help\n"
 	"\n"
 	"Serves in the foreground and logs to standard error; SIGHUP reloads, SIGTERM stops. See xferd(8).\n";
@@ -53,11 +56,12 @@ static int parse_worker(const char *text, unsigned *index)
 /* 0, or -EINVAL when it said already what is wrong. */
 static int parse(int argc, char **argv, struct arguments *out)
 {
-	enum { OPTION_SET = 256, OPTION_DUMP, OPTION_VERSION, OPTION_HELP, OPTION_WORKER };
+	enum { OPTION_SET = 256, OPTION_DUMP, OPTION_VERSION, OPTION_HELP, OPTION_WORKER, OPTION_STDIO };
 	static const struct option options[] = {
 		{ "set", required_argument, NULL, OPTION_SET },
 		{ "check-config", no_argument, NULL, 't' },
 		{ "dump-config", no_argument, NULL, OPTION_DUMP },
+		{ "stdio", no_argument, NULL, OPTION_STDIO },
 		{ "version", no_argument, NULL, OPTION_VERSION },
 		{ "help", no_argument, NULL, OPTION_HELP },
 		{ WORKER_OPTION, required_argument, NULL, OPTION_WORKER },
@@ -70,6 +74,7 @@ static int parse(int argc, char **argv, struct arguments *out)
 		case OPTION_SET: out->sets[out->set_count++] = optarg; break;
 		case 't': out->command = COMMAND_CHECK; break;
 		case OPTION_DUMP: out->command = COMMAND_DUMP; break;
+		case OPTION_STDIO: out->command = COMMAND_STDIO; break;
 		case OPTION_VERSION: out->command = COMMAND_VERSION; return 0;
 		case OPTION_HELP: out->command = COMMAND_HELP; return 0;
 		case OPTION_WORKER:
@@ -111,13 +116,16 @@ static int run(const struct arguments *arguments)
 	int code = settings_plugin_dir(&folder, &err);
 	struct settings_source source = {
 		.file = arguments->file,
+		.none = arguments->command == COMMAND_STDIO && arguments->file == NULL,
 		.required = true,
 		.sets = arguments->sets,
 		.set_count = arguments->set_count,
 		.plugin_dir = folder,
 	};
 	int status = EXIT_SUCCESS;
-	if (code == 0 && arguments->command == COMMAND_WORK)
+	if (code == 0 && arguments->command == COMMAND_STDIO)
+		code = stdio_run(&source, &err);
+	else if (code == 0 && arguments->command == COMMAND_WORK)
 		status = worker_main(arguments->worker, &source);
 	else if (code == 0 && arguments->command == COMMAND_DUMP)
 		code = dump(&source, &err);

@@ -5,7 +5,8 @@
 PACKAGES_BUILD="autoconf automake libtool pkg-config gcc make libc6-dev libssl-dev libinih-dev libuv1-dev libisal-dev
 	libxxhash-dev zlib1g-dev"
 PACKAGES_CHECK="$PACKAGES_BUILD g++ clang clang-format libclang-rt-14-dev libcmocka-dev mandoc shellcheck strace iproute2 iptables
-	binutils openssl xz-utils procps libfuse3-dev e2fsprogs xfsprogs"
+	binutils openssl xz-utils procps libfuse3-dev e2fsprogs xfsprogs
+	openssh-client openssh-server"
 
 package_here() {
 	dpkg-query -W -f '${db:Status-Abbrev}\n' "$1" 2>/dev/null | grep -q '^ii'

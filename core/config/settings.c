@@ -301,6 +301,8 @@ static int user_file(char **out)
 
 static int read_files(struct loader *loader, const struct settings_source *source, struct error *err)
 {
+	if (source->none)
+		return 0;
 	if (source->file != NULL)
 		return ini_read(source->file, take_line, loader, err);
 
@@ -398,6 +400,7 @@ void settings_free(struct settings *settings)
 	names_free(&integrity);
 	listen_free(settings->listen, settings->listen_count);
 	free(settings->listen_place);
+	free(settings->stdio_transport);
 	free(settings->exports);
 	free(settings->sections);
 	free(settings->plugin_dir);

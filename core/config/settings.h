@@ -58,6 +58,7 @@ struct settings {
 	size_t listen_count;
 	char *listen_place; /* where it is set: "FILE:LINE" or "--set"; NULL = nowhere */
 	unsigned workers;
+	char *stdio_transport;         /* what `xferd --stdio` adopts its descriptors with */
 	unsigned sessions;             /* per worker */
 	bool sessions_set;             /* somebody wants this number, it is not the default */
 	unsigned sessions_per_address; /* of them; 0 = three quarters */
@@ -73,6 +74,7 @@ struct settings {
 	/* [export.NAME] */
 	struct settings_export *exports;
 	size_t export_count;
+	bool own; /* they are made by settings_own(), not configured */
 	/* [KIND.NAME] of plug-ins */
 	struct settings_section *sections;
 	size_t section_count;
@@ -85,6 +87,7 @@ struct settings {
  */
 struct settings_source {
 	const char *file;
+	bool none; /* no file at all: defaults and `sets` */
 	bool user;
 	bool required;
 	const char *const *sets;
@@ -97,6 +100,11 @@ int settings_load(struct settings **out, const struct settings_source *source, s
 void settings_free(struct settings *settings);
 /* The effective configuration, as an INI file. */
 int settings_dump(const struct settings *settings, struct buf *out);
+/*
+ * Instead of exports: everything that this process may read and write, as an export without a name whose folder is "/",
+ * and the home, where there is one, as "~". For settings without exports.
+ */
+int settings_own(struct settings *settings, struct error *err);
 /* The plug-in's section, or NULL. */
 const struct settings_section *settings_section(const struct settings *settings, const char *kind, const char *name);
 const struct settings_export *settings_export(const struct settings *settings, const char *name, size_t len);

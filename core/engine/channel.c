@@ -189,7 +189,8 @@ static int hello_take(struct channel *channel, const uint8_t *body, size_t len, 
 		return hello_refuse(channel, STATUS_FAILED, &cause);
 	}
 	memcpy(channel->boot_id, hello.boot_id, sizeof(channel->boot_id));
-	if (hello.has_lost && (welcome.died = deaths_find(channel->base->deaths, hello.lost)) != NULL)
+	if (hello.has_lost && channel->base->deaths != NULL &&
+	    (welcome.died = deaths_find(channel->base->deaths, hello.lost)) != NULL)
 		welcome.died_len = strlen(welcome.died);
 	r = message_welcome_write(link_control(&channel->link), &welcome);
 	return r < 0 ? r : channel_begin(channel, &welcome, err);

@@ -23,11 +23,35 @@ static struct serve *of_sending(struct sending *sending)
 
 /* ---- what requests mean ---- */
 
+/*
+ * A user's own files: "~/rest" lies in the home, and so does what has the home in front, since only there the journals of
+ * puts have a place that is surely the user's. Everything else lies in "/".
+ */
+static const struct serve_export *own_find(const struct serve_base *base, const char *path, const char **rest)
+{
+	for (size_t i = 1; i < base->export_count; i++) {
+		const char *home = base->exports[i].settings->path + 1;
+		size_t len = strlen(home);
+
+		if (path[0] == '~' && (path[1] == '/' || path[1] == '\0'))
+			*rest = path + 1 + (path[1] == '/');
+		else if (strncmp(path, home, len) == 0 && (path[len] == '/' || path[len] == '\0'))
+			*rest = path + len + (path[len] == '/');
+		else
+			continue;
+		return &base->exports[i];
+	}
+	*rest = path;
+	return &base->exports[0];
+}
+
 /* Takes "export/rest" apart. *rest is "" for the export itself. NULL when there is no such export. */
 static const struct serve_export *export_find(const struct serve_base *base, const char *path, const char **rest)
 {
 	size_t len = strcspn(path, "/");
 
+	if (base->own)
+		return own_find(base, path, rest);
 	*rest = path[len] == '/' ? path + len + 1 : path + len;
 	for (size_t i = 0; i < base->export_count; i++) {
 		const struct serve_export *export = &base->exports[i];
@@ -94,7 +118,7 @@ static void on_place(struct sending *sending, const char *path, struct sending_p
 	const struct serve_export *export;
 
 	*out = (struct sending_place){ .names = serve->base->names };
-	if (path[0] == '\0') {
+	if (path[0] == '\0' && !serve->base->own) {
 		out->name_count = names_fill(serve);
 		return;
 	}
@@ -109,7 +133,8 @@ static void on_place(struct sending *sending, const char *path, struct sending_p
 		return;
 	}
 	out->root = export->root;
-	out->name = export->settings->name;
+	/* What a copy of the whole of it is called where no other name is given. */
+	out->name = export->settings->name[0] != '\0' ? export->settings->name : "root";
 }
 
 static void on_asked(struct sending *sending, const struct message_list *list)

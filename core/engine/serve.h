@@ -21,6 +21,7 @@ struct serve_base {
 	struct serve_export *exports;
 	const char **names; /* room for those of all exports, for a listing of "" */
 	size_t export_count;
+	bool own;             /* the exports are those of settings_own() */
 	struct list sessions; /* struct serve.link */
 	size_t session_count;
 	bool draining; /* whoever comes in is sent on */

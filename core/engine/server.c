@@ -76,7 +76,9 @@ static uint64_t slot_next(struct channel *channel)
 
 static void maybe_stop(struct server *server)
 {
-	if (server->draining && server->base.session_count == 0 && server->base.channel.loop->jobs == 0)
+	bool last = server->draining || server->params->adopted != NULL;
+
+	if (last && server->base.session_count == 0 && server->base.channel.loop->jobs == 0)
 		loop_stop(server->base.channel.loop);
 }
 
@@ -286,6 +288,7 @@ static int exports_open(struct server *server, struct error *err)
 	if (base->exports == NULL || base->names == NULL)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for exports");
 	base->export_count = settings->export_count;
+	base->own = settings->own;
 	for (size_t i = 0; i < settings->export_count; i++) {
 		struct error cause = { 0 };
 
@@ -308,6 +311,30 @@ static void on_loop_settled(void *context)
 	if (server->draining)
 		drain_look(server, false);
 	maybe_stop(server);
+}
+
+static int supervised_open(struct server *server, struct error *err)
+{
+	const struct server_params *params = server->params;
+	struct loop *loop = server->base.channel.loop;
+	int r = uv_poll_init(&loop->uv, &server->control, params->control_fd);
+
+	if (r < 0)
+		return error_system(err, r, FAULT_LOCAL, "the supervisor cannot be watched");
+	server->control.data = server;
+	uv_poll_start(&server->control, UV_READABLE, on_control);
+	if (params->worker == 0 &&
+	    expire_open(&server->expire, loop, &server->base, params->setup->settings->partial_keep) < 0)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
+	return 0;
+}
+
+/* What others left is theirs: nothing is looked for that has expired. */
+static int adopted_open(struct server *server, struct error *err)
+{
+	const struct server_adopted *adopted = server->params->adopted;
+
+	return serve_open(&server->base, adopted->transport, adopted->conn, NULL, 0, err);
 }
 
 static int server_open(struct server *server, struct error *err)
@@ -333,7 +360,8 @@ static int server_open(struct server *server, struct error *err)
 		r = channel_offer_make(&server->base.channel.offer, params->setup, err);
 	if (r < 0)
 		return r;
-	notes_identify(params->notes, server->base.channel.offer.boot_id);
+	if (params->notes != NULL)
+		notes_identify(params->notes, server->base.channel.offer.boot_id);
 	server->base.channel.deaths = params->deaths;
 	server->base.channel.known = params->known;
 	server->base.channel.setup = params->setup;
@@ -356,15 +384,7 @@ static int server_open(struct server *server, struct error *err)
 	if (r < 0)
 		log_say(params->log, LOG_LEVEL_WARN, "other workers cannot pass sessions on to this one: %s",
 		        strerror(-r));
-	r = uv_poll_init(&server->base.channel.loop->uv, &server->control, params->control_fd);
-	if (r < 0)
-		return error_system(err, r, FAULT_LOCAL, "the supervisor cannot be watched");
-	server->control.data = server;
-	uv_poll_start(&server->control, UV_READABLE, on_control);
-	if (params->worker == 0 &&
-	    expire_open(&server->expire, server->base.channel.loop, &server->base, settings->partial_keep) < 0)
-		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
-	return 0;
+	return params->adopted != NULL ? adopted_open(server, err) : supervised_open(server, err);
 }
 
 static void port_close(struct server_port *port)

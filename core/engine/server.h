@@ -20,8 +20,16 @@ struct server_socket {
 
 struct known; /* see store/known.h */
 
+/* A connection that is open already: `xferd --stdio`. */
+struct server_adopted {
+	struct plugin *transport;
+	struct xfer_conn *conn; /* the server closes it */
+};
+
 struct server_params {
 	struct setup *setup;
+	/* With it there are neither sockets nor a supervisor, and the server returns when its session is over. */
+	const struct server_adopted *adopted;
 	struct known *known; /* borrowed: digests of what is sent; NULL: none are kept */
 	struct server_socket *sockets;
 	size_t socket_count;

@@ -8,7 +8,7 @@ built=$top_builddir/plugins/.libs
 
 run "$xfer" plugins
 is "$status" 0 "the list of all"
-plugins='transport-tcp transport-tls integrity-sha256 integrity-blake2b integrity-crc32 integrity-none liveness-udp liveness-none'
+plugins='transport-tcp transport-tls transport-ssh integrity-sha256 integrity-blake2b integrity-crc32 integrity-none liveness-udp liveness-none'
 for plugin in integrity-crc32c integrity-xxh3; do
 	if [ -e "$built/$plugin.so" ]; then
 		plugins="$plugins $plugin"
