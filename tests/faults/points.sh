@@ -18,7 +18,7 @@ into=$tmp/into
 daemon_set="--set core.threads=1 --set pipeline.chunk-size=64K --set pipeline.memory=8M"
 client_set="$daemon_set --limit-rate 4M --no-progress --json"
 # The peer of one that is looked at so closely, on a machine that is busy, must not take it for dead.
-soon="--set liveness.udp.interval=100ms --set liveness.udp.dead-after=10s"
+soon="--set liveness.udp.interval=100ms --set liveness.udp.dead-after=20s"
 # Seconds after which a broken transfer hangs: far above all deadlines of it.
 hang=${XFER_FAULTS_HANG:-60}
 
