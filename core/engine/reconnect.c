@@ -11,8 +11,9 @@
 
 /* However little time is left, a try that answers at once succeeds. */
 #define PATIENCE_MIN (1 * CLOCK_SECOND)
-/* A goaway that is followed by no longer a pause is nothing to talk about. */
+/* A goaway that is followed by no longer a pause, nor has been by more of them, is nothing to talk about. */
 #define QUIET_PAUSE (1 * CLOCK_SECOND)
+#define QUIET_DOWN (5 * CLOCK_SECOND)
 
 enum { SAID_MAX = ERROR_TEXT_MAX + 256 };
 
@@ -173,7 +174,7 @@ static int reconnect_lost(struct client *client, const struct reconnect_job *job
 	case RETRY_OVER: give_up(client, err); return err->code;
 	case RETRY_HOPELESS: error_append(err, "; so it was again and again: given up"); return err->code;
 	}
-	if (!goaway || pause > QUIET_PAUSE)
+	if (!goaway || pause > QUIET_PAUSE || retry_down(retry, client->loop->now) > QUIET_DOWN)
 		say_lost(client, err);
 	return reconnect_wait(client, job, pause, err);
 }

@@ -9,6 +9,7 @@
 #define PAUSE_FIRST (200 * CLOCK_MS)
 #define PAUSE_MAX (10 * CLOCK_SECOND)
 #define PAUSE_AWAY (100 * CLOCK_MS)
+#define PAUSE_AWAY_MAX (1 * CLOCK_SECOND)
 
 /* ---- causes ---- */
 
@@ -174,6 +175,9 @@ enum retry_verdict retry_lost(struct retry *retry, enum retry_cause cause, uint6
 	}
 	retry->tries++;
 	*pause = jitter(bound(retry), random);
+	/* It lives and says so, and the next one is there already. */
+	if (cause == RETRY_CAUSE_AWAY && *pause > PAUSE_AWAY_MAX)
+		*pause = PAUSE_AWAY_MAX;
 	if (*pause > left)
 		*pause = left;
 	if (bound(retry) < PAUSE_MAX)

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NEW_FOR (500 * CLOCK_MS) /* after the hello, for the first request */
+
 static struct serve *of_channel(struct channel *channel)
 {
 	return channel->owner;
@@ -198,9 +200,6 @@ static void on_open(struct channel *channel)
 	log_say(serve->base->log, LOG_LEVEL_DEBUG, "session from %s%s%s: %s, chunks of %u bytes", channel_peer(channel),
 	        serve_identity(serve)[0] != '\0' ? " as " : "", serve_identity(serve),
 	        channel->suite.integrity->about.name, channel->suite.limits.chunk_size);
-	/* It was let in just before: with a session of its own it knows that another worker is there. */
-	if (serve->base->draining)
-		serve_goaway(serve);
 }
 
 static int on_frame(struct channel *channel, const struct frame_header *header, const uint8_t *bytes,
@@ -330,7 +329,12 @@ enum status serve_refuse(struct channel *channel, struct error *err)
 
 bool serve_new(const struct serve *serve)
 {
-	return serve->channel.state == CHANNEL_CONNECTING || serve->channel.state == CHANNEL_HELLO;
+	const struct channel *channel = &serve->channel;
+
+	if (channel->state == CHANNEL_CONNECTING || channel->state == CHANNEL_HELLO)
+		return true;
+	return channel->state == CHANNEL_OPEN && serve->transfer == NULL && serve_idle(serve) &&
+	       channel->base->loop->now - channel->worked_at < NEW_FOR;
 }
 
 void serve_goaway(struct serve *serve)

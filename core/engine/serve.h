@@ -24,7 +24,6 @@ struct serve_base {
 	bool own;             /* the exports are those of settings_own() */
 	struct list sessions; /* struct serve.link */
 	size_t session_count;
-	bool draining; /* whoever comes in is sent on */
 	struct limits limits;
 	struct log *log;
 	/* A session is gone (the count is already right). */
@@ -40,6 +39,7 @@ struct serve {
 	struct sending sending;
 	struct list link;
 	struct limits_entry entry;
+	bool late; /* let in when the daemon was about to drain: served for a moment as if it were not */
 	struct serve_base *base;
 	struct serve_transfer *transfer; /* owned; NULL until something is listed */
 	struct serve_put *put;           /* owned; NULL: nothing is put */
@@ -57,7 +57,7 @@ int serve_open(struct serve_base *base, const struct plugin *transport, struct x
 enum status serve_refuse(struct channel *channel, struct error *err);
 /* Nothing is asked for and nothing is to be sent. */
 bool serve_idle(const struct serve *serve);
-/* It has not said hello yet. */
+/* It has asked for nothing yet: its hello or its first request may be under way. */
 bool serve_new(const struct serve *serve);
 /* Tells it to finish, and to come back in another connection. */
 void serve_goaway(struct serve *serve);

@@ -16,7 +16,7 @@
 enum { ACCEPT_TURN = 64, LISTENER_FDS_MAX = 8 };
 
 #define SAY_AGAIN (10 * CLOCK_SECOND)
-#define HELLO_GRACE (2 * CLOCK_SECOND)
+#define LATE_GRACE (2 * CLOCK_SECOND)
 
 struct server;
 
@@ -42,9 +42,8 @@ struct server {
 	uv_poll_t control;
 	struct local_listener local; /* other workers pass sessions on to it */
 	struct deadline drained;     /* drain-timeout */
-	struct deadline hello;       /* for those who were let in just before */
-	bool hello_over;
-	struct expire expire; /* of the first worker */
+	struct deadline late;        /* of those who were let in just before */
+	struct expire expire;        /* of the first worker */
 	bool draining;
 	unsigned open_handles; /* polls of ours that are not closed yet */
 };
@@ -88,7 +87,7 @@ static void on_gone(struct serve_base *base)
 }
 
 /*
- * Idle sessions end at once, new ones after their hello, the others when what they asked for is sent; all of them when the
+ * Idle sessions end at once, the others when what they asked for is sent, late ones a moment later; all of them when the
  * time is over.
  */
 static void drain_look(struct server *server, bool all)
@@ -99,18 +98,23 @@ static void drain_look(struct server *server, bool all)
 		struct serve *serve = list_entry(node, struct serve, link);
 
 		node = node->next;
-		if (all ||
-		    (serve_idle(serve) && !serve->channel.link.ended && (!serve_new(serve) || server->hello_over)))
+		if (all || (serve_idle(serve) && !serve->late && !serve->channel.link.ended))
 			serve_end(serve, STATUS_SHUTDOWN, "the daemon is shutting down");
 	}
 }
 
-/* Who has connected and says nothing is not waited for. */
-static void on_hello_timer(struct deadline *deadline)
+/* Who was let in just before has had his moment. */
+static void on_late_timer(struct deadline *deadline)
 {
-	struct server *server = list_entry(deadline, struct server, hello);
+	struct server *server = list_entry(deadline, struct server, late);
 
-	server->hello_over = true;
+	for (struct list *node = server->base.sessions.next; node != &server->base.sessions; node = node->next) {
+		struct serve *serve = list_entry(node, struct serve, link);
+
+		if (serve->late)
+			serve_goaway(serve);
+		serve->late = false;
+	}
 	drain_look(server, false);
 	maybe_stop(server);
 }
@@ -130,18 +134,22 @@ static void drain(struct server *server)
 	if (server->draining)
 		return;
 	server->draining = true;
-	server->base.draining = true;
 	expire_stop(&server->expire);
 	/* The next workers have the same sockets; whoever connects to what none of them has is refused from here on. */
 	for (size_t i = 0; i < server->params->socket_count; i++)
 		listener_close(&server->ports[i]);
-	for (struct list *node = server->base.sessions.next; node != &server->base.sessions; node = node->next)
-		serve_goaway(list_entry(node, struct serve, link));
+	for (struct list *node = server->base.sessions.next; node != &server->base.sessions; node = node->next) {
+		struct serve *serve = list_entry(node, struct serve, link);
+
+		serve->late = serve_new(serve);
+		if (!serve->late)
+			serve_goaway(serve);
+	}
 	/* The next worker hears the heartbeats from here on. */
 	for (size_t i = 0; i < server->params->socket_count; i++)
 		heartbeat_port_close(&server->ports[i].heartbeat);
 	drain_look(server, false);
-	(void)loop_deadline(loop, &server->hello, loop->now + HELLO_GRACE);
+	(void)loop_deadline(loop, &server->late, loop->now + LATE_GRACE);
 	(void)loop_deadline(loop, &server->drained, loop->now + server->params->setup->settings->drain_timeout);
 	maybe_stop(server);
 }
@@ -373,7 +381,7 @@ static int server_open(struct server *server, struct error *err)
 	server->base.log = params->log;
 	server->base.gone = on_gone;
 	server->drained.fire = on_drain_timer;
-	server->hello.fire = on_hello_timer;
+	server->late.fire = on_late_timer;
 	for (size_t i = 0; r == 0 && i < params->socket_count; i++)
 		r = port_open(server, &server->ports[i], &params->sockets[i], err);
 	if (r < 0)
