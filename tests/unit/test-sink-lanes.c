@@ -7,7 +7,7 @@
  *     tests/unit/test-sink-lanes            the seeds of make check
  *     tests/unit/test-sink-lanes SEED       one
  */
-#include "lanes.h"
+#include "sink-lanes.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The disk of test-sink-lanes: carries out orders, late, and sees that no chunk is written twice. */
-#include "lanes.h"
+#include "sink-lanes.h"
 
 #include <errno.h>
 #include <stdio.h>
