@@ -66,13 +66,16 @@ static void on_again(struct deadline *deadline)
 static void stream_lost(struct stream *stream, const struct error *err, const struct retry_words *words)
 {
 	struct client *client = client_of(stream);
+	enum retry_cause cause = retry_cause(err, words);
 	uint64_t random = 0, pause = 0;
 
 	if (stream->streams->closing || client->interrupted)
 		return;
+	/* The daemon is there, and may be about to reload; but where there is no room for one more there will be none. */
+	if (cause == RETRY_CAUSE_BUSY && !stream->retry.had)
+		cause = RETRY_CAUSE_FINAL;
 	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK); /* as in reconnect.c */
-	if (retry_lost(&stream->retry, retry_cause(err, words), stream->taken, random, client->loop->now, &pause) ==
-	            RETRY_AGAIN &&
+	if (retry_lost(&stream->retry, cause, stream->taken, random, client->loop->now, &pause) == RETRY_AGAIN &&
 	    loop_deadline(client->loop, &stream->again, client->loop->now + pause) == 0) {
 		stream->waiting = true;
 		return;
@@ -267,8 +270,10 @@ void streams_fail(struct stream *stream, const struct error *err)
 static int streams_make(struct client *client)
 {
 	struct streams *streams = &client->streams;
+	struct retry_limits limits = client->options.retry;
 	unsigned count = streams_number(client);
 
+	limits.first = true;
 	streams->all = calloc(count, sizeof(*streams->all));
 	if (streams->all == NULL)
 		return -ENOMEM;
@@ -276,7 +281,7 @@ static int streams_make(struct client *client)
 	for (unsigned i = 0; i < count; i++) {
 		streams->all[i].streams = streams;
 		streams->all[i].again.fire = on_again;
-		retry_start(&streams->all[i].retry, &client->options.retry);
+		retry_start(&streams->all[i].retry, &limits);
 	}
 	return 0;
 }
