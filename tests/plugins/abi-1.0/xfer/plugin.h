@@ -8,8 +8,8 @@
  *
  * Rule: something appended (a field at the end of a struct, a constant) raises XFER_ABI_MINOR; something removed or
  * changed (a field's place or width, a number, the signature of a callback) raises XFER_ABI_MAJOR, and with it the name
- * of the exported symbol. Once per release, and with a line in the list below. What is appended before the first release
- * is part of 1.0.
+ * of the exported symbol. Once per release, and with a line in the list below: a minor may grow until the release that
+ * brings it.
  *
  * Changes:
  *   1.0  first
