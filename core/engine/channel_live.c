@@ -160,6 +160,12 @@ int channel_live_start(struct channel *channel, const struct message_welcome *we
 			return 0;
 		start.to = (const struct sockaddr *)&to;
 	}
+	/*
+	 * Sessions with two processes that know nothing of each other (an old worker and the one that replaces it) may have
+	 * been given the same slot: the later one lives on pings in the connection.
+	 */
+	if (!channel->server && table_get(channel->port->peers, start.params.slot) != NULL)
+		return 0;
 	return heartbeat_open(&channel->heartbeat, &start, err);
 }
 
