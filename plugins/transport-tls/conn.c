@@ -195,6 +195,7 @@ int tls_handshake(struct xfer_conn *handle, uint32_t flags)
 			return rc;
 		conn->connected = true;
 	}
+	conn->allowed = TLS_BARE_MAX;
 	ERR_clear_error();
 	int done = SSL_do_handshake(conn->ssl);
 	int reason = done == 1 ? SSL_ERROR_NONE : SSL_get_error(conn->ssl, done);

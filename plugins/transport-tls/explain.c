@@ -183,7 +183,12 @@ int tls_explain(struct tls_conn *conn, int reason)
 	int rc;
 
 	(void)reason;
-	if (conn->first_len > 0 && conn->io_error == -EPROTO)
+	if (conn->flooded)
+		rc = tls_conn_say(
+			conn, -EPROTO,
+			"%s sends TLS without payload and without end; what runs there is no xfer, or means harm",
+			conn->server ? "the client" : "the daemon");
+	else if (conn->first_len > 0 && conn->io_error == -EPROTO)
 		rc = explain_stranger(conn);
 	else if (conn->io_error != 0)
 		rc = tls_conn_say(conn, conn->io_error, "%s", strerror(-conn->io_error));

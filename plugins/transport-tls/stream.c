@@ -79,6 +79,12 @@ static int on_read(BIO *bio, char *bytes, int size)
 	BIO_clear_retry_flags(bio);
 	if (conn->eof || conn->io_error != 0 || size <= 0)
 		return conn->eof ? 0 : -1;
+	/* OpenSSL asks on until there is payload; changes of the key without end would keep it, and the loop, busy. */
+	if (conn->allowed == 0) {
+		conn->flooded = true;
+		conn->io_error = -EPROTO;
+		return -1;
+	}
 	got = tcp_recv(conn->tcp, bytes, (size_t)size, 0);
 	if (got == -EAGAIN) {
 		BIO_set_retry_read(bio);
@@ -89,6 +95,7 @@ static int on_read(BIO *bio, char *bytes, int size)
 		return -1;
 	}
 	conn->eof = got == 0;
+	conn->allowed -= (uint64_t)got < conn->allowed ? (uint64_t)got : conn->allowed;
 	for (ssize_t i = 0; conn->first_len < TLS_FIRST && i < got; i++)
 		conn->first[conn->first_len++] = (uint8_t)bytes[i];
 	if (got > 0 && !first_is_tls(conn)) {
@@ -309,6 +316,7 @@ ssize_t tls_recv(struct xfer_conn *handle, void *bytes, size_t len, uint32_t fla
 			conn->tls->host->error(conn->tls->host, "%s", conn->error);
 		return conn->verdict;
 	}
+	conn->allowed = TLS_BARE_MAX;
 	while (total < len) {
 		size_t got;
 		ERR_clear_error();
@@ -317,6 +325,7 @@ ssize_t tls_recv(struct xfer_conn *handle, void *bytes, size_t len, uint32_t fla
 			break;
 		}
 		total += got;
+		conn->allowed += (uint64_t)got * TLS_BARE_PER_PAYLOAD;
 	}
 	/* A request for a new key may have been answered; when that fails, a read will tell. */
 	if (conn->pending != NULL)

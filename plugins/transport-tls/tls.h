@@ -21,9 +21,11 @@ enum {
 	TLS_RECORD_EXTRA = 256, /* bytes around them, at most */
 	TLS_BATCH = 8,          /* records that are made before they are sent */
 	TLS_PENDING_MAX = 64 *
-	                  1024,   /* bytes of answers that wait to be sent; a peer that wants more has to read first */
-	TLS_PROVEN = 1024 * 1024, /* bytes after which a connection may have TLS_BATCH records made at a time */
-	TLS_FIRST = 8             /* bytes that are kept of a stream's beginning */
+	                  1024,    /* bytes of answers that wait to be sent; a peer that wants more has to read first */
+	TLS_PROVEN = 1024 * 1024,  /* bytes after which a connection may have TLS_BATCH records made at a time */
+	TLS_FIRST = 8,             /* bytes that are kept of a stream's beginning */
+	TLS_BARE_MAX = 256 * 1024, /* bytes that one call reads from TCP without payload in them ... */
+	TLS_BARE_PER_PAYLOAD = 32  /* ... and so many more per byte of payload; a record around a single byte has 22 */
 };
 
 struct tls_key {
@@ -63,6 +65,7 @@ struct tls_conn {
 	bool open;      /* TLS is, too */
 	bool batching;  /* records go to the instance's scratch buffer */
 	bool eof;       /* the peer's TCP stream has ended */
+	bool flooded;   /* the peer sends and sends, but no payload */
 	bool over;      /* recv() has nothing more to say than `verdict` */
 	int verdict;    /* 0 = a proper end, or -errno */
 	int io_error;   /* -errno of the TCP connection; 0 = none */
@@ -76,8 +79,9 @@ struct tls_conn {
 	char *error;               /* owned; the text that belongs to `verdict`, or NULL */
 	uint8_t *pending;          /* owned; records that TCP did not take, NULL = none */
 	size_t pending_len, pending_sent;
-	uint64_t sent;  /* bytes */
-	uint64_t keyed; /* bytes sent with the key of now */
+	uint64_t allowed; /* bytes that the call of now may still read from TCP */
+	uint64_t sent;    /* bytes */
+	uint64_t keyed;   /* bytes sent with the key of now */
 };
 
 static inline struct tls_conn *tls_conn_of(struct xfer_conn *conn)

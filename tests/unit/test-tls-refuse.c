@@ -295,29 +295,40 @@ static void test_hostile(void **state)
 	assert_int_equal(meet_hostile(&none, &rig_certificates_daemon, &err), -EACCES);
 }
 
+/* A client of OpenSSL with bob's key, and the handshake done; the caller closes *fd. */
+static SSL *meet_good(struct rig_pair *pair, const struct rig_options *server, int receive_buffer, int *fd)
+{
+	static const uint8_t right[32] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+		                           16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
+	static struct hostile good = { .offers = true, .name = "bob", .key = right, .key_len = 32 };
+	int rc = -EAGAIN;
+	*fd = raw_client(pair, server);
+	if (receive_buffer > 0)
+		setsockopt(*fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+	SSL_CTX *context = SSL_CTX_new(TLS_method());
+	SSL_CTX_set_psk_use_session_callback(context, on_use_session);
+	SSL *ssl = SSL_new(context);
+	SSL_CTX_free(context); /* the connection has it, too */
+	SSL_set_app_data(ssl, &good);
+	SSL_set_fd(ssl, *fd);
+	assert_int_equal(fcntl(*fd, F_SETFL, O_NONBLOCK), 0);
+	for (int i = 0; i < 1000 && (rc == -EAGAIN || !SSL_is_init_finished(ssl)); i++) {
+		(void)SSL_connect(ssl);
+		if (rc == -EAGAIN && rig_wait(pair, pair->server, POLLIN, 20) > 0)
+			rc = pair->ops->handshake(pair->server, 0);
+	}
+	assert_int_equal(rc, 0);
+	return ssl;
+}
+
 /* A peer that asks for answers and reads none of them: no more is kept for it than so much, and it is not read on. */
 static void test_flood(void **state)
 {
 	(void)state;
 	enum { ANSWERS = 400 * 1000 };
-	static const uint8_t right[32] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
-		                           16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
-	struct hostile good = { .offers = true, .name = "bob", .key = right, .key_len = 32 };
 	struct rig_pair pair;
-	int fd = raw_client(&pair, &rig_narrow), rc = -EAGAIN, small = 4096;
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	SSL_CTX *context = SSL_CTX_new(TLS_method());
-	SSL_CTX_set_psk_use_session_callback(context, on_use_session);
-	SSL *ssl = SSL_new(context);
-	SSL_set_app_data(ssl, (void *)&good);
-	SSL_set_fd(ssl, fd);
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	for (int i = 0; i < 1000 && (rc == -EAGAIN || !SSL_is_init_finished(ssl)); i++) {
-		(void)SSL_connect(ssl);
-		if (rc == -EAGAIN && rig_wait(&pair, pair.server, POLLIN, 20) > 0)
-			rc = pair.ops->handshake(pair.server, 0);
-	}
-	assert_int_equal(rc, 0);
+	int fd;
+	SSL *ssl = meet_good(&pair, &rig_narrow, 4096, &fd);
 	int asked = 0;
 	bool full = false;
 	for (; asked < ANSWERS && !full; asked++) {
@@ -330,7 +341,56 @@ static void test_flood(void **state)
 	assert_true(full);
 	assert_int_equal(rig_events(&pair, pair.server), XFER_POLL_WRITE);
 	SSL_free(ssl);
-	SSL_CTX_free(context);
+	close(fd);
+	rig_pair_break(&pair);
+}
+
+/* What is in the client's BIO goes out while the server reads into `payload`: bytes of it, or -errno. */
+static ssize_t pour(struct rig_pair *pair, int fd, BIO *made, uint8_t *payload, size_t size)
+{
+	char *bytes;
+	size_t len = (size_t)BIO_get_mem_data(made, &bytes), at = 0, total = 0;
+	for (;;) {
+		ssize_t sent = at < len ? send(fd, bytes + at, len - at, MSG_NOSIGNAL) : 0;
+		at += sent > 0 ? (size_t)sent : 0;
+		/* More than one call may take without payload is there at once, as long as there is as much. */
+		ssize_t got = pair->ops->recv(pair->server, payload + total, size - total, 0);
+		if (got < 0 && got != -EAGAIN)
+			return got;
+		total += got > 0 ? (size_t)got : 0;
+		if (got == -EAGAIN && at == len && rig_wait(pair, pair->server, POLLIN, 100) == 0)
+			return (ssize_t)total;
+	}
+}
+
+/* A peer that changes its key all the time and says nothing else: OpenSSL would stay with it for good. */
+static void test_bare(void **state)
+{
+	(void)state;
+	enum { CHANGES = 40 * 1000, SMALL = 20 * 1000 };
+	static uint8_t payload[2 * SMALL];
+	struct rig_pair pair;
+	int fd;
+	SSL *ssl = meet_good(&pair, &rig_key, 0, &fd);
+	BIO *made = BIO_new(BIO_s_mem());
+	SSL_set0_wbio(ssl, made);
+	/* As many bytes around payload are none of it, however small the pieces are. */
+	for (int i = 0; i < SMALL; i++)
+		assert_int_equal(SSL_write(ssl, "x", 1), 1);
+	assert_true(BIO_pending(made) > 256 * 1024);
+	assert_int_equal(pour(&pair, fd, made, payload, sizeof(payload)), SMALL);
+	assert_int_equal(BIO_reset(made), 1);
+	for (int i = 0; i < CHANGES; i++) {
+		assert_int_equal(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(ssl), 1);
+	}
+	plugin_error_clear();
+	assert_int_equal(pour(&pair, fd, made, payload, sizeof(payload)), -EPROTO);
+	plugin_error(pair.server_plugin, -EPROTO, FAULT_CONNECT, &pair.server_error);
+	assert_contains(pair.server_error.text, "the client sends TLS without payload and without end");
+	/* That was the last word. */
+	assert_int_equal(pair.ops->recv(pair.server, payload, sizeof(payload), 0), -EPROTO);
+	SSL_free(ssl);
 	close(fd);
 	rig_pair_break(&pair);
 }
@@ -507,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_bare),
 		cmocka_unit_test(test_empty_name),
 		cmocka_unit_test(test_key_files),
 		cmocka_unit_test(test_certificate_files),
