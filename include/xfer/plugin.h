@@ -22,7 +22,7 @@
  *   a plug-in writes no field beyond that size: XFER_HAS() tells.
  * - A pointer that is handed in is valid until the call returns, unless the text here says otherwise.  Whoever made an
  *   object frees it: no memory is freed on the other side.
- * - `flags` is 0 in ABI 1.0.  The core never sets a bit that is younger than the plug-in's abi_minor.
+ * - `flags` is 0 in ABI 1.0 and 1.1.  The core never sets a bit that is younger than the plug-in's abi_minor.
  * - Time is monotonic, in nanoseconds.
  * - "Loop": called in the loop thread, which serves all connections and must never be blocked.  "Pool": called in pool
  *   threads, which may compute but never wait.  "Main": called in the main thread while nothing moves yet (create)
