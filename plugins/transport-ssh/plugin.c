@@ -5,6 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/*
+ * xferd lies in an sbin, and sshd gives a user's shell a PATH without those. That shell may be of any kind, so what it
+ * gets is a program and words in single quotes, which all of them take as they stand.
+ */
+#define REMOTE "sh -c 'PATH=$PATH:" REMOTE_PATH "; exec xferd --stdio'"
+
 enum { OPTION_PROGRAM, OPTION_ARGUMENTS, OPTION_REMOTE, OPTIONS };
 
 static const struct xfer_option options[OPTIONS] = {
@@ -20,7 +26,7 @@ static const struct xfer_option options[OPTIONS] = {
 	                       .help = "more arguments of it, apart by blanks, as in -o BatchMode=yes" },
 	[OPTION_REMOTE] = { .name = "remote",
 	                    .type = XFER_OPTION_STRING,
-	                    .default_text = "xferd --stdio",
+	                    .default_text = REMOTE,
 	                    .max = 4096,
 	                    .help = "the command that the shell on the other machine runs" },
 };

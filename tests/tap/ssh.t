@@ -15,10 +15,15 @@ done
 # ---- a server of our own -----------------------------------------------------------------------------------------------
 
 user=$(id -un)
-mkdir -p /run/sshd "$tmp/ssh"
+mkdir -p /run/sshd "$tmp/ssh" "$tmp/sbin"
 for key in host user stranger; do
 	ssh-keygen -q -t ed25519 -N '' -f "$tmp/ssh/$key"
 done
+# An xferd where installed ones lie, as far as the sessions of this sshd see.
+printf '#!/bin/sh\nexec "%s" "$@"\n' "$xferd" >"$tmp/sbin/xferd"
+chmod 755 "$tmp/sbin/xferd"
+installed='mount --bind "$0" /usr/local/sbin && exec "$@"'
+unshare -m sh -c "$installed" "$tmp/sbin" true 2>/dev/null || installed=
 # The port is free when it is asked for; another may be quicker.
 sshd_start() {
 	ssh_port=$("$top_builddir/bench/measure" port) || return 1
@@ -30,21 +35,23 @@ sshd_start() {
 		PermitRootLogin prohibit-password
 		UsePAM no
 		PidFile none
-		SetEnv HOME=$HOME
+		SetEnv HOME=$HOME PATH=/usr/local/bin:/usr/bin:/bin
 	END
-	"$(command -v sshd)" -D -e -f "$tmp/ssh/config" 2>"$tmp/ssh/log" &
+	set -- "$(command -v sshd)" -D -e -f "$tmp/ssh/config"
+	[ -z "$installed" ] || set -- unshare -m sh -c "$installed" "$tmp/sbin" "$@"
+	"$@" 2>"$tmp/ssh/log" &
 	sshd_pid=$!
 	remember $sshd_pid
 	"$top_builddir/bench/measure" await "$ssh_port" $sshd_pid
 }
 sshd_start || sshd_start || sshd_start || bail_out "sshd does not start: $(cat "$tmp/ssh/log")"
 
-# configure REMOTE [ARGUMENTS]: the client's side.
+# configure [REMOTE [KEY]]: the client's side.
 configure() {
 	cat >"$tmp/client.ini" <<-END
 		[transport.ssh]
 		arguments = -F none -i ${2:-$tmp/ssh/user} -o IdentitiesOnly=yes -o BatchMode=yes -o LogLevel=ERROR -o UserKnownHostsFile=$tmp/ssh/known -o StrictHostKeyChecking=no
-		remote = $1
+		${1:+remote = $1}
 	END
 }
 url=xfer+ssh://$user@127.0.0.1:$ssh_port
@@ -94,6 +101,23 @@ check "the same" cmp "$from/big" "$into/again"
 configure "echo welcome to this machine; $own"
 run "$xfer" -c "$tmp/client.ini" get "$url$from/tree/sub/file" "$into/"
 is "$status" 0 "what the shell's start files print does no harm"
+
+# ---- where xferd is -------------------------------------------------------------------------------------------------------
+
+if [ -n "$installed" ]; then
+	configure "xferd --stdio"
+	run "$xfer" -c "$tmp/client.ini" get "$url$from/tree/sub/file" "$into/none"
+	is "$status" 3 "a user's PATH has no sbin"
+	configure
+	run "$xfer" -c "$tmp/client.ini" get "$url$from/tree/sub/file" "$into/found"
+	is "$status" 0 "an installed xferd is found without a word in the configuration"
+	[ "$status" = 0 ] || diag_file "$err"
+	check "the same" cmp "$from/tree/sub/file" "$into/found"
+else
+	skip "an installed xferd is found" "no mount namespace can be made here"
+fi
+run "$xfer" -c "$tmp/client.ini" plugins ssh
+check "the default is the line of the sample" grep -F "$(sed -n 's/^; remote/remote/p' "$top_builddir/etc/xfer.ini")" "$out"
 
 # ---- with the rights of whom it runs as -----------------------------------------------------------------------------------
 
