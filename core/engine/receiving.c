@@ -197,11 +197,13 @@ static void on_check(struct loop_owner *owner, struct job *job)
 
 	checks_done(&lane->checks, job);
 	gone = lane->lost && lane->checks.jobs == 0;
-	if (gone)
+	if (gone) {
 		lane_drop(lane);
+		if (receiving->watch->lane_gone != NULL)
+			receiving->watch->lane_gone(receiving, lane);
+	}
+	/* The last: when it finishes, its owner may free it. */
 	receiving_pump(receiving);
-	if (gone && receiving->watch->lane_gone != NULL)
-		receiving->watch->lane_gone(receiving, lane);
 }
 
 static int ends_take(struct receiving_lane *lane, const uint8_t *run, size_t len, struct error *err)
