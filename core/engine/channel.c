@@ -425,8 +425,11 @@ int channel_open(struct channel *channel, const struct channel_base *base, const
 		.deadline.fire = on_deadline,
 	};
 	r = link_open(&channel->link, base->loop, transport, conn, &channel->rx_limits, &link_events, err);
-	if (r == 0)
-		r = loop_deadline(base->loop, &channel->deadline, channel_now(channel) + base->hello_timeout);
+	if (r == 0 && loop_deadline(base->loop, &channel->deadline, channel_now(channel) + base->hello_timeout) < 0) {
+		error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a session");
+		channel_close(channel);
+		r = -EINPROGRESS;
+	}
 	return r;
 }
 

@@ -113,7 +113,9 @@ struct channel {
 	uint64_t worked_at; /* steady ns, when a frame came last that is neither of the hello nor of liveness */
 };
 
-/* Takes over conn, also on failure. port_number: daemon, see above. */
+/*
+ * Takes over conn, also on failure. port_number: daemon, see above. -EINPROGRESS: it failed, and watch->closed() comes yet.
+ */
 int channel_open(struct channel *channel, const struct channel_base *base, const struct plugin *transport,
                  struct xfer_conn *conn, bool server, struct heartbeat_port *port, uint16_t port_number, void *owner,
                  struct error *err);

@@ -48,10 +48,8 @@ static void parcels_send(struct relay *relay)
 	       link_batches(&relay->channel.link) < LINK_BATCHES_MAX) {
 		struct parcel *parcel = list_entry(node, struct parcel, link);
 
-		if (link_batch(&relay->channel.link, lent_ref(parcel->buffer), parcel->offset, parcel->len, NULL) < 0) {
-			lent_unref(parcel->buffer);
+		if (link_batch(&relay->channel.link, lent_ref(parcel->buffer), parcel->offset, parcel->len, NULL) < 0)
 			break; /* the next event tries again */
-		}
 		parcel_free(parcel);
 	}
 	if (relay->channel.state == CHANNEL_OPEN)
@@ -131,7 +129,8 @@ static void relay_free(struct relay *relay)
 
 	while ((node = list_first(&relay->parcels)) != NULL)
 		parcel_free(list_entry(node, struct parcel, link));
-	relay->watch.closed(relay->watch.context);
+	if (relay->watch.closed != NULL)
+		relay->watch.closed(relay->watch.context);
 	free(relay);
 }
 
@@ -190,12 +189,16 @@ int relay_open(struct relay **out, struct channel *session, uint32_t request, co
 	memcpy(relay->base.offer.boot_id, session->base->offer.boot_id, sizeof(relay->base.offer.boot_id));
 	r = channel_open(&relay->channel, &relay->base, &local_transport, conn, false, NULL, 0, relay, err);
 	relay->used = r == 0 || r == -EINPROGRESS;
-	if (!relay->used) {
-		free(relay);
-		return r;
+	if (r == 0) {
+		*out = relay;
+		return 0;
 	}
-	*out = relay;
-	return 0;
+	/* Nobody knows of it; what is to be closed yet frees it. */
+	relay->session = NULL;
+	relay->watch.closed = NULL;
+	if (!relay->used)
+		relay_free(relay);
+	return r;
 }
 
 int relay_frame(struct relay *relay, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
