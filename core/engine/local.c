@@ -13,6 +13,8 @@
 
 enum { BACKLOG = 64, ACCEPT_TURN = 16, BUFFER = 1024 * 1024 /* bytes that the kernel may hold in one direction */ };
 
+#define PAUSE (100 * CLOCK_MS)
+
 struct xfer_conn {
 	int fd;
 };
@@ -108,12 +110,13 @@ static bool is_ours(int fd)
 
 static int conn_make(int fd, struct xfer_conn **out)
 {
-	struct xfer_conn *conn = is_ours(fd) ? malloc(sizeof(*conn)) : NULL;
+	bool ours = is_ours(fd);
+	struct xfer_conn *conn = ours ? malloc(sizeof(*conn)) : NULL;
 	int size = BUFFER;
 
 	if (conn == NULL) {
 		close(fd);
-		return is_ours(fd) ? -ENOMEM : -EACCES;
+		return ours ? -ENOMEM : -EACCES;
 	}
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	conn->fd = fd;
@@ -145,15 +148,28 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
+	loop_time(listener->loop);
 	for (int i = 0; i < ACCEPT_TURN; i++) {
 		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		struct xfer_conn *conn;
 
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+			/* They wait until somebody leaves; asking on would be a busy loop. */
+			uv_poll_stop(poll);
+			(void)loop_deadline(listener->loop, &listener->pause, listener->loop->now + PAUSE);
+		}
 		if (fd < 0)
-			return; /* nobody waits; without descriptors they do */
+			return;
 		if (conn_make(fd, &conn) == 0)
 			listener->accepted(listener->context, conn);
 	}
+}
+
+static void on_pause_over(struct deadline *deadline)
+{
+	struct local_listener *listener = list_entry(deadline, struct local_listener, pause);
+
+	uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
 int local_listen(struct local_listener *listener, struct loop *loop, const uint8_t boot_id[MESSAGE_BOOT_ID],
@@ -164,7 +180,9 @@ int local_listen(struct local_listener *listener, struct loop *loop, const uint8
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int r = fd < 0 || bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, BACKLOG) < 0 ? -errno : 0;
 
-	*listener = (struct local_listener){ .fd = -1, .accepted = accepted, .context = context };
+	*listener = (struct local_listener){
+		.fd = -1, .loop = loop, .pause.fire = on_pause_over, .accepted = accepted, .context = context
+	};
 	if (r == 0)
 		r = uv_poll_init(&loop->uv, &listener->poll, fd);
 	if (r < 0) {
@@ -182,6 +200,7 @@ void local_close(struct local_listener *listener)
 {
 	if (listener->poll.data == NULL || listener->fd < 0)
 		return;
+	(void)loop_deadline(listener->loop, &listener->pause, CLOCK_NEVER);
 	uv_close((uv_handle_t *)&listener->poll, NULL);
 	close(listener->fd);
 	listener->fd = -1;

@@ -15,6 +15,8 @@ extern const struct plugin local_transport;
 struct local_listener {
 	uv_poll_t poll;
 	int fd; /* -1: closed */
+	struct loop *loop;
+	struct deadline pause; /* set while there are no descriptors to accept with */
 	void *context;
 	/* Takes over the connection. */
 	void (*accepted)(void *context, struct xfer_conn *conn);

@@ -185,8 +185,9 @@ static void on_local(void *context, struct xfer_conn *conn)
 {
 	struct server *server = context;
 	struct error err = { 0 };
+	int r = serve_open(&server->base, &local_transport, conn, NULL, 0, &err);
 
-	if (serve_open(&server->base, &local_transport, conn, NULL, 0, &err) < 0)
+	if (r < 0 && r != -EDQUOT)
 		log_say(server->params->log, LOG_LEVEL_WARN, "a session of another worker cannot be served: %s",
 		        err.text);
 }
