@@ -79,6 +79,12 @@ static bool journal_end(struct receiving *receiving)
 	return true;
 }
 
+/* It has been told much that it does not listen to. */
+static bool lane_deaf(const struct receiving_lane *lane)
+{
+	return link_control_queued(&lane->channel->link) > CONTROL_AHEAD;
+}
+
 static bool lane_open(const struct receiving_lane *lane)
 {
 	return lane->lane != NULL && !lane->lost && lane->channel->state == CHANNEL_OPEN;
@@ -99,7 +105,7 @@ static void lanes_ask(struct receiving *receiving)
 		some = false;
 		for (node = receiving->lanes.next; node != &receiving->lanes; node = node->next) {
 			struct receiving_lane *lane = list_entry(node, struct receiving_lane, link);
-			struct buf *out = lane_open(lane) ? channel_control(lane->channel) : NULL;
+			struct buf *out = lane_open(lane) && !lane_deaf(lane) ? channel_control(lane->channel) : NULL;
 			size_t before = out != NULL ? out->len : 0;
 
 			/* Without memory for a frame the next event tries again. */
@@ -119,8 +125,7 @@ static void lanes_ask(struct receiving *receiving)
 /* One who has much to tell and listens to nothing gets no further. */
 static bool tells_in_vain(const struct receiving *receiving)
 {
-	return !receiving->aborted && lane_open(&receiving->main) &&
-	       link_control_queued(&receiving->main.channel->link) > CONTROL_AHEAD;
+	return !receiving->aborted && lane_open(&receiving->main) && lane_deaf(&receiving->main);
 }
 
 bool receiving_busy(const struct receiving *receiving)

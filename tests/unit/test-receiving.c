@@ -165,10 +165,30 @@ static void a_lane_goes_before_the_end(void **state)
 	assert_false(receiving_lane_busy(&rig->lane));
 }
 
+/* Each session is asked for itself, until it is told more than it takes. */
+static void a_lane_that_is_deaf_is_told_no_more(void **state)
+{
+	struct rig *rig = *state;
+	struct buf *first = channel_control(&rig->first), *second = channel_control(&rig->second);
+	const uint8_t nothing[1024] = { 0 };
+	size_t before;
+
+	for (unsigned i = 0; i < 300; i++)
+		assert_int_equal(buf_append(second, nothing, sizeof(nothing)), 0);
+	before = second->len;
+	receiving_pump(rig->receiving);
+	assert_true(first->len > 0);
+	assert_int_equal(second->len, before);
+	buf_clear(second);
+	receiving_pump(rig->receiving);
+	assert_true(second->len > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_lane_goes_before_the_end, rig_open, rig_close),
+		cmocka_unit_test_setup_teardown(a_lane_that_is_deaf_is_told_no_more, rig_open, rig_close),
 	};
 
 	return cmocka_run_group_tests_name("receiving", tests, NULL, NULL);
