@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	WINDOW = 16 * 1024 * 1024,       /* payload bytes that the other worker grants, at most */
+	CONTROL_AHEAD = 8 * 1024 * 1024, /* bytes to the client: READs of as many paths as may be unanswered, twice */
+};
+
 /* Whole frames in one buffer. */
 struct parcel {
 	struct list link;
@@ -24,6 +29,8 @@ struct relay {
 	struct message_join join;
 	uint32_t request;
 	struct list parcels; /* in the order in which they came; they go out as the link takes them */
+	uint64_t waiting;    /* bytes of them */
+	uint64_t held;       /* bytes of the buffers that they lie in */
 	bool used;           /* the channel is not closed yet */
 };
 
@@ -32,9 +39,11 @@ static struct relay *of_channel(struct channel *channel)
 	return channel->owner;
 }
 
-static void parcel_free(struct parcel *parcel)
+static void parcel_free(struct relay *relay, struct parcel *parcel)
 {
 	list_remove(&parcel->link);
+	relay->waiting -= parcel->len;
+	relay->held -= parcel->buffer->size;
 	lent_unref(parcel->buffer);
 	free(parcel);
 }
@@ -50,7 +59,7 @@ static void parcels_send(struct relay *relay)
 
 		if (link_batch(&relay->channel.link, lent_ref(parcel->buffer), parcel->offset, parcel->len, NULL) < 0)
 			break; /* the next event tries again */
-		parcel_free(parcel);
+		parcel_free(relay, parcel);
 	}
 	if (relay->channel.state == CHANNEL_OPEN)
 		channel_flush(&relay->channel);
@@ -73,6 +82,21 @@ static void on_open(struct channel *channel)
 	parcels_send(relay);
 }
 
+/*
+ * The other worker sees what it said taken at once, so it is here that a client is found which listens to nothing. The
+ * session is closed with it.
+ */
+static bool session_deaf(struct relay *relay)
+{
+	struct error err = { 0 };
+
+	if (link_control_queued(&relay->session->link) <= CONTROL_AHEAD)
+		return false;
+	error_set(&err, -EDQUOT, FAULT_REFUSED, "too many requests are not read");
+	channel_fail(relay->session, STATUS_LIMIT, &err);
+	return true;
+}
+
 /* What it asks the client. */
 static int on_frame(struct channel *channel, const struct frame_header *header, const uint8_t *bytes,
                     struct lent *buffer, struct error *err)
@@ -84,6 +108,12 @@ static int on_frame(struct channel *channel, const struct frame_header *header, 
 		return 0;
 	if (buf_append(channel_control(relay->session), bytes, FRAME_HEADER + header->length) < 0)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a frame");
+	if (session_deaf(relay) || header->type != FRAME_DONE)
+		return 0;
+	/* A DONE here is that of a JOIN: that of the PUT goes to the first session. */
+	channel_flush(relay->session);
+	if (relay->session != NULL)
+		relay->watch.refused(relay->watch.context);
 	return 0;
 }
 
@@ -123,12 +153,17 @@ static void on_ended(struct channel *channel, const struct error *err)
 		relay->watch.ended(relay->watch.context, &said);
 }
 
-static void relay_free(struct relay *relay)
+static void parcels_drop(struct relay *relay)
 {
 	struct list *node;
 
 	while ((node = list_first(&relay->parcels)) != NULL)
-		parcel_free(list_entry(node, struct parcel, link));
+		parcel_free(relay, list_entry(node, struct parcel, link));
+}
+
+static void relay_free(struct relay *relay)
+{
+	parcels_drop(relay);
 	if (relay->watch.closed != NULL)
 		relay->watch.closed(relay->watch.context);
 	free(relay);
@@ -194,11 +229,25 @@ int relay_open(struct relay **out, struct channel *session, uint32_t request, co
 		return 0;
 	}
 	/* Nobody knows of it; what is to be closed yet frees it. */
-	relay->session = NULL;
-	relay->watch.closed = NULL;
-	if (!relay->used)
-		relay_free(relay);
+	relay_drop(relay);
 	return r;
+}
+
+/*
+ * Credit is the other worker's to count, but what waits here for it is ours: it is no more than was asked for, and the
+ * heads of frames, in buffers that may be larger. Who sends more has not been asked.
+ */
+static int parcels_check(const struct relay *relay, size_t len, struct error *err)
+{
+	uint64_t half = relay->base.setup->settings->memory / 2, window = WINDOW < half ? WINDOW : half;
+	uint64_t two = 2 * (uint64_t)relay->session->suite.limits.chunk_size;
+
+	if (window < two)
+		window = two;
+	if (relay->waiting + link_queued(&relay->channel.link) + len <= window + window / 2 &&
+	    relay->held <= (half > 2 * window ? half : 2 * window))
+		return 0;
+	return error_set(err, -EDQUOT, FAULT_PEER, "more was sent than was asked for");
 }
 
 int relay_frame(struct relay *relay, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
@@ -209,9 +258,13 @@ int relay_frame(struct relay *relay, const struct frame_header *header, const ui
 	                              ? list_entry(relay->parcels.prev, struct parcel, link)
 	                              : NULL;
 	struct parcel *parcel;
+	int r = parcels_check(relay, len, err);
 
+	if (r < 0)
+		return r;
 	if (last != NULL && last->buffer == buffer && last->offset + last->len == offset) {
 		last->len += len;
+		relay->waiting += len;
 		return 0;
 	}
 	parcel = calloc(1, sizeof(*parcel));
@@ -220,6 +273,8 @@ int relay_frame(struct relay *relay, const struct frame_header *header, const ui
 	parcel->buffer = lent_ref(buffer);
 	parcel->offset = offset;
 	parcel->len = len;
+	relay->waiting += len;
+	relay->held += buffer->size;
 	list_append(&relay->parcels, &parcel->link);
 	return 0;
 }
@@ -229,9 +284,16 @@ void relay_work(struct relay *relay)
 	parcels_send(relay);
 }
 
+void relay_drop(struct relay *relay)
+{
+	relay->watch.closed = NULL;
+	relay_close(relay);
+}
+
 void relay_close(struct relay *relay)
 {
 	relay->session = NULL;
+	parcels_drop(relay);
 	if (!relay->used) {
 		relay_free(relay);
 		return;

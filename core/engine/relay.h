@@ -16,6 +16,8 @@ struct relay_watch {
 	void *context;
 	/* The other worker is gone, or does not take it. */
 	void (*ended)(void *context, const struct error *err);
+	/* The other worker refused the JOIN, and the client was told; the owner calls relay_drop(). */
+	void (*refused)(void *context);
 	/* The last callback: relay_close() has come to its end. */
 	void (*closed)(void *context);
 };
@@ -30,5 +32,7 @@ int relay_frame(struct relay *relay, const struct frame_header *header, const ui
 void relay_work(struct relay *relay);
 /* The session has ended. Frees itself, after watch->closed(). */
 void relay_close(struct relay *relay);
+/* The same for an owner who goes on without it: watch->closed() does not come. */
+void relay_drop(struct relay *relay);
 
 #endif

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REFUSALS_AHEAD = 256 * 1024 /* bytes of control frames not yet sent */ };
+
 #define NEW_FOR (500 * CLOCK_MS) /* after the hello, for the first request */
 
 static struct serve *of_channel(struct channel *channel)
@@ -345,6 +347,12 @@ void serve_goaway(struct serve *serve)
 bool serve_idle(const struct serve *serve)
 {
 	return sending_idle(&serve->sending) && !serve_put_busy(serve) && !serve_join_works(serve);
+}
+
+void serve_unheard(struct serve *serve)
+{
+	if (link_control_queued(&serve->channel.link) > REFUSALS_AHEAD)
+		serve_end(serve, STATUS_LIMIT, "too many requests were refused, and the answers are not read");
 }
 
 void serve_end(struct serve *serve, enum status status, const char *text)

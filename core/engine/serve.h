@@ -48,6 +48,8 @@ struct serve {
 	uint64_t consumed, granted;      /* credit of the puts so far, see sink_credit() */
 	bool closed;                     /* the channel is gone and the sending half has closed */
 	bool forbidden;                  /* it asked for an export that is not for it, and the log says so */
+	bool put_refused;                /* a PUT of it was refused, and the log says so */
+	uint8_t joins_refused;           /* JOINs that were refused; the log has the first */
 };
 
 /* Takes over conn. The session frees itself when it ends. -EDQUOT: a limit; nothing needs to be said of it. */
@@ -68,6 +70,8 @@ const char *serve_identity(const struct serve *serve);
 /* One half of a session has come to its end: with the other one, the session goes. */
 void serve_half_closed(struct serve *serve);
 void serve_end(struct serve *serve, enum status status, const char *text);
+/* Ends a session that is refused one thing after another, and does not listen to it. */
+void serve_unheard(struct serve *serve);
 
 extern const struct channel_watch serve_watch;
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REFUSED_MAX = 8 /* JOINs of a session */ };
+
 struct serve_join {
 	struct list link; /* in main->joined, or alone */
 	struct serve *serve;
@@ -20,14 +22,26 @@ struct serve_join {
 
 /* ---- the beginning ---- */
 
+/* Looking for sessions costs something, and who is refused has no reason to ask again and again. */
+static void refused(struct serve *serve)
+{
+	if (++serve->joins_refused >= REFUSED_MAX)
+		serve_end(serve, STATUS_LIMIT, "too many JOINs were refused");
+	else
+		serve_unheard(serve);
+}
+
 static void refuse(struct serve *serve, uint32_t request, enum status status, const char *text)
 {
 	const struct message_done done = { .status = status, .text = text, .text_len = strlen(text) };
 	struct channel *channel = &serve->channel;
 
-	log_say(serve->base->log, LOG_LEVEL_INFO, "%s: join refused: %s", channel_peer(channel), text);
+	/* One line of a session, however often it asks. */
+	log_say(serve->base->log, serve->joins_refused > 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s: join refused: %s",
+	        channel_peer(channel), text);
 	if (message_done_write(channel_control(channel), request, channel->suite.limits.digest_size, &done) == 0)
 		channel_flush(channel);
+	refused(serve);
 }
 
 /* The session that was given this key. */
@@ -107,11 +121,24 @@ static void join_drop(struct serve *serve)
 	serve_join_free(serve);
 }
 
+/* The session is as it was before. */
+static void on_relay_refused(void *context)
+{
+	struct serve_join *join = context;
+	struct serve *serve = join->serve;
+
+	relay_drop(join->relay);
+	join_drop(serve);
+	refused(serve);
+}
+
 /* The other session is in another worker: there it is for that one to say whether it may be joined. */
 static int pass_on(struct serve *serve, uint32_t request, const struct message_join *message, struct error *err)
 {
 	struct serve_join *join = join_make(serve);
-	const struct relay_watch watch = { .context = join, .ended = on_relay_ended, .closed = on_relay_closed };
+	const struct relay_watch watch = {
+		.context = join, .ended = on_relay_ended, .refused = on_relay_refused, .closed = on_relay_closed
+	};
 	struct error cause = { 0 };
 
 	if (join == NULL)

@@ -80,8 +80,12 @@ static void refuse(struct serve *serve, uint32_t request, enum status status, co
 	int len = snprintf(text, sizeof(text), "%s: %s", text_printable(shown, sizeof(shown), path, strlen(path)),
 	                   cause);
 
-	log_say(serve->base->log, LOG_LEVEL_INFO, "%s: put refused: %s", channel_peer(&serve->channel), text);
+	/* One line of a session, however often it asks. */
+	log_say(serve->base->log, serve->put_refused ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s: put refused: %s",
+	        channel_peer(&serve->channel), text);
+	serve->put_refused = true;
 	done_say(serve, request, &(struct message_done){ .status = status, .text = text, .text_len = (size_t)len });
+	serve_unheard(serve);
 }
 
 /* ---- the end ---- */

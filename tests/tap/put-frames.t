@@ -225,6 +225,25 @@ to_daemon "JOIN that is cut short" "frame=35,0,5,$(number 16 1)$(number 15 2)"
 to_daemon "ENTRIES behind a JOIN that was refused" "frame=35,0,5,$(number 16 1)$(number 16 2)" take= "frame=17,0,1,$(entry 1 5 x)"
 perl "$peer" connect "$daemon_port" "$hello" take= "frame=35,0,5,$(number 16 1)$(number 16 2)" show end >"$tmp/heard" 2>&1
 like_file "$tmp/heard" '^33 .*there is no such session' "daemon: a JOIN of a session of nobody is refused"
+# One after another: the last that is answered is the seventh, and the log has one line.
+join="frame=35,0,5,$(number 16 1)$(number 16 2)"
+before=$(grep -c 'join refused' "$daemon_log")
+to_daemon "JOIN again and again" "$join" "$join" "$join" "$join" "$join" "$join" "$join" "$join" "$join"
+like_file "$tmp/heard" '^3 .*too many JOINs' "daemon: and why"
+is "$(grep -c 'join refused' "$daemon_log")" $((before + 1)) "daemon: one line of it in the log"
+# Answers that nobody reads do not pile up.
+perl "$peer" listen "$tmp/port.own" "take=$tmp/put.one" >"$tmp/heard" 2>&1 &
+listener=$!
+remember $listener
+await test -s "$tmp/port.own"
+perl "$peer" connect "$(cat "$tmp/port.own")" "$(put_of 5 0 src "nothing/$(printf '%0300d' 0)")" end >"$tmp/seen" 2>&1
+wait $listener
+perl -e 'local $/; open my $in, "<", $ARGV[0] or die; print <$in> x 60000' "$tmp/put.one" >"$tmp/put.many"
+before=$(grep -c 'put refused' "$daemon_log")
+perl "$peer" connect "$daemon_port" "$hello" take= "file=$tmp/put.many" end >"$tmp/heard" 2>&1
+rm -f "$tmp/put.many"
+check "daemon: who does not read its refusals is ended" wait_line "$daemon_log" 'too many requests were refused' "$daemon_pid"
+is "$(grep -c 'put refused' "$daemon_log")" $((before + 1)) "daemon: and the log has one line of them"
 to_daemon "PUT with a name that has a slash" "$(put_of 5 0 a/b pub/new)"
 to_daemon "PUT with a name of two dots" "$(put_of 5 0 .. pub/new)"
 to_daemon "PUT without a path" "$(put_of 5 0 src '')"
