@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Somebody who prints to standard output by mistake must not write into the stream. */
@@ -30,6 +32,30 @@ static int take(int fd, struct error *err)
 	return taken;
 }
 
+/* inetd and systemd give one socket as several descriptors. */
+static bool same_socket(int a, int b)
+{
+	struct stat one, other;
+
+	return fstat(a, &one) == 0 && fstat(b, &other) == 0 && S_ISSOCK(one.st_mode) && one.st_dev == other.st_dev &&
+	       one.st_ino == other.st_ino;
+}
+
+/* inetd's standard error is the client's, too: not a line of the log may get into the stream. */
+static int spare_stream(struct error *err)
+{
+	int rc = 0;
+
+	if (!same_socket(STDIN_FILENO, STDERR_FILENO))
+		return 0;
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (nothing < 0 || dup2(nothing, STDERR_FILENO) < 0)
+		rc = error_system(err, -errno, FAULT_LOCAL, "/dev/null");
+	if (nothing >= 0)
+		close(nothing);
+	return rc;
+}
+
 static int adopt(struct server_adopted *adopted, const struct setup *setup, struct error *err)
 {
 	struct xfer_adopt how = {
@@ -45,6 +71,11 @@ static int adopt(struct server_adopted *adopted, const struct setup *setup, stru
 	how.read_fd = take(STDIN_FILENO, err);
 	if (how.read_fd >= 0)
 		how.write_fd = take(STDOUT_FILENO, err);
+	/* What is one socket is one descriptor to a transport. */
+	if (how.write_fd >= 0 && same_socket(how.read_fd, how.write_fd)) {
+		close(how.write_fd);
+		how.write_fd = how.read_fd;
+	}
 	if (how.write_fd < 0)
 		rc = err->code;
 	else
@@ -54,8 +85,9 @@ static int adopt(struct server_adopted *adopted, const struct setup *setup, stru
 	if (how.write_fd >= 0) {
 		plugin_error(transport, rc, FAULT_USAGE, err);
 		error_prefix(err, "--stdio");
-		close(how.write_fd);
 	}
+	if (how.write_fd >= 0 && how.write_fd != how.read_fd)
+		close(how.write_fd);
 	if (how.read_fd >= 0)
 		close(how.read_fd);
 	return rc;
@@ -101,8 +133,10 @@ int stdio_run(const struct settings_source *source, struct error *err)
 {
 	struct settings *settings;
 	struct log *log = NULL;
-	int rc = load(&settings, source, err);
+	int rc = spare_stream(err);
 
+	if (rc == 0)
+		rc = load(&settings, source, err);
 	if (rc < 0)
 		return rc;
 	signal(SIGPIPE, SIG_IGN);
