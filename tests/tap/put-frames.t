@@ -271,4 +271,24 @@ stop_daemon
 is "$daemon_status" 0 "stops"
 unlike "$(cat "$daemon_log")" 'worker died|did not drain' "nothing died, nothing was left over"
 
+# ---- a JOIN that another worker refuses leaves the session as it was ----
+
+sed -i 's/^workers = .*/workers = 2/' "$tmp/xferd.ini"
+need_daemon -c "$tmp/xferd.ini" --set core.log-level=debug
+wait_line "$daemon_log" 'worker ready' "$daemon_pid" 2 >"$tmp/seen"
+perl "$peer" connect "$daemon_port" "$hello" "take=$tmp/welcome" end >"$tmp/heard" 2>&1
+boot=$(od -An -v -tx1 -j 32 -N 16 "$tmp/welcome" | tr -d ' \n')
+# The kernel says which worker has which connection: until one was passed on.
+for _ in $(seq 60); do
+	perl "$peer" connect "$daemon_port" "$hello" take= "frame=35,0,5,$boot$(number 16 2)" show \
+		"$(put_of 6 0 src nothing/x)" show end >"$tmp/heard" 2>&1
+	! grep -q 'session from local' "$daemon_log" || break
+done
+check "a JOIN was passed on to the other worker" grep -q 'session from local' "$daemon_log"
+like_file "$tmp/heard" '^33 .*there is no such session' "passed on: the client hears that it is refused"
+like_file "$tmp/heard" '^33 .*there is no such export' "passed on: and may ask for a put of its own"
+stop_daemon
+is "$daemon_status" 0 "passed on: stops"
+unlike "$(cat "$daemon_log")" 'worker died|did not drain' "passed on: nothing died, nothing was left over"
+
 done_testing
