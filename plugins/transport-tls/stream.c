@@ -80,7 +80,7 @@ static int on_read(BIO *bio, char *bytes, int size)
 	if (conn->eof || conn->io_error != 0 || size <= 0)
 		return conn->eof ? 0 : -1;
 	/* OpenSSL asks on until there is payload; changes of the key without end would keep it, and the loop, busy. */
-	if (conn->allowed == 0) {
+	if (conn->allowed <= 0) {
 		conn->flooded = true;
 		conn->io_error = -EPROTO;
 		return -1;
@@ -95,7 +95,7 @@ static int on_read(BIO *bio, char *bytes, int size)
 		return -1;
 	}
 	conn->eof = got == 0;
-	conn->allowed -= (uint64_t)got < conn->allowed ? (uint64_t)got : conn->allowed;
+	conn->allowed -= got;
 	for (ssize_t i = 0; conn->first_len < TLS_FIRST && i < got; i++)
 		conn->first[conn->first_len++] = (uint8_t)bytes[i];
 	if (got > 0 && !first_is_tls(conn)) {
@@ -325,7 +325,8 @@ ssize_t tls_recv(struct xfer_conn *handle, void *bytes, size_t len, uint32_t fla
 			break;
 		}
 		total += got;
-		conn->allowed += (uint64_t)got * TLS_BARE_PER_PAYLOAD;
+		/* It is of one record, or of a part of one. */
+		conn->allowed += (int64_t)got + TLS_BARE_PER_RECORD;
 	}
 	/* A request for a new key may have been answered; when that fails, a read will tell. */
 	if (conn->pending != NULL)

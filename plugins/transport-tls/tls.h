@@ -25,7 +25,7 @@ enum {
 	TLS_PROVEN = 1024 * 1024,  /* bytes after which a connection may have TLS_BATCH records made at a time */
 	TLS_FIRST = 8,             /* bytes that are kept of a stream's beginning */
 	TLS_BARE_MAX = 256 * 1024, /* bytes that one call reads from TCP without payload in them ... */
-	TLS_BARE_PER_PAYLOAD = 32  /* ... and so many more per byte of payload; a record around a single byte has 22 */
+	TLS_BARE_PER_RECORD = 64   /* ... and so many more for each record with payload, which has 22 around it */
 };
 
 struct tls_key {
@@ -79,9 +79,9 @@ struct tls_conn {
 	char *error;               /* owned; the text that belongs to `verdict`, or NULL */
 	uint8_t *pending;          /* owned; records that TCP did not take, NULL = none */
 	size_t pending_len, pending_sent;
-	uint64_t allowed; /* bytes that the call of now may still read from TCP */
-	uint64_t sent;    /* bytes */
-	uint64_t keyed;   /* bytes sent with the key of now */
+	int64_t allowed; /* bytes that the call of now may still read from TCP; below 0, what it has read ahead */
+	uint64_t sent;   /* bytes */
+	uint64_t keyed;  /* bytes sent with the key of now */
 };
 
 static inline struct tls_conn *tls_conn_of(struct xfer_conn *conn)
