@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "engine/deaths.h"
+#include "engine/lending.h"
 #include "registry/liveness.h"
 #include "registry/transport.h"
 
@@ -130,6 +131,7 @@ static int suite_settle(struct channel *channel, const struct message_welcome *w
 			.chunk_size = welcome->chunk_size,
 			.digest_size = integrity->integrity.digest_size,
 		},
+		.together = lending_together(channel->base->loop),
 		.known = channel->base->known,
 	};
 	channel->rx_limits = channel->suite.limits;

@@ -2,6 +2,7 @@
 /* xfer digest: a local file goes through the source's half of the pipeline, and nobody gets the frames. */
 #include "base/text.h"
 #include "engine/client_state.h"
+#include "engine/lending.h"
 #include "session/source.h"
 
 #include <errno.h>
@@ -170,6 +171,7 @@ int client_digest(struct client *client, const char *path, uint32_t chunk_size, 
 				.chunk_size = chunk_size,
 				.digest_size = integrity->integrity.digest_size,
 			},
+			.together = lending_together(client->loop),
 		},
 	};
 	const struct source_limits limits = {

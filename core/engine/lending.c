@@ -58,6 +58,13 @@ uint64_t lending_ahead(const struct link *link, uint64_t most)
 	return pace < most ? pace : most;
 }
 
+uint32_t lending_together(const struct loop *loop)
+{
+	size_t part = lend_budget(loop->lender) / 8;
+
+	return part < UINT32_MAX ? (uint32_t)part : UINT32_MAX;
+}
+
 /* There are not as many buffers free as those who wait should find. */
 static bool is_short(const struct loop *loop)
 {

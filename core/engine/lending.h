@@ -30,6 +30,12 @@ enum lend_use lending_use(const struct link *link);
 /* Bytes that it may have read and not sent, at most `most`. */
 uint64_t lending_ahead(const struct link *link, uint64_t most);
 
+/*
+ * Payload bytes up to which a job may carry several large chunks. With one chunk it always fits what is kept free for those
+ * who wait, a quarter of the budget; larger jobs have to as well, or they would wait for ever.
+ */
+uint32_t lending_together(const struct loop *loop);
+
 /* Puts the node at the end of the queue `list` of the loop's, and sees to it that buffers come back. */
 void lending_wait(struct loop *loop, struct list *list, struct list *node);
 

@@ -14,6 +14,7 @@
 struct suite {
 	const struct plugin *integrity;
 	struct frame_limits limits; /* chunk_size and digest_size are those of the session */
+	uint32_t together;          /* payload bytes up to which a job may carry several large chunks */
 	struct known *known;        /* digests that need not be made again; NULL: none are kept */
 };
 

@@ -26,10 +26,12 @@ enum {
 size_t read_job_payload(const struct suite *suite)
 {
 	size_t chunk = suite->limits.chunk_size, together = chunk * suite->integrity->lanes;
+	size_t most = suite->together < LANES_PAYLOAD ? suite->together : LANES_PAYLOAD;
 
 	/* A multiple of what the plug-in takes side by side, or a chunk is left that it takes alone. */
-	if (together > chunk && together <= LANES_PAYLOAD)
-		return (JOB_PAYLOAD + together - 1) / together * together;
+	together = together > 0 ? (JOB_PAYLOAD + together - 1) / together * together : 0;
+	if (together > chunk && together <= most)
+		return together;
 	return chunk > JOB_PAYLOAD ? chunk : JOB_PAYLOAD;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -116,15 +117,36 @@ int notes_create(struct notes **out)
 	return notes_memory(out, -1);
 }
 
+/*
+ * A limit of the size of files (RLIMIT_FSIZE) holds for memory that has a descriptor, too, and somebody may have meant his
+ * log by it: for this moment it is as high as we may have it. Called by one thread.
+ */
+static int notes_size(int fd)
+{
+	struct rlimit limit, raised;
+	if (ftruncate(fd, sizeof(struct notes)) == 0)
+		return 0;
+	int code = -errno;
+	if (code != -EFBIG || getrlimit(RLIMIT_FSIZE, &limit) < 0)
+		return code;
+	raised = (struct rlimit){ .rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max };
+	if (setrlimit(RLIMIT_FSIZE, &raised) < 0)
+		return code;
+	code = ftruncate(fd, sizeof(struct notes)) < 0 ? -errno : 0;
+	(void)setrlimit(RLIMIT_FSIZE, &limit);
+	return code;
+}
+
 int notes_open(int *out)
 {
 	int fd = memfd_create("xfer-notes", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	/* Whoever could cut it short would end whoever reads it by SIGBUS. */
-	if (ftruncate(fd, sizeof(struct notes)) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-		int code = -errno;
+	int code = notes_size(fd);
+	if (code == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		code = -errno;
+	if (code < 0) {
 		close(fd);
 		return code;
 	}

@@ -204,7 +204,7 @@ static int hash_finish(struct xfer_hash *hash, uint8_t *out, uint32_t flags)
 {
 	(void)flags;
 	if (FAULT == FINISH_EXITS && hash->len == 523)
-		exit(3);
+		_exit(3);
 	fnv_write(hash->sum, out);
 	hash->sum = FNV_START;
 	hash->len = 0;

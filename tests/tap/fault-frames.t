@@ -147,7 +147,7 @@ to_client() {
 	run timeout "$patience" "$xfer" get --retry-for 0 --set pipeline.liveness=none --set liveness.none.dead-after=2s \
 		"xfer://127.0.0.1:$(cat "$tmp/port")/pub/file" "$tmp/got"
 	wait $listener
-	if [ "$status" = 6 ] && grep -q '^xfer: .*\(protocol\|damaged\|closed\)' "$err" && [ ! -e "$tmp/got" ] &&
+	if [ "$status" = "${refusal:-6}" ] && grep -q '^xfer: .*\(protocol\|damaged\|closed\)' "$err" && [ ! -e "$tmp/got" ] &&
 		[ -z "$(leftovers "$tmp")" ] && grep -q '^3 ' "$tmp/heard" && [ "$(tail -n 1 "$tmp/heard")" = closed ]; then
 		ok "client: $name"
 	else
@@ -160,7 +160,9 @@ to_client() {
 
 welcome="file=$tmp/welcome"
 sum=$(number 32 0)
+refusal=3 # whoever speaks something else is no xferd
 to_client "another protocol" "bytes=$(hex 'HTTP/1.0 400 Bad Request')0d0a0d0a"
+refusal=
 to_client "HELLO" "$hello"
 to_client "ENTRIES before WELCOME" "frame=17,0,1,$sum"
 to_client "WELCOME twice" "$welcome" "$welcome"

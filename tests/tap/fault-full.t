@@ -130,7 +130,7 @@ real=$xferd
 xferd=$tmp/xferd
 if (ulimit -f 1 && env --default-signal=XFSZ true) 2>/dev/null; then
 	# shellcheck disable=SC2016 # the script's own
-	printf '#!/bin/sh\nulimit -f 2 && exec env --default-signal=XFSZ "%s" "$@"\n' "$real" >"$xferd"
+	printf '#!/bin/sh\nulimit -S -f 2 && exec env --default-signal=XFSZ "%s" "$@"\n' "$real" >"$xferd"
 	chmod +x "$xferd"
 	stop_daemon
 	need_daemon -c "$tmp/xferd.ini"

@@ -56,7 +56,9 @@ forget() {
 
 # says NAME COUNT ERE: so many lines of it in what the client said.
 says() {
-	is "$(grep -Ec "$3" "$tmp/$1.err")" "$2" "$1: said $2 times: $3"
+	says_count=$(grep -Ec "$3" "$tmp/$1.err")
+	is "$says_count" "$2" "$1: said $2 times: $3"
+	[ "$says_count" = "$2" ] || diag_file "$tmp/$1.err"
 }
 
 # start_again ARGUMENTS...: the daemon, where it was before.

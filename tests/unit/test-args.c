@@ -280,7 +280,7 @@ static void test_keygen(void **state)
 	assert_int_equal(args.operand_count, 1);
 	args_free(&args);
 	refused("xfer keygen a b", "'b' is one too many");
-	refused("xfer get -o file a b", "option -o belongs to 'xfer keygen'");
+	refused("xfer get -o file a b", "option -o belongs to `xfer keygen`");
 }
 
 static void test_clean(void **state)
@@ -305,10 +305,10 @@ static void test_clean(void **state)
 /* Each help names each of its options, and fits a terminal. */
 static void test_help_text(void **state)
 {
-	static const char *const words[VERB_COUNT] = { "usage: xfer VERB", "URL... DEST", "--durability HOW",
-		                                       "URL PATH",         "--recursive", "--count N",
-		                                       "--chunk-size N",   "[NAME|PATH]", "--older TIME",
-		                                       "--deadline TIME" };
+	static const char *const words[VERB_COUNT] = { "usage: xfer VERB", "URL... DEST",  "--durability HOW",
+		                                       "URL PATH",         "--recursive",  "--count N",
+		                                       "--chunk-size N",   "[NAME|PATH]",  "--older TIME",
+		                                       "--deadline TIME",  "--output FILE" };
 
 	(void)state;
 	for (enum verb verb = VERB_NONE; verb < VERB_COUNT; verb++) {

@@ -77,14 +77,16 @@ static void shows_every_key_and_its_default(void **state)
 			fail_msg("[%s] %s: the sample says '%s', the default is '%s'", section, key_name, value,
 			         key->option.default_text);
 		/* What it offers can be taken as it stands. */
-		struct settings target = { 0 };
-		struct settings_export export = { 0 };
+		struct settings *target = calloc(1, sizeof(*target));
 		struct error err = { 0 };
-		void *at = strcmp(section, "export") == 0 ? (void *)&export : (void *)&target;
+		assert_non_null(target);
+		target->exports = calloc(1, sizeof(*target->exports));
+		assert_non_null(target->exports);
+		target->export_count = 1;
+		void *at = strcmp(section, "export") == 0 ? (void *)target->exports : (void *)target;
 		if (key_set(key, at, value, &err) < 0)
 			fail_msg("%s", err.text);
-		free(target.plugin_dir);
-		free(export.allow_from);
+		settings_free(target);
 	}
 	fclose(file);
 	for (size_t i = 0; i < count; i++)
