@@ -78,7 +78,12 @@ for signal in KILL INT; do
 	await over || bail_out "the daemon does not notice"
 	is "$(ls "$pub")" "" "$signal: nothing has a final name"
 	kept=$(hidden_kib)
-	run "$xfer" put --json "$src/file" "$url/"
+	# It says so a moment before it lets go of the lock.
+	not_running() {
+		run "$xfer" put --json "$src/file" "$url/"
+		! grep -q 'is running already' "$err"
+	}
+	await not_running
 	resumes "$signal" $((size - kept * 1024 + window))
 	check "$signal: the same bytes" cmp "$src/file" "$pub/file"
 	is "$(number bytes)" $size "$signal: all of it counts"
