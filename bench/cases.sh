@@ -15,11 +15,11 @@ cases_all="file put secure tree put-tree clients first"
 case_rows() {
 	case $1 in
 	file)
-		echo xfer_none xfer_crc32 xfer_sha256 rsync nginx nginx_sha256 gridftp gridftp_sha256 xrootd xrootd_pages \
+		echo xfer_none xfer_crc32 xfer_sha256 xfer_known rsync nginx nginx_sha256 gridftp gridftp_sha256 xrootd xrootd_pages \
 			socat bare
 		;;
 	put) echo xfer_put rsync_put ;;
-	secure) echo scp ;;
+	secure) echo xfer_tls scp ;;
 	tree) echo xfer_sha256 xfer_none rsync tar cp ;;
 	put-tree) echo xfer_put rsync_put tar ;;
 	clients) echo xfer_clients nginx_clients rsync_clients ;;
@@ -37,6 +37,8 @@ case_goals() {
 			rate xfer_sha256 rsync 1.3
 			rate xfer_sha256 gridftp 0.9
 			cpu xfer_sha256 both 1.3
+			rate xfer_known gridftp 1.2
+			cpu xfer_known daemon 0.13
 			rate xfer_crc32 gridftp 1.2
 			rate xfer_crc32 xrootd_pages 2.8
 			cpu xfer_crc32 both 0.95
@@ -47,6 +49,7 @@ case_goals() {
 		END
 		;;
 	put) echo rate xfer_put rsync_put 1.5 ;;
+	secure) echo rate xfer_tls scp 1.5 ;;
 	tree)
 		echo rate xfer_sha256 rsync 2
 		echo rate xfer_sha256 tar 0.9
@@ -111,6 +114,23 @@ row_xfer() {
 
 row_xfer_sha256() {
 	row_xfer sha256 "SHA-256, each chunk"
+}
+
+# By a daemon that keeps digests: in the first round it makes them.
+row_xfer_known() {
+	row_xfer_sha256
+	daemon=xferd_known
+	label="xfer, sha256, digests known to the daemon"
+	command='exec "$build/xfer" -c "$work/xfer.ini" get -q --integrity sha256 \
+	"xfer://127.0.0.1:$xferd_known_port/pub/$item" "$got/"'
+}
+
+row_xfer_tls() {
+	kind=ours daemon=xferd needs=
+	label="xfer, tls, sha256"
+	check="AES-GCM, on the wire; SHA-256, each chunk"
+	command='exec "$build/xfer" -c "$work/xfer.ini" get -q --integrity sha256 \
+	"xfer+tls://127.0.0.1:$xferd_tls_port/pub/$item" "$got/"'
 }
 
 row_xfer_crc32() {

@@ -53,20 +53,34 @@ daemons_stop() {
 	daemon_pids=
 }
 
-start_xferd() {
+xferd_config() {
+	[ -e "$work/key" ] || "$build/xfer" keygen -q -o "$work/key" bench || return 1
 	cat >"$work/xfer.ini" <<-END
 		[pipeline]
 		integrity = sha256, crc32, none
 		[daemon]
-		listen = 127.0.0.1:0
+		listen = 127.0.0.1:0, tls://127.0.0.1:0
+		[transport.tls]
+		key-file = $work/key
 		[export.pub]
 		path = $source
 		[export.in]
 		path = $work
 		access = read-write
 	END
+}
+
+start_xferd() {
+	xferd_config || return 1
 	daemon_spawn xferd "$build/xferd" -c "$work/xfer.ini"
-	xferd_port=$(daemon_says 'listening on 127\.0\.0\.1:([0-9]+)')
+	xferd_port=$(daemon_says 'listening on 127\.0\.0\.1:([0-9]+) \(tcp') &&
+		xferd_tls_port=$(daemon_says 'listening on 127\.0\.0\.1:([0-9]+) \(tls')
+}
+
+start_xferd_known() {
+	xferd_config || return 1
+	daemon_spawn xferd_known "$build/xferd" -c "$work/xfer.ini" --set daemon.digest-store="$work/known"
+	xferd_known_port=$(daemon_says 'listening on 127\.0\.0\.1:([0-9]+) \(tcp')
 }
 
 start_bare() {
