@@ -39,7 +39,7 @@ write_config "$tmp/xferd.ini" "$tmp/pub"
 # shellcheck disable=SC2086
 need_daemon -c "$tmp/xferd.ini" --set daemon.listen=$net_listen $soon
 worker=$(worker_pid 0)
-idle=$(session_count "$worker")
+idle=$(idle_count "$worker")
 
 # die NAME END: a ping that was answered, and then the cable. What both took to notice is told.
 die() {

@@ -35,7 +35,7 @@ write_config "$tmp/xferd.ini" "$tmp/pub"
 # shellcheck disable=SC2086
 need_daemon -c "$tmp/xferd.ini" --set daemon.listen=$net_listen $soon
 worker=$(worker_pid 0)
-idle=$(session_count "$worker")
+idle=$(idle_count "$worker")
 warning='^xfer: warning: heartbeats .* not answered .*UDP'
 
 # warned_once NAME: the messages of NAME are that warning.

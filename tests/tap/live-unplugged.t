@@ -12,7 +12,7 @@ write_config "$tmp/xferd.ini" "$tmp/pub"
 # shellcheck disable=SC2086
 need_daemon -c "$tmp/xferd.ini" --set daemon.listen=$net_listen $soon
 worker=$(worker_pid 0)
-idle=$(session_count "$worker")
+idle=$(idle_count "$worker")
 deaths=0
 
 # noticed NAME: by the daemon, which lets go of the session.

@@ -44,6 +44,12 @@ session_count() {
 	find "/proc/$1/fd" -lname 'socket:*' 2>/dev/null | wc -l
 }
 
+# idle_count WORKER: the same while nobody is there, as soon as all are open: the supervisor's, TCP, UDP, other workers'.
+idle_count() {
+	await eval "[ \"\$(session_count $1)\" -ge 4 ]" || return
+	session_count "$1"
+}
+
 # frees WORKER COUNT: it comes back to that many sockets.
 frees() {
 	await eval "[ \"\$(session_count $1)\" = $2 ]"
