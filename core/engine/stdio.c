@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "engine/server.h"
 #include "engine/setup.h"
+#include "registry/note.h"
 #include "registry/transport.h"
 
 #include <errno.h>
@@ -141,6 +142,7 @@ int stdio_run(const struct settings_source *source, struct error *err)
 		return rc;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	note_catch(true); /* there is no supervisor who could tell */
 	if (source->none)
 		rc = settings_own(settings, err);
 	if (rc == 0) {

@@ -3,7 +3,8 @@
  * transport-crash, integrity-crash and liveness-crash, for tests: a shipped plug-in (INNER) whose every callback looks
  * into the file that the option `orders` names. Does it say "CALLBACK HOW" of this one, the file is removed, so that it
  * strikes once, and the process comes to harm: segv, abort, fpe, bus, ill, stack, kill, exit, loop, or stop, which stops
- * it until somebody lets it go on. "CALLBACK HOW always" leaves the file. The variable XFER_CRASH_ENTRY says how to end
+ * it until somebody lets it go on; host-NAME calls the host with an address that leads nowhere, and aborts where that
+ * comes back. "CALLBACK HOW always" leaves the file. The variable XFER_CRASH_ENTRY says how to end
  * in the exported function.
  */
 #include <xfer/plugin.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 static const struct xfer_plugin *inner;
+static const struct xfer_host *host; /* of the latest instance */
 static char orders[512];
 
 static int deeper(int left)
@@ -25,6 +27,21 @@ static int deeper(int left)
 	volatile char frame[4096];
 	frame[0] = (char)left;
 	return left == 0 ? 0 : deeper(left - 1) + frame[0];
+}
+
+/* A host call with an address that leads nowhere, where it takes one. */
+static void call_host(const char *name)
+{
+	volatile uintptr_t nowhere = 64;
+	if (strcmp(name, "log") == 0)
+		host->log(host, XFER_LOG_ERROR, "%s", (const char *)nowhere);
+	else if (strcmp(name, "error") == 0)
+		host->error(host, "%s", (const char *)nowhere);
+	else if (strcmp(name, "now") == 0 && host->now(host) == 0)
+		_exit(4);
+	else if (strcmp(name, "random") == 0 && host->random(host, (void *)nowhere, 16) != -EFAULT)
+		_exit(4);
+	abort();
 }
 
 static void come_to_harm(const char *how)
@@ -49,6 +66,8 @@ static void come_to_harm(const char *how)
 		_exit(3);
 	else if (strcmp(how, "stop") == 0)
 		raise(SIGSTOP);
+	else if (strncmp(how, "host-", 5) == 0)
+		call_host(how + 5);
 	else
 		while (going)
 			continue;
@@ -71,11 +90,12 @@ static void look(const char *callback)
 
 /* ---- all kinds -------------------------------------------------------------------------------------------------- */
 
-static int crash_create(const struct xfer_host *host, const struct xfer_params *params, void **instance)
+static int crash_create(const struct xfer_host *ours, const struct xfer_params *params, void **instance)
 {
 	struct xfer_params theirs = *params;
 	theirs.count--;
 	snprintf(orders, sizeof(orders), "%s", params->values[theirs.count].text);
+	host = ours;
 	look("create");
 	return inner->create(host, &theirs, instance);
 }
@@ -133,6 +153,12 @@ static int crash_connect(void *instance, const struct xfer_connect *how, struct 
 	return OPS->connect(instance, how, out);
 }
 
+static int crash_adopt(void *instance, const struct xfer_adopt *how, struct xfer_conn **out)
+{
+	look("adopt");
+	return OPS->adopt(instance, how, out);
+}
+
 static int crash_handshake(struct xfer_conn *conn, uint32_t flags)
 {
 	look("handshake");
@@ -149,6 +175,12 @@ static ssize_t crash_recv(struct xfer_conn *conn, void *bytes, size_t len, uint3
 {
 	look("recv");
 	return OPS->recv(conn, bytes, len, flags);
+}
+
+static ssize_t crash_sendfile(struct xfer_conn *conn, int fd, uint64_t offset, size_t len, uint32_t flags)
+{
+	look("sendfile");
+	return OPS->sendfile(conn, fd, offset, len, flags);
 }
 
 static int crash_poll(struct xfer_conn *conn, struct xfer_poll *out)
@@ -184,9 +216,11 @@ static const struct xfer_transport_ops crash_ops = {
 	.listener_close = crash_listener_close,
 	.accept = crash_accept,
 	.connect = crash_connect,
+	.adopt = crash_adopt,
 	.handshake = crash_handshake,
 	.sendv = crash_sendv,
 	.recv = crash_recv,
+	.sendfile = crash_sendfile,
 	.poll = crash_poll,
 	.endpoint = crash_endpoint,
 	.shutdown = crash_shutdown,
@@ -239,6 +273,12 @@ static void crash_hash_destroy(struct xfer_hash *hash)
 	OPS->hash_destroy(hash);
 }
 
+static uint32_t crash_lanes(void *instance)
+{
+	look("lanes");
+	return OPS->lanes(instance);
+}
+
 static struct xfer_integrity_ops crash_ops;
 
 static void take_ops(struct xfer_plugin *plugin)
@@ -250,6 +290,7 @@ static void take_ops(struct xfer_plugin *plugin)
 	crash_ops.hash_update = crash_hash_update;
 	crash_ops.hash_finish = crash_hash_finish;
 	crash_ops.hash_destroy = crash_hash_destroy;
+	crash_ops.lanes = OPS->lanes != NULL ? crash_lanes : NULL;
 	plugin->integrity = &crash_ops;
 }
 

@@ -14,11 +14,12 @@ is "$status" 0 "nobody comes to harm without orders"
 for each in transport:create transport:connect transport:handshake transport:sendv transport:recv transport:poll \
 	transport:endpoint transport:shutdown transport:close transport:destroy \
 	integrity:create integrity:digest integrity:digest_many integrity:hash_create integrity:hash_update \
-	integrity:hash_finish integrity:hash_destroy integrity:destroy \
+	integrity:hash_finish integrity:hash_destroy integrity:lanes integrity:destroy \
 	liveness:create liveness:timing liveness:peer_create liveness:peer_destroy liveness:datagram_out \
 	liveness:progress_set liveness:next_deadline liveness:verdict liveness:stats liveness:destroy; do
 	kind=${each%:*}
 	callback=${each#*:}
+	struck $each
 	next_signal
 	order "client-$kind" "$callback $how"
 	fetch
@@ -27,11 +28,32 @@ for each in transport:create transport:connect transport:handshake transport:sen
 	rm -rf "$tmp"/.xfer-*
 done
 
-# This one needs time until a datagram comes.
-order client-liveness "datagram_in abort"
-fetch --limit-rate 300K
-is "$status" 134 "liveness:datagram_in: the client dies of SIGABRT"
-like_file "$err" '^xfer: died of SIGABRT in liveness-crash datagram_in\(\)$' "liveness:datagram_in: and says where"
+# These need time until a datagram comes, and until the client looks how far the daemon is.
+for callback in datagram_in progress_get; do
+	struck liveness:$callback
+	order client-liveness "$callback abort"
+	fetch --limit-rate 300K
+	is "$status" 134 "liveness:$callback: the client dies of SIGABRT"
+	like_file "$err" "^xfer: died of SIGABRT in liveness-crash $callback\(\)\$" "liveness:$callback: and says where"
+	rm -rf "$tmp"/.xfer-*
+done
+
+for call in log error now random; do
+	struck host:$call
+	case $call in
+	log | error) how=segv ;;
+	*) how=abort ;;
+	esac
+	if [ $how = segv ] && sanitized; then
+		skip "host->$call() with a bad address" "a sanitizer keeps the signals of faults for itself"
+		continue
+	fi
+	order client-integrity "hash_update host-$call"
+	fetch
+	like_file "$err" "^xfer: died of $(signal_of $how) in integrity-crash hash_update\(\)\$" \
+		"host->$call() is called in a callback, which is named"
+done
+all_struck client
 
 run env XFER_CRASH_ENTRY=abort "$xfer" plugins "$crash/integrity-crash.so"
 is "$status" 134 "a plug-in that crashes when it is loaded"

@@ -4,6 +4,10 @@
 # What the tests of plug-ins that crash have in common; sourced behind lib.sh.
 #
 #   write_crash_config [LINES...]; need_daemon -c "$tmp/xferd.ini"; order daemon-transport "sendv abort"; fetch
+#
+# What was struck is compared in the end with the header, so that no callback is forgotten:
+#
+#   struck transport:sendv; all_struck daemon
 
 crash=$top_builddir/tests/plugins/.libs
 mkdir "$tmp/pub"
@@ -36,6 +40,49 @@ next_signal() {
 	how=$1
 }
 turn=0
+
+# struck KIND:CALLBACK...: it is about to be. For host calls KIND is `host`.
+struck() {
+	printf '%s\n' "$@" >>"$tmp/struck"
+}
+
+# callbacks PROGRAM: KIND:CALLBACK of all in the header, but those of which the manual says that another program calls them,
+# and not this one (client, daemon); and host:CALL of all host calls.
+callbacks() {
+	awk -v program="$1" '
+		FNR == 1 { file++ }
+		file == 1 && /^\.It Fn [a-z_]+ Ta / {
+			split($0, cell, / Ta /)
+			callers[$3] = cell[3]
+		}
+		file == 1 { next }
+		/^struct xfer_[a-z]+(_ops)? \{/ {
+			kind = $2
+			sub(/^xfer_/, "", kind)
+			sub(/_ops$/, "", kind)
+		}
+		/^};/ { kind = "" }
+		kind != "" && match($0, /\(\*[a-z_0-9]+\)\(/) {
+			name = substr($0, RSTART + 2, RLENGTH - 4)
+			if (kind != "host" && name in callers && index(callers[name], program) == 0)
+				next
+			if (kind == "plugin")
+				print "transport:" name "\nintegrity:" name "\nliveness:" name
+			else
+				print kind ":" name
+		}' "$top_srcdir/man/xfer-plugin.3" "$top_srcdir/include/xfer/plugin.h" | sort -u
+}
+
+# all_struck PROGRAM: as many as this program calls, and no other one.
+all_struck() {
+	callbacks "$1" >"$tmp/callbacks"
+	check "the header has callbacks" test "$(wc -l <"$tmp/callbacks")" -ge 30
+	# Not called by anybody as yet, as the manual says.
+	grep -rqs 'transport_sendfile(' "$top_srcdir/core/engine" "$top_srcdir/core/pipeline" || struck transport:sendfile
+	sort -u "$tmp/struck" >"$tmp/all-struck"
+	is "$(comm -23 "$tmp/callbacks" "$tmp/all-struck" | paste -sd ' ')" "" "no callback of the header was left out"
+	is "$(comm -13 "$tmp/callbacks" "$tmp/all-struck" | paste -sd ' ')" "" "... and the manual knows of each that the $1 calls it"
+}
 
 # write_crash_config [LINES...]: a daemon of which each plug-in comes to harm as $tmp/daemon-KIND.orders says. LINES are of
 # [daemon].

@@ -11,6 +11,7 @@ next() {
 	what=$1
 	kind=${1%:*}
 	callback=${1#*:}
+	struck "$1"
 	next_signal
 	rest
 }
@@ -98,9 +99,17 @@ for each in transport:accept transport:close liveness:stats liveness:peer_destro
 	died
 done
 
+# Whom the daemon refuses it tells why, and then shuts the connection down.
+next transport:shutdown
+order "daemon-$kind" "$callback $how"
+fetch --integrity crc32 --retry-for 0
+like "$status" '^[56]$' "$what: a client that is refused is not served"
+died
+
 # ---- a reload is a trial ----------------------------------------------------------------------------------------------
 
-for each in transport:create integrity:create liveness:create integrity:hash_update transport:listener_adopt; do
+for each in transport:create integrity:create liveness:create integrity:hash_update integrity:lanes \
+	transport:listener_adopt; do
 	next $each
 	before=$(pgrep -P "$daemon_pid")
 	order "daemon-$kind" "$callback $how"
@@ -112,7 +121,8 @@ done
 
 # ---- when it has begun to serve, and when it ends ---------------------------------------------------------------------
 
-for each in transport:listener_fds transport:listener_close transport:destroy liveness:destroy; do
+for each in transport:listener_fds transport:listener_close transport:destroy integrity:destroy \
+	liveness:destroy; do
 	next $each
 	order "daemon-$kind" "$callback $how"
 	reload
@@ -131,6 +141,25 @@ like_file "$err" "the worker at $daemon_address that served this ended with stat
 	"... and is told"
 like_file "$daemon_log" 'worker died.* cause="ended with status 3 during .*integrity-crash hash_update\(\)' "... as is the log"
 
+# The host's calls are made inside of a callback: that is where it died, whatever it was that it called.
+for each in log error now random; do
+	struck host:$each
+	next integrity:hash_update
+	case $each in
+	log | error) how=segv ;;
+	*) how=abort ;;
+	esac
+	if [ $how = segv ] && sanitized; then
+		skip "host->$each() with a bad address" "a sanitizer keeps the signals of faults for itself"
+		continue
+	fi
+	order daemon-integrity "hash_update host-$each"
+	fetch
+	is "$status" 0 "host->$each(): the client gets what it wants"
+	what="host->$each()"
+	died
+done
+
 next liveness:datagram_in
 order daemon-liveness 'datagram_in abort always'
 fetch --limit-rate 100K --set pipeline.chunk-size=1M
@@ -147,6 +176,7 @@ for each in transport:listen transport:listener_address integrity:create; do
 	next_signal
 	kind=${each%:*}
 	callback=${each#*:}
+	struck $each
 	died="killed by signal $(signal_number $how) .*in $kind-crash $callback\(\)"
 	order "daemon-$kind" "$callback $how"
 	run "$xferd" -c "$tmp/xferd.ini"
@@ -157,5 +187,22 @@ order daemon-liveness "create $how"
 run "$xferd" -c "$tmp/xferd.ini" -t
 is "$status" 2 "a configuration whose plug-in crashes is not fit"
 like_file "$err" "killed by signal .*in liveness-crash create\(\)" "... and it is said why"
+
+# ---- without a supervisor ---------------------------------------------------------------------------------------------
+
+for each in transport:adopt transport:create integrity:hash_update; do
+	struck $each
+	next_signal
+	kind=${each%:*}
+	callback=${each#*:}
+	order "daemon-$kind" "$callback $how"
+	run "$xferd" --stdio -c "$tmp/xferd.ini" --set "daemon.stdio-transport=$crash/transport-crash.so" </dev/null
+	is "$status" $((128 + $(signal_number $how))) "--stdio, $each: it dies of $(signal_of $how)"
+	like_file "$err" "^xferd: died of $(signal_of $how) in $kind-crash $callback\(\)\$" "--stdio, $each: and says where"
+done
+
+# ---- all of them ------------------------------------------------------------------------------------------------------
+
+all_struck daemon
 
 done_testing
