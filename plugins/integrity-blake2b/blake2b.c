@@ -2,22 +2,12 @@
 /* integrity-blake2b: BLAKE2b with 64 bytes, without a key (RFC 7693), by OpenSSL. What `b2sum` prints. */
 #include <xfer/plugin.h>
 
+#include "../integrity-sha256/evp.h"
+
 #include <errno.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 
 enum { BLAKE2B_SIZE = 64, BLAKE2B_STRENGTH = 256 };
-
-struct blake2b {
-	const struct xfer_host *host;
-	EVP_MD *md; /* fetched once: the look-up by name costs more than a small chunk's digest */
-};
-
-struct xfer_hash {
-	const struct blake2b *blake;
-	EVP_MD_CTX *context;
-};
 
 #define FOX "The quick brown fox jumps over the lazy dog. "
 static const char FOXES[] = FOX FOX FOX;
@@ -54,108 +44,44 @@ static const struct xfer_known_answer KNOWN[] = {
 	{ .input = ZEROES, .input_len = sizeof(ZEROES), .digest = DIGEST_ZEROES },
 };
 
-/* Hands on what the library says of its last call, which returned `ok` (1 = fine). */
-static int blake2b_result(const struct blake2b *blake, int ok)
-{
-	if (ok == 1)
-		return 0;
-	char text[160];
-	ERR_error_string_n(ERR_get_error(), text, sizeof(text));
-	ERR_clear_error();
-	blake->host->error(blake->host, "OpenSSL: %s", text);
-	return -EIO;
-}
-
 static int blake2b_create(const struct xfer_host *host, const struct xfer_params *params, void **instance)
 {
 	(void)params;
-	struct blake2b *blake = malloc(sizeof(*blake));
-	if (blake == NULL)
+	struct evp *evp = malloc(sizeof(*evp));
+	if (evp == NULL)
 		return -ENOMEM;
-	blake->host = host;
-	blake->md = EVP_MD_fetch(NULL, "BLAKE2B-512", NULL);
-	if (blake->md == NULL) {
-		int rc = blake2b_result(blake, 0);
-		free(blake);
+	int rc = evp_open(evp, host, "BLAKE2B-512");
+	if (rc < 0) {
+		free(evp);
 		return rc;
 	}
-	*instance = blake;
+	*instance = evp;
 	return 0;
 }
 
 static void blake2b_destroy(void *instance)
 {
-	struct blake2b *blake = instance;
-	EVP_MD_free(blake->md);
-	free(blake);
+	struct evp *evp = instance;
+	evp_close(evp);
+	free(evp);
 }
 
 static int blake2b_digest(void *instance, const void *bytes, size_t len, uint8_t *out, uint32_t flags)
 {
-	const struct blake2b *blake = instance;
 	(void)flags;
-	return blake2b_result(blake, EVP_Digest(bytes, len, out, NULL, blake->md, NULL));
+	return evp_digest(instance, bytes, len, out);
 }
 
-/* One context for all. */
 static int blake2b_digest_many(void *instance, const struct iovec *buffers, size_t count, uint8_t *const *outs,
                                uint32_t flags)
 {
-	const struct blake2b *blake = instance;
 	(void)flags;
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	if (context == NULL)
-		return -ENOMEM;
-	int ok = EVP_DigestInit_ex2(context, blake->md, NULL);
-	for (size_t i = 0; i < count && ok == 1; i++) {
-		if (i > 0)
-			ok = EVP_DigestInit_ex2(context, NULL, NULL);
-		if (ok == 1)
-			ok = EVP_DigestUpdate(context, buffers[i].iov_base, buffers[i].iov_len);
-		if (ok == 1)
-			ok = EVP_DigestFinal_ex(context, outs[i], NULL);
-	}
-	EVP_MD_CTX_free(context);
-	return blake2b_result(blake, ok);
+	return evp_digest_many(instance, buffers, count, outs);
 }
 
 static int blake2b_hash_create(void *instance, struct xfer_hash **out)
 {
-	const struct blake2b *blake = instance;
-	struct xfer_hash *hash = malloc(sizeof(*hash));
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	int rc = hash == NULL || context == NULL ? -ENOMEM
-	                                         : blake2b_result(blake, EVP_DigestInit_ex2(context, blake->md, NULL));
-	if (rc < 0) {
-		EVP_MD_CTX_free(context);
-		free(hash);
-		return rc;
-	}
-	hash->blake = blake;
-	hash->context = context;
-	*out = hash;
-	return 0;
-}
-
-static int blake2b_hash_update(struct xfer_hash *hash, const void *bytes, size_t len, uint32_t flags)
-{
-	(void)flags;
-	return blake2b_result(hash->blake, EVP_DigestUpdate(hash->context, bytes, len));
-}
-
-static int blake2b_hash_finish(struct xfer_hash *hash, uint8_t *out, uint32_t flags)
-{
-	(void)flags;
-	int ok = EVP_DigestFinal_ex(hash->context, out, NULL);
-	if (ok == 1)
-		ok = EVP_DigestInit_ex2(hash->context, NULL, NULL);
-	return blake2b_result(hash->blake, ok);
-}
-
-static void blake2b_hash_destroy(struct xfer_hash *hash)
-{
-	EVP_MD_CTX_free(hash->context);
-	free(hash);
+	return evp_hash_create(instance, out);
 }
 
 static const struct xfer_integrity_ops ops = {
@@ -168,9 +94,9 @@ static const struct xfer_integrity_ops ops = {
 	.digest = blake2b_digest,
 	.digest_many = blake2b_digest_many,
 	.hash_create = blake2b_hash_create,
-	.hash_update = blake2b_hash_update,
-	.hash_finish = blake2b_hash_finish,
-	.hash_destroy = blake2b_hash_destroy,
+	.hash_update = evp_hash_update,
+	.hash_finish = evp_hash_finish,
+	.hash_destroy = evp_hash_destroy,
 };
 
 static const struct xfer_plugin plugin = {

@@ -5,6 +5,8 @@
 
 #include <xfer/plugin.h>
 
+#include "options.h"
+
 enum { TCP_ADDRESS_MAX = 80 }; /* bytes of "[v6%scope]:port" */
 
 struct tcp {
@@ -19,8 +21,7 @@ struct tcp {
 };
 
 /* ---- plugin.c ---- */
-extern const struct xfer_option tcp_options[];
-extern const size_t tcp_option_count;
+extern const struct xfer_option tcp_options[TCP_OPTIONS];
 extern const struct xfer_transport_ops tcp_ops;
 int tcp_create(const struct xfer_host *host, const struct xfer_params *params, void **instance);
 void tcp_destroy(void *instance);

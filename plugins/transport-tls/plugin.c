@@ -14,14 +14,8 @@ enum {
 	OPTION_CERTIFICATE_KEY,
 	OPTION_CA,
 	OPTION_REKEY_AFTER,
-	OPTION_TCP, /* from here on: those of transport-tcp, under the same names */
-	OPTION_BACKLOG = OPTION_TCP,
-	OPTION_SEND_BUFFER,
-	OPTION_RECEIVE_BUFFER,
-	OPTION_SEND_AHEAD,
-	OPTION_CONGESTION,
-	OPTION_KEEPALIVE,
-	OPTIONS
+	OPTION_TCP, /* from here on: those of transport-tcp */
+	OPTIONS = OPTION_TCP + TCP_OPTIONS_SHARED
 };
 
 static const struct xfer_option options[OPTIONS] = {
@@ -62,55 +56,7 @@ static const struct xfer_option options[OPTIONS] = {
 		.unit = "bytes",
 		.help = "bytes that are sent before a connection changes its key",
 	},
-	[OPTION_BACKLOG] = {
-		.name = "backlog",
-		.type = XFER_OPTION_INT,
-		.default_text = "1024",
-		.min = 1,
-		.max = 65535,
-		.unit = "connections",
-		.help = "connections that may wait to be accepted; the kernel caps it by net.core.somaxconn",
-	},
-	[OPTION_SEND_BUFFER] = {
-		.name = "send-buffer",
-		.type = XFER_OPTION_SIZE,
-		.default_text = "0",
-		.min = 0,
-		.max = INT_MAX / 2,
-		.unit = "bytes",
-		.help = "SO_SNDBUF of each connection; 0 leaves it to the kernel's autotuning",
-	},
-	[OPTION_RECEIVE_BUFFER] = {
-		.name = "receive-buffer",
-		.type = XFER_OPTION_SIZE,
-		.default_text = "0",
-		.min = 0,
-		.max = INT_MAX / 2,
-		.unit = "bytes",
-		.help = "SO_RCVBUF of each connection; 0 leaves it to the kernel's autotuning",
-	},
-	[OPTION_SEND_AHEAD] = {
-		.name = "send-ahead",
-		.type = XFER_OPTION_SIZE,
-		.default_text = "256K",
-		.min = 0,
-		.max = INT_MAX / 2,
-		.unit = "bytes",
-		.help = "what the kernel holds of a connection before it can send it; 0: as much as fits its buffer",
-	},
-	[OPTION_CONGESTION] = {
-		.name = "congestion",
-		.type = XFER_OPTION_STRING,
-		.default_text = "",
-		.max = 15,
-		.help = "congestion control by its kernel name (cubic, bbr); empty takes the system's",
-	},
-	[OPTION_KEEPALIVE] = {
-		.name = "keepalive",
-		.type = XFER_OPTION_BOOL,
-		.default_text = "no",
-		.help = "TCP keep-alive probes, for middleboxes that forget silent connections",
-	},
+	TCP_OPTION_ROWS(OPTION_TCP),
 };
 
 /* ---- the instance ---- */
@@ -118,22 +64,10 @@ static const struct xfer_option options[OPTIONS] = {
 /* transport-tcp with our values. What it would refuse because it is plain is not plain here. */
 static int tls_tcp_create(const struct xfer_host *host, const union xfer_value *values, void **out)
 {
-	union xfer_value theirs[16] = { { 0 } };
-	struct xfer_params params = { .struct_size = sizeof(params), .count = tcp_option_count, .values = theirs };
+	union xfer_value theirs[TCP_OPTIONS] = { [TCP_OPTION_ALLOW_PLAINTEXT].boolean = 1 };
+	struct xfer_params params = { .struct_size = sizeof(params), .count = TCP_OPTIONS, .values = theirs };
 
-	if (tcp_option_count > sizeof(theirs) / sizeof(theirs[0]))
-		return -EINVAL;
-	for (size_t i = 0; i < tcp_option_count; i++) {
-		size_t ours = OPTION_TCP;
-		while (ours < OPTIONS && strcmp(options[ours].name, tcp_options[i].name) != 0)
-			ours++;
-		if (ours < OPTIONS)
-			theirs[i] = values[ours];
-		else if (strcmp(tcp_options[i].name, "allow-plaintext") == 0)
-			theirs[i].boolean = 1;
-		else
-			return -EINVAL;
-	}
+	memcpy(theirs, &values[OPTION_TCP], TCP_OPTIONS_SHARED * sizeof(theirs[0]));
 	return tcp_create(host, &params, out);
 }
 

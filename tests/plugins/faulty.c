@@ -145,8 +145,8 @@ static int word_of(const char *text, const char *const *words, int count)
 static int create_tcp(const struct xfer_host *host, void **out)
 {
 	union xfer_value values[16] = { { 0 } };
-	struct xfer_params params = { .struct_size = sizeof(params), .count = tcp_option_count, .values = values };
-	for (size_t i = 0; i < tcp_option_count; i++)
+	struct xfer_params params = { .struct_size = sizeof(params), .count = TCP_OPTIONS, .values = values };
+	for (size_t i = 0; i < TCP_OPTIONS; i++)
 		if (tcp_options[i].type == XFER_OPTION_STRING)
 			values[i].text = "";
 		else if (tcp_options[i].type == XFER_OPTION_INT)

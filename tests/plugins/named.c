@@ -50,14 +50,12 @@ static const struct xfer_option OPTION_TABLE[OPTIONS] = {
 static int named_create(const struct xfer_host *host, const struct xfer_params *params, void **instance)
 {
 	union xfer_value values[16];
-	const struct xfer_params defaults = { .struct_size = sizeof(defaults),
-		                              .count = tcp_option_count,
-		                              .values = values };
+	const struct xfer_params defaults = { .struct_size = sizeof(defaults), .count = TCP_OPTIONS, .values = values };
 	struct named *named = calloc(1, sizeof(*named));
 	if (named == NULL)
 		return -ENOMEM;
 	memset(values, 0, sizeof(values));
-	for (size_t i = 0; i < tcp_option_count; i++) {
+	for (size_t i = 0; i < TCP_OPTIONS; i++) {
 		if (tcp_options[i].type == XFER_OPTION_STRING)
 			values[i].text = "";
 		else if (strcmp(tcp_options[i].name, "backlog") == 0)

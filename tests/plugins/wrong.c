@@ -144,13 +144,13 @@ static int wrong_hash_update(struct xfer_hash *state, const void *bytes, size_t 
 {
 	struct wrong_hash *hash = (struct wrong_hash *)(void *)state;
 	hash->len += len;
-	return sha256_hash_update(hash->honest, bytes, len, flags);
+	return evp_hash_update(hash->honest, bytes, len, flags);
 }
 
 static int wrong_hash_finish(struct xfer_hash *state, uint8_t *out, uint32_t flags)
 {
 	struct wrong_hash *hash = (struct wrong_hash *)(void *)state;
-	int rc = sha256_hash_finish(hash->honest, out, flags);
+	int rc = evp_hash_finish(hash->honest, out, flags);
 	if (rc == 0 && hash->wrong->streams)
 		maybe_lie(hash->wrong, hash->len, out);
 	hash->len = 0;
@@ -160,7 +160,7 @@ static int wrong_hash_finish(struct xfer_hash *state, uint8_t *out, uint32_t fla
 static void wrong_hash_destroy(struct xfer_hash *state)
 {
 	struct wrong_hash *hash = (struct wrong_hash *)(void *)state;
-	sha256_hash_destroy(hash->honest);
+	evp_hash_destroy(hash->honest);
 	free(hash);
 }
 
