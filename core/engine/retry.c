@@ -31,6 +31,9 @@ enum retry_cause retry_cause(const struct error *err, const struct retry_words *
 		return cause_told(words->said);
 	if (err->fault == FAULT_CONNECT)
 		return RETRY_CAUSE_CONNECT;
+	/* We left ourselves, for we were sent away. */
+	if (err->fault == FAULT_NONE && words->goaway)
+		return RETRY_CAUSE_AWAY;
 	/* A stall is no loss: the peer lives, and what blocks it blocks the next session as well. */
 	if (err->fault != FAULT_PEER || err->code == -ETIME)
 		return RETRY_CAUSE_FINAL;

@@ -359,6 +359,8 @@ static void causes(void **state)
 		{ -EBADMSG, FAULT_PEER, { 0 }, RETRY_CAUSE_NONSENSE },
 		{ -EPROTO, FAULT_PEER, { 0 }, RETRY_CAUSE_NONSENSE },
 		{ -ECONNRESET, FAULT_PEER, { .goaway = true }, RETRY_CAUSE_AWAY },
+		{ 0, FAULT_NONE, { .goaway = true }, RETRY_CAUSE_AWAY },
+		{ 0, FAULT_NONE, { 0 }, RETRY_CAUSE_FINAL },
 		{ -ECONNABORTED, FAULT_PEER, { .told = true, .said = STATUS_SHUTDOWN }, RETRY_CAUSE_AWAY },
 		{ -ECONNABORTED, FAULT_PEER, { .told = true, .said = STATUS_IDLE }, RETRY_CAUSE_AWAY },
 		{ -ECONNABORTED, FAULT_PEER, { .told = true, .said = STATUS_DEAD }, RETRY_CAUSE_SILENT },
