@@ -145,23 +145,30 @@ static int on_frame(struct channel *channel, const struct frame_header *header, 
 	return client->verb->frame(client->context, header, bytes, buffer, err);
 }
 
-static void on_work(struct channel *channel)
+void client_work(struct client *client)
 {
-	struct client *client = of_channel(channel);
-
 	if (client->verb != NULL && client->verb->work != NULL)
 		client->verb->work(client->context);
 }
 
-static void on_progress(struct channel *channel, struct xfer_progress *ours)
+void client_progress(struct client *client, const struct channel *channel, struct xfer_progress *ours)
 {
-	struct client *client = of_channel(channel);
 	uint64_t loss;
 
 	ours->rtt_us = (uint32_t)(channel_rtt(channel, &loss) / 1000);
 	ours->loss_ppm = (uint32_t)loss;
 	if (client->verb != NULL && client->verb->progress != NULL)
 		client->verb->progress(client->context, ours);
+}
+
+static void on_work(struct channel *channel)
+{
+	client_work(of_channel(channel));
+}
+
+static void on_progress(struct channel *channel, struct xfer_progress *ours)
+{
+	client_progress(of_channel(channel), channel, ours);
 }
 
 static void on_warn(struct channel *channel, const char *text)

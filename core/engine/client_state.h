@@ -75,6 +75,9 @@ int client_connect(struct client *client, const struct url *url, struct error *e
 void client_disconnect(struct client *client);
 /* Files are to be compared by digests that are no proof: FAULT_USAGE, and what to do. */
 int client_weak(const struct client *client, struct error *err);
+/* What every channel of its sessions tells: a moment to go on; what a heartbeat carries. */
+void client_work(struct client *client);
+void client_progress(struct client *client, const struct channel *channel, struct xfer_progress *ours);
 void client_say(struct client *client, enum log_level level, enum fault fault, const char *text);
 
 #endif

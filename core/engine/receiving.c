@@ -346,13 +346,25 @@ static void on_release(void *context, void *token)
 	lent_unref(token);
 }
 
+/* The other half is for what is written, and for whoever else moves. */
+static uint64_t memory_half(const struct channel *channel)
+{
+	return channel->base->setup->settings->memory / 2;
+}
+
+uint64_t receiving_window(const struct channel *channel)
+{
+	uint64_t two = 2 * (uint64_t)channel->suite.limits.chunk_size, half = memory_half(channel);
+	uint64_t window = half < WINDOW ? half : WINDOW;
+
+	return window < two ? two : window;
+}
+
 int receiving_open(struct receiving *receiving, struct channel *channel, const struct receiving_place *place,
                    uint64_t consumed, uint64_t granted, const struct receiving_watch *watch, struct error *err)
 {
 	const struct suite *suite = &channel->suite;
 	const struct sink_watch events = { .context = receiving, .event = on_event, .release = on_release };
-	uint64_t two = 2 * (uint64_t)suite->limits.chunk_size;
-	uint64_t half = channel->base->setup->settings->memory / 2;
 	char hidden[STORE_HIDDEN_NAME_MAX];
 	struct sink_params params = {
 		.remote = place->remote,
@@ -367,8 +379,8 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		.integrity = suite->integrity->about.name,
 		.strong = suite->integrity->integrity.strength >= XFER_STRENGTH_CRYPTOGRAPHIC,
 		.requests_max = requests_of(channel),
-		.window = WINDOW < half ? WINDOW : half,
-		.window_all = half,
+		.window = receiving_window(channel),
+		.window_all = memory_half(channel),
 		.lanes = place->lanes,
 		.order_payload = read_job_payload(suite),
 		.keep_payload = keep_job_payload(suite),
@@ -383,8 +395,6 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 
 	if (r < 0)
 		return error_system(err, r, FAULT_LOCAL, "no random name");
-	if (params.window < two)
-		params.window = two;
 	*receiving = (struct receiving){
 		.owner.done = on_job,
 		.base = channel->base,

@@ -80,6 +80,8 @@ struct receiving {
 	bool told;    /* that it is finished */
 };
 
+/* Payload bytes that are granted ahead over a session like this one, at most. */
+uint64_t receiving_window(const struct channel *channel);
 /* consumed and granted: of the session so far, see sink_credit(). */
 int receiving_open(struct receiving *receiving, struct channel *channel, const struct receiving_place *place,
                    uint64_t consumed, uint64_t granted, const struct receiving_watch *watch, struct error *err);

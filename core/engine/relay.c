@@ -2,6 +2,7 @@
 #include "engine/relay.h"
 
 #include "engine/local.h"
+#include "engine/receiving.h"
 #include "registry/transport.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 
 enum {
-	WINDOW = 16 * 1024 * 1024,       /* payload bytes that the other worker grants, at most */
 	CONTROL_AHEAD = 8 * 1024 * 1024, /* bytes to the client: READs of as many paths as may be unanswered, twice */
 };
 
@@ -239,11 +239,8 @@ int relay_open(struct relay **out, struct channel *session, uint32_t request, co
  */
 static int parcels_check(const struct relay *relay, size_t len, struct error *err)
 {
-	uint64_t half = relay->base.setup->settings->memory / 2, window = WINDOW < half ? WINDOW : half;
-	uint64_t two = 2 * (uint64_t)relay->session->suite.limits.chunk_size;
+	uint64_t half = relay->base.setup->settings->memory / 2, window = receiving_window(relay->session);
 
-	if (window < two)
-		window = two;
 	if (relay->waiting + link_queued(&relay->channel.link) + len <= window + window / 2 &&
 	    relay->held <= (half > 2 * window ? half : 2 * window))
 		return 0;

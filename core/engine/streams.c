@@ -123,21 +123,12 @@ static int on_frame(struct channel *channel, const struct frame_header *header, 
 
 static void on_work(struct channel *channel)
 {
-	struct client *client = client_of(of_channel(channel));
-
-	if (client->verb != NULL && client->verb->work != NULL)
-		client->verb->work(client->context);
+	client_work(client_of(of_channel(channel)));
 }
 
 static void on_progress(struct channel *channel, struct xfer_progress *ours)
 {
-	struct client *client = client_of(of_channel(channel));
-	uint64_t loss;
-
-	ours->rtt_us = (uint32_t)(channel_rtt(channel, &loss) / 1000);
-	ours->loss_ppm = (uint32_t)loss;
-	if (client->verb != NULL && client->verb->progress != NULL)
-		client->verb->progress(client->context, ours);
+	client_progress(client_of(of_channel(channel)), channel, ours);
 }
 
 /* The first session says it. */

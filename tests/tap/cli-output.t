@@ -98,11 +98,8 @@ unlike "$(cat "$out")" '%|files  ' "... and no progress"
 pid=$!
 remember "$pid"
 # Something arrived: the hidden file in which it grows is there.
-tries=0
-while ! ls "$tmp"/.xfer-* >/dev/null 2>&1 && [ "$tries" -lt 600 ]; do
-	sleep 0.05
-	tries=$((tries + 1))
-done
+arrived() { ls "$tmp"/.xfer-*; }
+await arrived
 kill -INT "$pid"
 status=0
 wait "$pid" || status=$?

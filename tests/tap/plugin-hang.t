@@ -41,8 +41,7 @@ stopped() {
 	done
 	return 1
 }
-await_until=$(($(date +%s) + patience))
-until stopped || [ "$(date +%s)" -ge $await_until ]; do sleep 0.05; done
+await stopped
 # There is no event in that nothing happens: twice the time after which it would.
 sleep 2
 kill -CONT "$stopped_pid"
