@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 const struct xfer_option tcp_options[TCP_OPTIONS] = {
-	TCP_OPTION_ROWS(0),
+	TCP_OPTION_ROWS,
 	[TCP_OPTION_ALLOW_PLAINTEXT] = {
 		.name = "allow-plaintext",
 		.type = XFER_OPTION_BOOL,

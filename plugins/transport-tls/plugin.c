@@ -56,7 +56,7 @@ static const struct xfer_option options[OPTIONS] = {
 		.unit = "bytes",
 		.help = "bytes that are sent before a connection changes its key",
 	},
-	TCP_OPTION_ROWS(OPTION_TCP),
+	TCP_OPTION_ROWS,
 };
 
 /* ---- the instance ---- */
