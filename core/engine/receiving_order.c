@@ -109,6 +109,16 @@ static void write_end(struct receiving_job *work)
 
 /* ---- directories ---- */
 
+/* The code that decides whether a piece may be done at all. */
+static const int *dir_within(const struct receiving_job *work, const struct sink_dir_piece *piece)
+{
+	static const int lost = -ENOTDIR;
+
+	if (piece->lost)
+		return &lost;
+	return piece->within > 0 ? &work->dir.pieces[piece->within - 1].code : NULL;
+}
+
 static void dir_begin(struct receiving *receiving, struct receiving_job *work)
 {
 	static const enum dir_op ops[] = {
@@ -131,6 +141,7 @@ static void dir_begin(struct receiving *receiving, struct receiving_job *work)
 			.journal = piece->op == SINK_DIR_MAKE ? receiving->journal : NULL,
 			.no_replace = piece->op == SINK_DIR_RENAME && !receiving->replace,
 			.sync = piece->sync,
+			.within = dir_within(work, piece),
 		};
 	}
 	work->job.kind = JOB_DIR;

@@ -97,6 +97,8 @@ static int dir_sweep(const struct dir_piece *piece, struct store_parent *near)
 
 static int dir_piece(struct dir_piece *piece, struct store_parent *near, struct job *job)
 {
+	if (piece->within != NULL && *piece->within < 0)
+		return -ENOTDIR;
 	switch (piece->op) {
 	case DIR_MAKE: return dir_make(piece, near);
 	case DIR_META:

@@ -29,12 +29,16 @@ struct dir_piece {
 	bool sync; /* DIR_META: the folder itself is synced too, with the names that it got */
 	struct journal
 		*journal; /* DIR_FORGET; DIR_MAKE: begun before, so that who finds it finds the directory. Or NULL */
-	void *user;       /* the engine's */
-	bool existed;     /* result of DIR_MAKE: it was there */
-	int code;         /* result: 0 or the store's -errno */
+	/*
+	 * The code of another piece, further up, without whose success nothing is done; or of one that failed before. The
+	 * store follows links that stay beneath the root: what could not be made as a directory may be one.
+	 */
+	const int *within; /* NULL: none */
+	bool existed;      /* result of DIR_MAKE: it was there */
+	int code;          /* result: 0 or the store's -errno; -ENOTDIR: what it is within could not be made */
 };
 enum { DIR_PIECES_MAX = 64 };
-/* Pieces are done in order, then the syncs of folders; a failure does not stop the next. */
+/* Pieces are done in order, then the syncs of folders; a failure stops only those within. */
 struct dir_job {
 	struct job job;
 	size_t count;

@@ -152,7 +152,13 @@ struct sink_dir_piece {
 	uint16_t mode;
 	int64_t mtime;
 	uint32_t mtime_ns;
-	bool sync;        /* SINK_DIR_META: all that was made in it has to last, too */
+	bool sync; /* SINK_DIR_META: all that was made in it has to last, too */
+	/*
+	 * The directory that it is in, or about, has to be one of ours: where the MAKE of it failed, what stands under
+	 * its name may be a link that leads elsewhere, and nothing may be done beneath it.
+	 */
+	bool lost;        /* that MAKE failed already: the code is -ENOTDIR, and nothing is done */
+	size_t within;    /* 1 + its place in this order: when it fails the same is so; 0: it is in none */
 	char *owned_path; /* the sink's, freed when the order is back */
 	char *owned_target;
 	bool existed; /* result of SINK_DIR_MAKE: it was there */

@@ -114,7 +114,7 @@ static void dir_finish(struct sink *sink, struct sink_dir *dir)
 	const struct entry meta = { .mode = dir->mode, .mtime = dir->mtime, .mtime_ns = dir->mtime_ns };
 	struct sink_dir *parent = dir->parent;
 
-	if (sink_verifying(sink)) {
+	if (sink_verifying(sink) || dir->failed) {
 		dir_free(sink, dir);
 		sink_dir_release(sink, parent);
 		return;
@@ -211,6 +211,27 @@ int sink_link_add(struct sink *sink, const struct entry *entry, struct error *er
 	return 0;
 }
 
+/* The directory without which the piece may not be done; NULL: there is none. */
+static struct sink_dir *piece_within(const struct sink_dir_piece *piece)
+{
+	return piece->op == SINK_DIR_MAKE ? piece->dir->parent : piece->dir;
+}
+
+/* Orders follow one another: a directory that is neither made nor lost is made further up in this one. */
+static void piece_take(struct sink_order *order, const struct sink_dir_piece *piece)
+{
+	struct sink_dir_piece *taken = &order->dirs[order->count++];
+	struct sink_dir *within = piece_within(piece);
+
+	*taken = *piece;
+	if (piece->op == SINK_DIR_MAKE)
+		piece->dir->making = order->count;
+	if (within == NULL)
+		return;
+	taken->lost = within->failed;
+	taken->within = within->made ? 0 : within->making;
+}
+
 bool sink_dirs_take(struct sink *sink, struct sink_order *order)
 {
 	struct list *node;
@@ -219,7 +240,7 @@ bool sink_dirs_take(struct sink *sink, struct sink_order *order)
 		struct dir_item *item = list_entry(node, struct dir_item, link);
 
 		list_remove(node);
-		order->dirs[order->count++] = item->piece;
+		piece_take(order, &item->piece);
 		free(item);
 	}
 	return order->count > 0;
@@ -291,12 +312,21 @@ static void piece_report(struct sink *sink, const struct sink_dir_piece *piece)
 		sink_report(sink, FAULT_INTEGRITY, "%s: %s", path, link_differs(piece->code));
 		return;
 	}
-	sink_report(sink, FAULT_LOCAL, "%s: %s: %s", path, what, strerror(-piece->code));
+	if (piece_within(piece) != NULL && piece_within(piece)->failed)
+		sink_report(sink, FAULT_LOCAL, "%s: its directory could not be made", path);
+	else
+		sink_report(sink, FAULT_LOCAL, "%s: %s: %s", path, what, strerror(-piece->code));
+}
+
+/* Of a directory that could not be made, which was said. */
+static bool piece_moot(const struct sink_dir_piece *piece)
+{
+	return (piece->op == SINK_DIR_META || piece->op == SINK_DIR_SWEEP) && piece->dir->failed;
 }
 
 void sink_dir_done(struct sink *sink, struct sink_dir_piece *piece)
 {
-	if (piece->code < 0 && !sink->aborted) {
+	if (piece->code < 0 && !sink->aborted && !piece_moot(piece)) {
 		/* Without its top nothing of a tree can be made: one line says so. */
 		bool top = piece->op == SINK_DIR_MAKE && piece->dir->parent == NULL;
 

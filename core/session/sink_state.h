@@ -30,6 +30,7 @@ struct sink_dir {
 	unsigned pending;        /* files and directories in it that are not done */
 	bool made;
 	bool failed;
+	size_t making;        /* 1 + the place of its MAKE in the order that is out, as long as it is not made */
 	bool listed;          /* its end was listed: mode and times are known */
 	bool sweeps;          /* an earlier run may have left something in it that is not listed any more */
 	struct nameset names; /* of what is listed in it; only where it sweeps */

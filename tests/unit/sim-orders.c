@@ -179,6 +179,17 @@ static void order_say(const struct sim_receiver *receiver, const struct sink_ord
 
 /* ---- what becomes of it ---- */
 
+/* Nothing is done in a directory that could not be made. */
+static void dirs_run(struct sim_receiver *receiver, struct sink_order *order, size_t at)
+{
+	struct sink_dir_piece *piece = &order->dirs[at];
+
+	if (piece->lost || (piece->within > 0 && order->dirs[piece->within - 1].code < 0))
+		piece->code = -ENOTDIR;
+	else
+		sim_dir_piece(receiver->disk, piece);
+}
+
 static void order_run(struct sim_receiver *receiver, struct sink_order *order)
 {
 	const struct sim_transfer *transfer = &receiver->transfers[receiver->at];
@@ -190,7 +201,7 @@ static void order_run(struct sim_receiver *receiver, struct sink_order *order)
 			sim_writer_piece(order->pieces[i].file->handle, &order->pieces[i],
 			                 receiver->end.sim->plan.sync);
 			break;
-		case SINK_ORDER_DIRS: sim_dir_piece(receiver->disk, &order->dirs[i]); break;
+		case SINK_ORDER_DIRS: dirs_run(receiver, order, i); break;
 		case SINK_ORDER_PROBE:
 			place = place_of(receiver, order->probes[i].file);
 			sim_enter(receiver->end.sim);

@@ -283,6 +283,12 @@ bool rig_order(struct rig *rig)
 		for (size_t i = 0; i < order.count; i++) {
 			enum sink_dir_op op = order.dirs[i].op;
 
+			size_t within = order.dirs[i].within;
+
+			if (order.dirs[i].lost || (within > 0 && order.dirs[within - 1].code < 0)) {
+				order.dirs[i].code = -ENOTDIR;
+				continue;
+			}
 			order.dirs[i].code = rig->dir_codes[op];
 			rig->dir_codes[op] = 0;
 			rig->dirs[op]++;

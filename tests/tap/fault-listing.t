@@ -1,0 +1,105 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Listings that are made to lead a client, or a daemon that takes a put, elsewhere: through a link that they have made
+# themselves. Nothing outside of what is fetched is touched.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+command -v perl >/dev/null || skip_all "there is no perl"
+
+peer=$top_srcdir/tests/tap/peer.pl
+pub=$tmp/pub
+mkdir -p "$pub"
+write_config "$tmp/xferd.ini" "$pub" read-write
+cat >>"$tmp/xferd.ini" <<-END
+	[pipeline]
+	integrity = none
+	liveness = none
+	[liveness.none]
+	dead-after = ${patience}s
+END
+# Without digests a test can make every frame by itself.
+plain="--set pipeline.integrity=none --set pipeline.liveness=none --set liveness.none.dead-after=${patience}s --retry-for 0"
+need_daemon -c "$tmp/xferd.ini"
+
+hex() {
+	printf %s "$1" | od -An -v -tx1 | tr -d ' \n'
+}
+number() {
+	printf "%0$(($1 * 2))x" "$2"
+}
+string8() {
+	number 1 ${#1}
+	hex "$1"
+}
+string16() {
+	number 2 ${#1}
+	hex "$1"
+}
+# entry KIND SIZE NAME: of an ENTRIES frame; a link has its target behind.
+entry() {
+	printf '%s00%s%s%s%s' "$(number 1 "$1")" "$(number 2 493)" "$(number 8 "$2")" "$(number 12 0)" "$(string8 "$3")"
+}
+link() {
+	printf '%s%s' "$(entry 4 0 "$1")" "$(string16 "$2")"
+}
+dir() {
+	entry 2 0 "$1"
+}
+up=$(entry 3 0 '')
+# listing ENTRY...: and its end, as answers to request 1.
+listing() {
+	printf 'frame=17,0,1,'
+	printf %s "$@"
+}
+listed="frame=21,0,0,$(number 4 1)$(number 2 0)$(number 2 0)00$(number 8 0)$(number 8 0)$(number 8 0)$(number 4 0)$(number 2 0)"
+
+perl "$peer" listen "$tmp/port" "take=$tmp/hello" end >"$tmp/heard" 2>&1 &
+listener=$!
+remember $listener
+await test -s "$tmp/port"
+# shellcheck disable=SC2086
+run "$xfer" get $plain "xfer://127.0.0.1:$(cat "$tmp/port")/pub/x" "$tmp"
+wait $listener
+perl "$peer" connect "$daemon_port" "file=$tmp/hello" "take=$tmp/welcome" end >"$tmp/heard" 2>&1
+check "the daemon's WELCOME is known" test -s "$tmp/welcome"
+
+# fetches WORD...: pub/x from a daemon that answers so, into $tmp/home/x.
+fetches() {
+	rm -f "$tmp/port"
+	perl "$peer" listen "$tmp/port" take= "file=$tmp/welcome" take= "$@" >"$tmp/heard" 2>&1 &
+	listener=$!
+	remember $listener
+	await test -s "$tmp/port"
+	# shellcheck disable=SC2086
+	run timeout "$patience" "$xfer" get $plain "xfer://127.0.0.1:$(cat "$tmp/port")/pub/x" "$tmp/home"
+	wait $listener
+}
+
+# A link, and then a folder of the same name: what is in it would be made where the link leads.
+through=$(listing "$(dir x)" "$(link a ../keys)" "$(dir a)" "$(link trusted /evil)" "$(link new /evil)" "$(dir b)" "$up" \
+	"$up" "$(dir good)" "$up" "$up")
+for there in "" x; do
+	rm -rf "$tmp/home/keys" "$tmp/home/x"
+	mkdir -p "$tmp/home/keys" ${there:+"$tmp/home/x"}
+	echo mine >"$tmp/home/keys/trusted"
+	fetches "$through" "$listed"
+	name="a link, and then what is in it${there:+, into a folder that is there}"
+	is "$status" 7 "$name: status"
+	is "$(ls -A "$tmp/home/keys")" trusted "$name: nothing is made where it leads"
+	is "$(cat "$tmp/home/keys/trusted")" mine "$name: and what is there stays"
+	like_file "$err" '^xfer: pub/x/a: cannot be made: Not a directory$' "$name: the cause is told"
+	like_file "$err" '^xfer: pub/x/a/trusted: its directory could not be made$' "$name: and what follows from it"
+	is "$(grep -c 'pub/x/a: ' "$err")" 1 "$name: once"
+	check "$name: the rest is made" test -d "$tmp/home/x/good"
+done
+# A daemon that takes a put is led nowhere either. Its request 1 is the LIST.
+mkdir "$pub/keys"
+echo mine >"$pub/keys/trusted"
+perl "$peer" connect "$daemon_port" "file=$tmp/hello" take= \
+	"frame=32,0,5,$(number 16 1)$(number 2 8)$(string8 x)$(string16 pub/x)" take= take= "$through" "$listed" show show show show show end \
+	>"$tmp/heard" 2>&1
+like_file "$tmp/heard" '^33 ' "daemon: a link, and then what is in it: the put is over"
+is "$(ls -A "$pub/keys") $(cat "$pub/keys/trusted")" "trusted mine" "daemon: nothing is made where it leads"
+
+stop_daemon
+is "$daemon_status" 0 "the daemon ends in order"
+done_testing
