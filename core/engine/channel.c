@@ -2,7 +2,6 @@
 #include "engine/channel_state.h"
 
 #include "base/text.h"
-#include "engine/deaths.h"
 #include "engine/lending.h"
 #include "registry/liveness.h"
 #include "registry/transport.h"
@@ -191,8 +190,8 @@ static int hello_take(struct channel *channel, const uint8_t *body, size_t len, 
 		return hello_refuse(channel, STATUS_FAILED, &cause);
 	}
 	memcpy(channel->boot_id, hello.boot_id, sizeof(channel->boot_id));
-	if (hello.has_lost && channel->base->deaths != NULL &&
-	    (welcome.died = deaths_find(channel->base->deaths, hello.lost)) != NULL)
+	if (hello.has_lost && channel->base->died != NULL &&
+	    (welcome.died = channel->base->died(channel, hello.lost)) != NULL)
 		welcome.died_len = strlen(welcome.died);
 	r = message_welcome_write(link_control(&channel->link), &welcome);
 	return r < 0 ? r : channel_begin(channel, &welcome, err);

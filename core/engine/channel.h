@@ -15,7 +15,6 @@
 #include <netinet/in.h>
 
 struct channel;
-struct deaths;
 
 struct channel_watch {
 	/* Client: the WELCOME came. Daemon: the HELLO was answered. channel->suite is settled. */
@@ -64,10 +63,11 @@ struct channel_base {
 	enum status (*refuse)(struct channel *channel, struct error *err);
 	/* Gives the daemon's channel a slot that is not in use; NULL at the client. */
 	uint64_t (*slot)(struct channel *channel);
-	const struct deaths *deaths; /* daemon: of workers, borrowed; it may grow */
-	const uint8_t *lost;         /* client: boot id of the worker that broke off without a word; NULL = none */
-	uint64_t ask_interval;       /* client: ns, overrides the agreed one; 0 = as agreed */
-	bool ask_steady;             /* client: never ask faster */
+	/* Daemon: what the worker with that boot id died of; NULL: nothing is known, or there is nobody who knows. */
+	const char *(*died)(const struct channel *channel, const uint8_t boot_id[MESSAGE_BOOT_ID]);
+	const uint8_t *lost;   /* client: boot id of the worker that broke off without a word; NULL = none */
+	uint64_t ask_interval; /* client: ns, overrides the agreed one; 0 = as agreed */
+	bool ask_steady;       /* client: never ask faster */
 };
 
 /* What the plug-ins and settings of a process have to offer. channel_offer_free() when no channel is left. */

@@ -2,6 +2,7 @@
 #include "engine/serve.h"
 
 #include "config/allow.h"
+#include "engine/deaths.h"
 #include "engine/serve_join.h"
 #include "engine/serve_put.h"
 #include "engine/transfer_log.h"
@@ -327,6 +328,13 @@ enum status serve_refuse(struct channel *channel, struct error *err)
 	struct serve *serve = of_channel(channel);
 
 	return limits_refuse(&serve->base->limits, &serve->entry, err);
+}
+
+const char *serve_died(const struct channel *channel, const uint8_t boot_id[MESSAGE_BOOT_ID])
+{
+	const struct serve *serve = channel->owner;
+
+	return serve->base->deaths != NULL ? deaths_find(serve->base->deaths, boot_id) : NULL;
 }
 
 bool serve_new(const struct serve *serve)

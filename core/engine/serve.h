@@ -25,6 +25,7 @@ struct serve_base {
 	struct list sessions; /* struct serve.link */
 	size_t session_count;
 	struct limits limits;
+	const struct deaths *deaths; /* of workers, borrowed; it may grow. NULL: none are told */
 	struct log *log;
 	/* A session is gone (the count is already right). */
 	void (*gone)(struct serve_base *base);
@@ -55,8 +56,9 @@ struct serve {
 /* Takes over conn. The session frees itself when it ends. -EDQUOT: a limit; nothing needs to be said of it. */
 int serve_open(struct serve_base *base, const struct plugin *transport, struct xfer_conn *conn,
                struct heartbeat_port *port, uint16_t port_number, struct error *err);
-/* For channel_base: a connection beyond a limit. */
+/* For channel_base: a connection beyond a limit; a worker's death. */
 enum status serve_refuse(struct channel *channel, struct error *err);
+const char *serve_died(const struct channel *channel, const uint8_t boot_id[MESSAGE_BOOT_ID]);
 /* Nothing is asked for and nothing is to be sent. */
 bool serve_idle(const struct serve *serve);
 /* It has asked for nothing yet: its hello or its first request may be under way. */

@@ -371,7 +371,7 @@ static int server_open(struct server *server, struct error *err)
 		return r;
 	if (params->notes != NULL)
 		notes_identify(params->notes, server->base.channel.offer.boot_id);
-	server->base.channel.deaths = params->deaths;
+	server->base.deaths = params->deaths;
 	server->base.channel.known = params->known;
 	server->base.channel.setup = params->setup;
 	server->base.channel.watch = &serve_watch;
@@ -379,6 +379,7 @@ static int server_open(struct server *server, struct error *err)
 	server->base.channel.requests_max = settings->requests;
 	server->base.channel.refuse = serve_refuse;
 	server->base.channel.slot = slot_next;
+	server->base.channel.died = serve_died;
 	server->base.log = params->log;
 	server->base.gone = on_gone;
 	server->drained.fire = on_drain_timer;
