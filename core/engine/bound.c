@@ -246,6 +246,24 @@ static int sockets_alloc(struct bound *out, size_t count, struct error *err)
 	return 0;
 }
 
+void bound_free(struct bound *bound)
+{
+	free(bound->sockets);
+	*bound = (struct bound){ 0 };
+}
+
+/* All of it, which no server has got. */
+static void drop_all(struct bound *bound)
+{
+	for (size_t at = 0; at < bound->count; at++) {
+		struct server_socket *socket = &bound->sockets[at];
+		transport_listener_close(socket->transport, socket->listener);
+		if (socket->datagram_fd >= 0)
+			close(socket->datagram_fd);
+	}
+	bound_free(bound);
+}
+
 /* What bound_make() works with; `next` becomes the caller's set. */
 struct making {
 	struct setup *setup;
@@ -339,7 +357,7 @@ int bound_make(struct bound *out, struct setup *setup, struct listen_set *set, s
 		made.count += code == 0 ? 1 : 0;
 	}
 	if (code < 0) {
-		bound_close(&made);
+		drop_all(&made);
 		listen_set_free(&making.next);
 		return say_place(setup, code, err);
 	}
@@ -369,7 +387,7 @@ int bound_adopt(struct bound *out, struct setup *setup, const struct listen_set 
 		made.count += code == 0 ? 1 : 0;
 	}
 	if (code < 0) {
-		bound_close(&made);
+		drop_all(&made);
 		return say_place(setup, code, err);
 	}
 	*out = made;
@@ -405,21 +423,4 @@ int bound_check(struct setup *setup, struct error *err)
 			return say_place(setup, code, err);
 	}
 	return 0;
-}
-
-void bound_close(struct bound *bound)
-{
-	for (size_t at = 0; at < bound->count; at++) {
-		struct server_socket *socket = &bound->sockets[at];
-		transport_listener_close(socket->transport, socket->listener);
-		if (socket->datagram_fd >= 0)
-			close(socket->datagram_fd);
-	}
-	bound_free(bound);
-}
-
-void bound_free(struct bound *bound)
-{
-	free(bound->sockets);
-	*bound = (struct bound){ 0 };
 }

@@ -13,7 +13,7 @@
 #include "engine/server.h"
 #include "engine/setup.h"
 
-/* What server_run() gets. */
+/* What a server gets. */
 struct bound {
 	struct server_socket
 		*sockets; /* owned array; the listeners and descriptors in it are the server's once it runs */
@@ -31,9 +31,7 @@ int bound_make(struct bound *out, struct setup *setup, struct listen_set *set, s
 int bound_adopt(struct bound *out, struct setup *setup, const struct listen_set *set, size_t index, struct error *err);
 /* Loads the items' transports and has them listen at free ports of their addresses, for a moment. */
 int bound_check(struct setup *setup, struct error *err);
-/* Closes what a server that did not run would have closed, and frees the array. */
-void bound_close(struct bound *bound);
-/* Frees the array alone: after server_run(). */
+/* Frees the array alone: after server_destroy(). */
 void bound_free(struct bound *bound);
 
 #endif

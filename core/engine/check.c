@@ -29,10 +29,11 @@ static void hear(struct child *child, bool *ready)
 
 int check_run(const struct settings_source *source, struct error *err)
 {
+	const struct child_order order = { .role = CONTROL_CHECK, .workers = 1 };
 	struct child *child;
 	bool ready = false;
 	int status;
-	int code = child_spawn(&child, source, CONTROL_CHECK, 0, 1, NULL, err);
+	int code = child_spawn(&child, source, &order, err);
 	if (code < 0)
 		return code;
 	hear(child, &ready);

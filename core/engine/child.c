@@ -92,12 +92,12 @@ static char **make_arguments(const struct settings_source *source, char *worker)
 
 /* ---- the supervisor's side ------------------------------------------------------------------------------------- */
 
-int child_spawn(struct child **out, const struct settings_source *source, enum control_role role, unsigned index,
-                unsigned workers, const struct listen_set *handing, struct error *err)
+int child_spawn(struct child **out, const struct settings_source *source, const struct child_order *order,
+                struct error *err)
 {
 	char worker[32];
 	int ends[2], notes = -1;
-	snprintf(worker, sizeof worker, "--" WORKER_OPTION "=%u", index);
+	snprintf(worker, sizeof worker, "--" WORKER_OPTION "=%u", order->index);
 	struct child *child = calloc(1, sizeof *child);
 	char **arguments = make_arguments(source, worker);
 	int code = child == NULL || arguments == NULL ? -ENOMEM : notes_open(&notes);
@@ -120,14 +120,13 @@ int child_spawn(struct child **out, const struct settings_source *source, enum c
 	close(notes);
 	free(arguments);
 	list_init(&child->node);
-	child->index = index;
-	child->role = role;
+	child->order = *order;
 	child->state = CHILD_STARTING;
 	child->pid = pid;
 	child->control = ends[0];
-	child->workers = workers;
-	child->handing = handing;
-	child->tell = 1 + (handing == NULL ? 0 : listen_set_messages(handing, role, index));
+	child->tell = 1;
+	if (order->handing != NULL)
+		child->tell += listen_set_messages(order->handing, order->role, order->index);
 	child->started = clock_monotonic();
 	child->deadline = CLOCK_NEVER;
 	child_feed(child);
@@ -140,7 +139,7 @@ fail:
 		notes_free(child->notes);
 	free(arguments);
 	free(child);
-	return error_system(err, code, FAULT_LOCAL, "cannot start worker %u", index);
+	return error_system(err, code, FAULT_LOCAL, "cannot start worker %u", order->index);
 }
 
 bool child_hungry(const struct child *child)
@@ -150,15 +149,17 @@ bool child_hungry(const struct child *child)
 
 void child_feed(struct child *child)
 {
+	const struct child_order *order = &child->order;
 	while (child_hungry(child)) {
 		struct control_message message = { .type = CONTROL_START,
-			                           .role = child->role,
-			                           .workers = child->workers,
+			                           .role = order->role,
+			                           .workers = order->workers,
+			                           .reload = order->reload,
 			                           .sockets = (uint32_t)(child->tell - 1) };
 		int fds[CONTROL_FDS_MAX];
 		size_t count = 0;
 		if (child->told > 0)
-			listen_set_message(child->handing, child->role, child->index, child->told - 1, &message, fds,
+			listen_set_message(order->handing, order->role, order->index, child->told - 1, &message, fds,
 			                   &count);
 		int code = control_send(child->control, &message, fds, count);
 		if (code == -EAGAIN)
@@ -167,7 +168,7 @@ void child_feed(struct child *child)
 			/* It is ending, or it never can be told: either way its end says what is next. */
 			if (code != -EPIPE)
 				error_system(&child->err, code, FAULT_LOCAL, "cannot hand the sockets to worker %u",
-				             child->index);
+				             order->index);
 			child_end(child);
 			child->told = child->tell;
 			return;

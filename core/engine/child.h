@@ -24,31 +24,34 @@ enum child_state {
 
 struct generation;
 
+/* What a worker is started for. */
+struct child_order {
+	enum control_role role;
+	unsigned index;
+	unsigned workers;                 /* of its generation */
+	bool reload;                      /* another generation serves meanwhile */
+	const struct listen_set *handing; /* borrowed until the child is ready; NULL: no sockets */
+};
+
 struct child {
 	struct list node;
 	struct generation *generation; /* borrowed; NULL once it draws to its end */
-	unsigned index;
-	enum control_role role;
+	struct child_order order;
 	enum child_state state;
 	pid_t pid;
 	bool reaped;
-	int control;                      /* owned, non-blocking; -1 once it is at its end */
-	unsigned workers;                 /* of its generation */
-	const struct listen_set *handing; /* borrowed while STARTING */
-	size_t told;                      /* messages: START and then those of `handing` */
-	size_t tell;                      /* how many there are in all */
-	uint64_t started;                 /* ns */
-	uint64_t deadline;                /* ns: ready or gone by then; CLOCK_NEVER */
-	struct error err;                 /* what it reported before it ended, or why it was ended */
-	struct notes *notes;              /* owned; what of plug-ins it is in */
+	int control;         /* owned, non-blocking; -1 once it is at its end */
+	size_t told;         /* messages: START and then those of `handing` */
+	size_t tell;         /* how many there are in all */
+	uint64_t started;    /* ns */
+	uint64_t deadline;   /* ns: ready or gone by then; CLOCK_NEVER */
+	struct error err;    /* what it reported before it ended, or why it was ended */
+	struct notes *notes; /* owned; what of plug-ins it is in */
 };
 
-/*
- * Forks and executes this program as worker `index`; `source` is passed on as arguments. `handing` (borrowed until the
- * child is ready) is told in child_feed(). NULL: no sockets.
- */
-int child_spawn(struct child **out, const struct settings_source *source, enum control_role role, unsigned index,
-                unsigned workers, const struct listen_set *handing, struct error *err);
+/* Forks and executes this program as a worker; `source` is passed on as arguments, the order told in child_feed(). */
+int child_spawn(struct child **out, const struct settings_source *source, const struct child_order *order,
+                struct error *err);
 /* Tells as much as the child takes in: call it again when the control socket is writable, while child_hungry(). */
 void child_feed(struct child *child);
 bool child_hungry(const struct child *child);

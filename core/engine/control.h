@@ -55,6 +55,7 @@ struct control_message {
 	uint32_t role;                     /* START: enum control_role */
 	uint32_t workers;                  /* START: of the generation */
 	uint32_t sockets;                  /* START: how many SOCKET messages follow */
+	uint32_t reload;                   /* START: 1: others serve meanwhile, so that nothing may be missing */
 	uint32_t kind;                     /* SOCKET: enum control_socket */
 	uint32_t item;                     /* SOCKET: which listen item, counted from 0 in order */
 	uint32_t worker;                   /* SOCKET, of a datagram socket: whose it is */

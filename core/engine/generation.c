@@ -43,7 +43,7 @@ void generation_free(struct generation *generation)
 
 void generation_put(struct generation *generation, struct child *child)
 {
-	struct generation_slot *slot = &generation->slots[child->index];
+	struct generation_slot *slot = &generation->slots[child->order.index];
 	slot->child = child;
 	slot->restart = CLOCK_NEVER;
 	child->generation = generation;
@@ -51,11 +51,11 @@ void generation_put(struct generation *generation, struct child *child)
 
 void generation_vacate(struct generation *generation, const struct child *child, uint64_t now)
 {
-	struct generation_slot *slot = &generation->slots[child->index];
+	struct generation_slot *slot = &generation->slots[child->order.index];
 	if (now - child->started >= LIVED_LONG)
 		slot->pause = 0;
 	slot->child = NULL;
-	generation_delay(generation, child->index, now);
+	generation_delay(generation, child->order.index, now);
 }
 
 void generation_delay(struct generation *generation, unsigned index, uint64_t now)

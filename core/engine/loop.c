@@ -2,9 +2,11 @@
 #include "engine/loop.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* A blocked disk should not stop those who wait for another file. */
 enum { STORAGE_THREADS_MIN = 4 };
@@ -96,6 +98,26 @@ static int pools_create(struct loop *loop, struct error *err)
 	return pipeline_create(&loop->pipeline, &settings, err);
 }
 
+/*
+ * Whether the system would give so much at all: what it would not is found out now, and not in the middle of a transfer.
+ * Nothing is kept: buffers are mapped when they are lent.
+ */
+static int lender_create(struct loop *loop, struct error *err)
+{
+	char size[TEXT_NUMBER_MAX];
+	size_t budget = (size_t)loop->settings.memory;
+	void *probe = mmap(NULL, budget, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int r = probe == MAP_FAILED ? -errno : 0;
+
+	if (r == 0) {
+		munmap(probe, budget);
+		r = lend_create(&loop->lender, budget);
+	}
+	return r == 0 ? 0
+	              : error_system(err, r, FAULT_LOCAL, "the system does not give the %s of [pipeline] memory",
+	                             text_format_size(size, budget));
+}
+
 static void handles_close(struct loop *loop)
 {
 	uv_close((uv_handle_t *)&loop->again, NULL);
@@ -141,10 +163,8 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 	}
 	loop->wake.data = loop;
 	loop_time(loop);
-	r = lend_create(&loop->lender, (size_t)settings->memory);
-	if (r < 0)
-		error_set(err, r, FAULT_LOCAL, "out of memory for buffers");
-	else
+	r = lender_create(loop, err);
+	if (r == 0)
 		r = pools_create(loop, err);
 	if (r < 0) {
 		if (loop->lender != NULL)

@@ -27,6 +27,7 @@ struct server_port {
 	struct xfer_listener *listener; /* NULL once closed */
 	uv_poll_t polls[LISTENER_FDS_MAX];
 	int poll_count;
+	int datagram_fd; /* owned until `heartbeat` has it; -1 */
 	struct heartbeat_port heartbeat;
 	uint16_t number;       /* of the UDP port, told to clients; 0: none */
 	struct deadline pause; /* after EMFILE and the like: accept again then */
@@ -256,18 +257,14 @@ static unsigned address_port(const char *address)
 	return colon != NULL ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
 }
 
-static int port_open(struct server *server, struct server_port *port, const struct server_socket *socket,
-                     struct error *err)
+static int port_open(struct server *server, struct server_port *port, struct error *err)
 {
+	const struct server_socket *socket = port->socket;
 	struct loop *loop = server->base.channel.loop;
 	int fds[LISTENER_FDS_MAX];
 	int count = transport_listener_fds(socket->transport, socket->listener, fds, LISTENER_FDS_MAX);
 	int r = count < 0 ? count : 0;
 
-	port->server = server;
-	port->socket = socket;
-	port->listener = socket->listener;
-	port->pause.fire = on_pause_over;
 	for (int i = 0; r == 0 && i < count && i < LISTENER_FDS_MAX; i++) {
 		r = uv_poll_init(&loop->uv, &port->polls[i], fds[i]);
 		if (r == 0) {
@@ -277,13 +274,15 @@ static int port_open(struct server *server, struct server_port *port, const stru
 	}
 	if (r < 0)
 		return error_system(err, r, FAULT_LOCAL, "the listening socket %s cannot be watched", socket->address);
-	if (socket->datagram_fd >= 0) {
-		r = heartbeat_port_open(&port->heartbeat, loop, socket->datagram_fd, &server->peers, err);
+	if (port->datagram_fd >= 0) {
+		int fd = port->datagram_fd;
+
+		port->datagram_fd = -1;
+		r = heartbeat_port_open(&port->heartbeat, loop, fd, &server->peers, err);
 		if (r < 0)
 			return r;
 		port->number = (uint16_t)address_port(socket->heartbeat);
 	}
-	listener_polls(port, true);
 	return 0;
 }
 
@@ -300,10 +299,18 @@ static int exports_open(struct server *server, struct error *err)
 	base->own = settings->own;
 	for (size_t i = 0; i < settings->export_count; i++) {
 		struct error cause = { 0 };
+		int r;
 
 		base->exports[i].settings = &settings->exports[i];
+		r = store_root_open(&base->exports[i].root, settings->exports[i].path, &cause);
+		if (r < 0 && server->params->strict) {
+			if (err != NULL)
+				*err = cause;
+			error_prefix(err, "export %s", settings->exports[i].name);
+			return r;
+		}
 		/* A folder that is missing now (not mounted yet) must not keep the others from being served. */
-		if (store_root_open(&base->exports[i].root, settings->exports[i].path, &cause) < 0)
+		if (r < 0)
 			log_say(server->params->log, LOG_LEVEL_WARN, "export %s cannot be served: %s",
 			        settings->exports[i].name, cause.text);
 	}
@@ -369,8 +376,6 @@ static int server_open(struct server *server, struct error *err)
 		r = channel_offer_make(&server->base.channel.offer, params->setup, err);
 	if (r < 0)
 		return r;
-	if (params->notes != NULL)
-		notes_identify(params->notes, server->base.channel.offer.boot_id);
 	server->base.deaths = params->deaths;
 	server->base.channel.known = params->known;
 	server->base.channel.setup = params->setup;
@@ -385,7 +390,7 @@ static int server_open(struct server *server, struct error *err)
 	server->drained.fire = on_drain_timer;
 	server->late.fire = on_late_timer;
 	for (size_t i = 0; r == 0 && i < params->socket_count; i++)
-		r = port_open(server, &server->ports[i], &params->sockets[i], err);
+		r = port_open(server, &server->ports[i], err);
 	if (r < 0)
 		return r;
 	/* Without it a put has the sessions that come here by themselves. */
@@ -401,12 +406,18 @@ static void port_close(struct server_port *port)
 {
 	listener_close(port);
 	heartbeat_port_close(&port->heartbeat);
+	if (port->datagram_fd >= 0)
+		close(port->datagram_fd);
 }
 
-static void server_close(struct server *server)
+void server_destroy(struct server *server)
 {
 	struct loop *loop = server->base.channel.loop;
 
+	if (server->ports == NULL) {
+		free(server);
+		return;
+	}
 	for (size_t i = 0; i < server->params->socket_count; i++)
 		port_close(&server->ports[i]);
 	local_close(&server->local);
@@ -421,21 +432,55 @@ static void server_close(struct server *server)
 	channel_offer_free(&server->base.channel.offer);
 	table_free(&server->peers);
 	limits_close(&server->base.limits);
+	free(server->ports);
+	free(server);
 }
 
-int server_run(const struct server_params *params, struct error *err)
+static int ports_create(struct server *server, struct error *err)
 {
-	struct server server = { .params = params };
+	const struct server_params *params = server->params;
+
+	server->ports = calloc(params->socket_count + 1, sizeof(*server->ports));
+	if (server->ports == NULL)
+		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
+	for (size_t i = 0; i < params->socket_count; i++)
+		server->ports[i] = (struct server_port){
+			.server = server,
+			.socket = &params->sockets[i],
+			.listener = params->sockets[i].listener,
+			.datagram_fd = params->sockets[i].datagram_fd,
+			.pause.fire = on_pause_over,
+		};
+	return 0;
+}
+
+int server_create(struct server **out, const struct server_params *params, struct error *err)
+{
+	struct server *server = calloc(1, sizeof(*server));
 	int r;
 
-	list_init(&server.base.sessions);
-	server.ports = calloc(params->socket_count, sizeof(*server.ports));
-	if (server.ports == NULL)
+	if (server == NULL)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
-	r = server_open(&server, err);
+	server->params = params;
+	list_init(&server->base.sessions);
+	r = ports_create(server, err);
 	if (r == 0)
-		loop_run(server.base.channel.loop);
-	server_close(&server);
-	free(server.ports);
+		r = server_open(server, err);
+	if (r < 0)
+		server_destroy(server);
+	else
+		*out = server;
 	return r;
+}
+
+void server_run(struct server *server)
+{
+	const struct server_params *params = server->params;
+
+	/* From here on there are peers who know us. */
+	if (params->notes != NULL)
+		notes_identify(params->notes, server->base.channel.offer.boot_id);
+	for (size_t i = 0; i < params->socket_count; i++)
+		listener_polls(&server->ports[i], true);
+	loop_run(server->base.channel.loop);
 }

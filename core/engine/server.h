@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a worker process does once its plug-ins run and its sockets are open: serves sessions until told to stop. */
+/*
+ * What a worker process does once its plug-ins run and its sockets are open: takes all that serving needs, which may fail,
+ * then serves sessions until told to stop, which may not.
+ */
 #ifndef XFER_ENGINE_SERVER_H
 #define XFER_ENGINE_SERVER_H
 
@@ -26,13 +29,15 @@ struct server_adopted {
 	struct xfer_conn *conn; /* the server closes it */
 };
 
+/* All borrowed until server_destroy(). */
 struct server_params {
 	struct setup *setup;
 	/* With it there are neither sockets nor a supervisor, and the server returns when its session is over. */
 	const struct server_adopted *adopted;
-	struct known *known; /* borrowed: digests of what is sent; NULL: none are kept */
-	struct server_socket *sockets;
+	struct known *known;           /* borrowed: digests of what is sent; NULL: none are kept */
+	struct server_socket *sockets; /* what they refer to is the server's, in any case */
 	size_t socket_count;
+	bool strict;                 /* an export that cannot be opened is an error, not a line in the log */
 	unsigned worker;             /* its index, 0 to workers - 1: the high byte of every slot that it gives out */
 	struct notes *notes;         /* told by which id the peers know us */
 	const struct deaths *deaths; /* of other workers; grows in on_control() */
@@ -46,7 +51,12 @@ struct server_params {
 	struct log *log;
 };
 
-/* Serves until drained; 0, or an error that ends the worker. */
-int server_run(const struct server_params *params, struct error *err);
+struct server;
+
+/* Threads, memory, exports, what is needed to watch the sockets. Nobody is let in as yet. */
+int server_create(struct server **out, const struct server_params *params, struct error *err);
+/* Serves until drained. */
+void server_run(struct server *server);
+void server_destroy(struct server *server);
 
 #endif

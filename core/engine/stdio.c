@@ -97,6 +97,7 @@ static int adopt(struct server_adopted *adopted, const struct setup *setup, stru
 static int serve(struct settings *settings, struct log *log, struct error *err)
 {
 	struct server_adopted adopted = { 0 };
+	struct server *server;
 	struct server_params params = { .adopted = &adopted, .control_fd = -1, .log = log };
 	int rc = setup_create(&params.setup, settings, NULL, log, err);
 
@@ -106,7 +107,11 @@ static int serve(struct settings *settings, struct log *log, struct error *err)
 	if (rc == 0)
 		rc = adopt(&adopted, params.setup, err);
 	if (rc == 0)
-		rc = server_run(&params, err);
+		rc = server_create(&server, &params, err);
+	if (rc == 0) {
+		server_run(server);
+		server_destroy(server);
+	}
 	setup_destroy(params.setup);
 	return rc;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From START to DRAIN: what a worker process does around server_run(). */
+/* From START to DRAIN: what a worker process does around a server. */
 #include "engine/worker.h"
 
 #include "base/log.h"
@@ -25,6 +25,7 @@ struct worker {
 	unsigned index;
 	enum control_role role;
 	unsigned workers;
+	bool reload;               /* others serve meanwhile */
 	struct settings *settings; /* owned, as all below */
 	struct log *log;
 	struct setup *setup;
@@ -33,7 +34,11 @@ struct worker {
 	struct known *known;      /* NULL: no digests are kept */
 	struct listen_set handed; /* by the supervisor; of a maker: all that is to be told */
 	struct bound bound;
+	struct server_params params;
+	struct server *server; /* NULL until it is made */
 };
+
+static bool on_control(void *context);
 
 /* Without its supervisor a worker has no business: whatever it does, it ends here. */
 static _Noreturn void end_orphaned(void)
@@ -72,6 +77,7 @@ static int receive_start(struct worker *worker)
 		return -EBADMSG;
 	worker->role = (enum control_role)message.role;
 	worker->workers = message.workers;
+	worker->reload = message.reload != 0;
 	for (uint32_t left = message.sockets; left > 0; left--) {
 		code = control_receive(CONTROL_FD, &message, fds, &count, 0);
 		if (code == 0 && message.type != CONTROL_SOCKET)
@@ -84,6 +90,21 @@ static int receive_start(struct worker *worker)
 	return 0;
 }
 
+static int open_sockets(struct worker *worker, struct error *err)
+{
+	switch (worker->role) {
+	case CONTROL_MAKE:
+		return bound_make(&worker->bound, worker->setup, &worker->handed, worker->index, worker->workers, err);
+	case CONTROL_ADOPT: return bound_adopt(&worker->bound, worker->setup, &worker->handed, worker->index, err);
+	case CONTROL_CHECK: return bound_check(worker->setup, err);
+	}
+	return error_set(err, -EINVAL, FAULT_LOCAL, "the supervisor asked for something unknown");
+}
+
+/*
+ * All that may fail, so that a worker that is ready serves: what the configuration asks for and cannot be had ends a
+ * reload, and not what serves.
+ */
 static int make_ready(struct worker *worker, const struct settings_source *source, struct error *err)
 {
 	char ident[32];
@@ -101,15 +122,29 @@ static int make_ready(struct worker *worker, const struct settings_source *sourc
 	if (code == 0 && worker->role != CONTROL_CHECK && worker->settings->digest_store[0] != '\0')
 		code = known_open(&worker->known, worker->settings->digest_store, worker->settings->digest_store_size,
 		                  err);
+	if (code == 0)
+		code = open_sockets(worker, err);
 	if (code < 0)
 		return code;
-	switch (worker->role) {
-	case CONTROL_MAKE:
-		return bound_make(&worker->bound, worker->setup, &worker->handed, worker->index, worker->workers, err);
-	case CONTROL_ADOPT: return bound_adopt(&worker->bound, worker->setup, &worker->handed, worker->index, err);
-	case CONTROL_CHECK: return bound_check(worker->setup, err);
-	}
-	return error_set(err, -EINVAL, FAULT_LOCAL, "the supervisor asked for something unknown");
+	worker->params = (struct server_params){
+		.setup = worker->setup,
+		.known = worker->known,
+		.sockets = worker->bound.sockets,
+		.socket_count = worker->bound.count,
+		.strict = worker->reload,
+		.worker = worker->index,
+		.notes = worker->notes,
+		.deaths = &worker->deaths,
+		.control_fd = CONTROL_FD,
+		.on_control = on_control,
+		.context = worker,
+		.log = worker->log,
+	};
+	code = server_create(&worker->server, &worker->params, err);
+	/* The loop watches it without blocking and has made it so; until GO we wait in it. Later reads say what they want. */
+	if (code == 0 && fcntl(CONTROL_FD, F_SETFL, 0) < 0)
+		code = error_system(err, -errno, FAULT_LOCAL, "cannot wait for the supervisor");
+	return code;
 }
 
 /* Tells the supervisor that we are ready, with our sockets when we made them; then our copies are no longer needed. */
@@ -148,38 +183,20 @@ static bool on_control(void *context)
 	return message.type != CONTROL_DRAIN;
 }
 
-static int serve(struct worker *worker)
+static void serve(struct worker *worker)
 {
 	enum control_type next;
 	if (await(worker, &next) < 0)
 		end_orphaned();
-	if (next != CONTROL_GO) {
-		bound_close(&worker->bound);
-		return EXIT_SUCCESS;
-	}
-	struct server_params params = {
-		.setup = worker->setup,
-		.known = worker->known,
-		.sockets = worker->bound.sockets,
-		.socket_count = worker->bound.count,
-		.worker = worker->index,
-		.notes = worker->notes,
-		.deaths = &worker->deaths,
-		.control_fd = CONTROL_FD,
-		.on_control = on_control,
-		.context = worker,
-		.log = worker->log,
-	};
-	struct error err = { 0 };
-	int code = server_run(&params, &err);
-	bound_free(&worker->bound);
-	if (code < 0)
-		log_say(worker->log, LOG_LEVEL_ERROR, "%s", err.text);
-	return code < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (next == CONTROL_GO)
+		server_run(worker->server);
 }
 
 static void worker_free(struct worker *worker)
 {
+	if (worker->server != NULL)
+		server_destroy(worker->server);
+	bound_free(&worker->bound);
 	listen_set_free(&worker->handed);
 	setup_destroy(worker->setup);
 	known_close(worker->known);
@@ -207,13 +224,13 @@ int worker_main(unsigned index, const struct settings_source *source)
 	if (receive_start(&worker) < 0)
 		end_orphaned();
 	note_catch(false);
-	int status = EXIT_FAILURE;
-	if (make_ready(&worker, source, &err) < 0)
+	int code = make_ready(&worker, source, &err);
+	if (code < 0)
 		control_send_error(CONTROL_FD, &err);
 	else if (report(&worker) < 0)
 		end_orphaned();
-	else
-		status = worker.role == CONTROL_CHECK ? EXIT_SUCCESS : serve(&worker);
+	else if (worker.role != CONTROL_CHECK)
+		serve(&worker);
 	worker_free(&worker);
-	return status;
+	return code < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

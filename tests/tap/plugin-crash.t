@@ -109,7 +109,7 @@ died
 # ---- a reload is a trial ----------------------------------------------------------------------------------------------
 
 for each in transport:create integrity:create liveness:create integrity:hash_update integrity:lanes \
-	transport:listener_adopt; do
+	transport:listener_adopt transport:listener_fds; do
 	next $each
 	before=$(pgrep -P "$daemon_pid")
 	order "daemon-$kind" "$callback $how"
@@ -121,7 +121,7 @@ done
 
 # ---- when it has begun to serve, and when it ends ---------------------------------------------------------------------
 
-for each in transport:listener_fds transport:listener_close transport:destroy integrity:destroy \
+for each in transport:listener_close transport:destroy integrity:destroy \
 	liveness:destroy; do
 	next $each
 	order "daemon-$kind" "$callback $how"

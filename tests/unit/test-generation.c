@@ -40,7 +40,7 @@ static void pauses_grow(void **state)
 {
 	(void)state;
 	struct generation *generation = make(2);
-	struct child child = { .index = 1, .state = CHILD_RUNNING };
+	struct child child = { .order.index = 1, .state = CHILD_RUNNING };
 	static const uint64_t ms[] = { 0, 100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000 };
 	uint64_t now = CLOCK_SECOND;
 	assert_int_equal(generation_next(generation), CLOCK_NEVER);
@@ -70,8 +70,8 @@ static void knows_when_all_are_there(void **state)
 {
 	(void)state;
 	struct generation *generation = make(2);
-	struct child first = { .index = 0, .state = CHILD_READY };
-	struct child second = { .index = 1, .state = CHILD_STARTING };
+	struct child first = { .order.index = 0, .state = CHILD_READY };
+	struct child second = { .order.index = 1, .state = CHILD_STARTING };
 	generation_put(generation, &first);
 	assert_false(generation_is(generation, CHILD_READY));
 	generation_put(generation, &second);
