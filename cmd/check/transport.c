@@ -9,15 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
 	STREAM_LEN = 1500000,
 	PIECE_COUNT = 5000,              /* in one call: more than the system takes at a time */
 	PARTIAL_MAX = 128 * 1024 * 1024, /* bytes that are taken while nobody reads them: no buffer is so large */
-	PARTIAL_STEP = 64 * 1024,
-	FILE_LEN = 700001
+	PARTIAL_STEP = 64 * 1024
 };
 
 static enum kit_outcome check_listener(struct kit *kit)
@@ -392,70 +390,6 @@ static enum kit_outcome check_partial(struct kit *kit)
 	return kit_ok(kit, "-EAGAIN after %zu KiB, all of which arrive", sent / 1024);
 }
 
-static enum kit_outcome sendfile_move(struct kit *kit, struct line *line, int fd, const uint8_t *file, uint8_t *got)
-{
-	const size_t from = 4097;
-	const bool writes[] = { true, false };
-	size_t sent = from, have = 0;
-	int silent = 0;
-	while (have < FILE_LEN - from) {
-		ssize_t rc = 0;
-		if (sent < FILE_LEN) {
-			size_t len = 1 + (size_t)kit_below(kit, 100000);
-			rc = (ssize_t)KIT_SIZE(kit, transport, sendfile, line->a, fd, sent, len, 0);
-			if (rc == -EOPNOTSUPP && sent == from)
-				return kit_skipped(kit, "it does not send from a file");
-			if (rc == 0 || (rc < 0 && rc != -EAGAIN) || rc > (ssize_t)len)
-				return kit_returned(kit, "sendfile()", rc, "for %zu bytes at %zu of %d", len, sent,
-				                    FILE_LEN);
-			sent += rc > 0 ? (size_t)rc : 0;
-		}
-		ssize_t n = (ssize_t)KIT_SIZE(kit, transport, recv, line->b, got + have, FILE_LEN - from - have, 0);
-		if (n <= 0 && n != -EAGAIN)
-			return kit_returned(kit, "recv()", n, "after %zu bytes of a file", have);
-		have += n > 0 ? (size_t)n : 0;
-		silent = n > 0 ? 0 : silent + 1;
-		if (silent > LINE_PATIENCE / 100)
-			return kit_failed(kit, "%zu of %zu bytes of a file arrive", have, FILE_LEN - from);
-		if (n == -EAGAIN && (rc == -EAGAIN || sent == FILE_LEN)) {
-			struct xfer_conn *const conns[] = { sent < FILE_LEN ? line->a : NULL, line->b };
-			line_wait(kit, conns, writes, 2, 100);
-		}
-	}
-	if (memcmp(got, file + from, FILE_LEN - from) != 0)
-		return kit_failed(kit, "the bytes of a file arrive as others");
-	return KIT_OK;
-}
-
-static enum kit_outcome check_sendfile(struct kit *kit)
-{
-	struct line line;
-	if (kit->plugin->transport.sendfile == NULL)
-		return kit_skipped(kit, "it has no sendfile()");
-	uint8_t *file = malloc(2 * (size_t)FILE_LEN);
-	int fd = memfd_create("check", MFD_CLOEXEC);
-	enum kit_outcome outcome = line_open(kit, &line);
-	if (outcome != KIT_OK)
-		return outcome;
-	kit_fill(kit, file, FILE_LEN);
-	if (file == NULL || fd < 0 || pwrite(fd, file, FILE_LEN, 0) != FILE_LEN || lseek(fd, 11, SEEK_SET) != 11)
-		return kit_failed(kit, "no file for the check");
-	if ((outcome = sendfile_move(kit, &line, fd, file, file + FILE_LEN)) != KIT_OK)
-		return outcome;
-	if (lseek(fd, 0, SEEK_CUR) != 11)
-		return kit_failed(kit, "sendfile() moved the offset of the file to %ld", (long)lseek(fd, 0, SEEK_CUR));
-	ssize_t rc = (ssize_t)KIT_SIZE(kit, transport, sendfile, line.a, fd, FILE_LEN, 100, 0);
-	if (rc != 0)
-		return kit_returned(kit, "sendfile()", rc, "at the end of the file");
-	/* What follows by other means stands behind it. */
-	if ((outcome = line_exchange(kit, line.a, line.b, 5000, "after a file")) != KIT_OK)
-		return outcome;
-	line_end(&line);
-	close(fd);
-	free(file);
-	return kit_ok(kit, "%d bytes of a file, its offset unmoved, 0 at its end", FILE_LEN - 4097);
-}
-
 const struct kit_check kit_transport_checks[] = {
 	{ "listener", "a listener names its descriptors and its address, in any room there is", check_listener },
 	{ "in-use", "a second listener at an address is refused with -EADDRINUSE and a text", check_in_use },
@@ -467,6 +401,7 @@ const struct kit_check kit_transport_checks[] = {
 	{ "pieces", "sendv() takes thousands of pieces, or some of them", check_pieces },
 	{ "partial", "sendv() returns -EAGAIN when nobody reads, and loses nothing that it took", check_partial },
 	{ "sendfile", "sendfile() sends the bytes of the file and leaves its offset alone", check_sendfile },
+	{ "sendpipe", "sendpipe() sends the bytes of a pipe, and leaves there what it does not take", check_sendpipe },
 	{ "half-close", "after shutdown() the peer reads to the end, and still sends", check_half_close },
 	{ "peer-close", "a peer that closes without a word ends the connection, which holds no other bytes",
 	  check_peer_close },

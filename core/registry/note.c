@@ -45,6 +45,7 @@ static const char *const CALL_NAMES[NOTE_CALLS] = {
 	[NOTE_SENDV] = "sendv",
 	[NOTE_RECV] = "recv",
 	[NOTE_SENDFILE] = "sendfile",
+	[NOTE_SENDPIPE] = "sendpipe",
 	[NOTE_POLL] = "poll",
 	[NOTE_ENDPOINT] = "endpoint",
 	[NOTE_SHUTDOWN] = "shutdown",

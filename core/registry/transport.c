@@ -91,10 +91,10 @@ ssize_t transport_recv(const struct plugin *plugin, struct xfer_conn *conn, void
 	return result;
 }
 
-ssize_t transport_sendfile(const struct plugin *plugin, struct xfer_conn *conn, int fd, uint64_t offset, size_t len)
+ssize_t transport_sendpipe(const struct plugin *plugin, struct xfer_conn *conn, int fd, size_t len)
 {
-	struct note_slot *slot = note_enter(plugin->notes, plugin->row, NOTE_SENDFILE);
-	ssize_t result = plugin->transport.sendfile(conn, fd, offset, len, 0);
+	struct note_slot *slot = note_enter(plugin->notes, plugin->row, NOTE_SENDPIPE);
+	ssize_t result = plugin->transport.sendpipe(conn, fd, len, 0);
 	note_leave(slot);
 	return result;
 }

@@ -22,7 +22,7 @@ int transport_handshake(const struct plugin *plugin, struct xfer_conn *conn);
 ssize_t transport_sendv(const struct plugin *plugin, struct xfer_conn *conn, const struct iovec *iov, int count);
 ssize_t transport_recv(const struct plugin *plugin, struct xfer_conn *conn, void *bytes, size_t len);
 /* Likewise. */
-ssize_t transport_sendfile(const struct plugin *plugin, struct xfer_conn *conn, int fd, uint64_t offset, size_t len);
+ssize_t transport_sendpipe(const struct plugin *plugin, struct xfer_conn *conn, int fd, size_t len);
 int transport_poll(const struct plugin *plugin, struct xfer_conn *conn, struct xfer_poll *out);
 int transport_endpoint(const struct plugin *plugin, struct xfer_conn *conn, struct xfer_endpoint *out);
 int transport_shutdown(const struct plugin *plugin, struct xfer_conn *conn);

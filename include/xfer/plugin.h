@@ -13,7 +13,7 @@
  *
  * Changes:
  *   1.0  first
- *   1.1  xfer_integrity_ops.lanes
+ *   1.1  xfer_integrity_ops.lanes, xfer_transport_ops.sendpipe
  *
  * What holds for all calls:
  * - They return 0 (or a count) or -errno.  The text of an error goes to host->error() before the call returns.
@@ -266,7 +266,7 @@ struct xfer_transport_ops {
 	/*
 	 * Optional, loop. As sendv(), from `offset` of the file `fd`, which stays the core's and keeps its own
 	 * offset. 0 = the file ends there. -EOPNOTSUPP: not on this connection or from this file; the core reads and
-	 * sends instead.
+	 * sends instead. It may have to wait for the disk, so the core prefers sendpipe(), and has no use for this one.
 	 */
 	ssize_t (*sendfile)(struct xfer_conn *conn, int fd, uint64_t offset, size_t len, uint32_t flags);
 	/* Required, loop. Cheap: asked whenever the core begins to wait. Never fails on an open connection. */
@@ -283,6 +283,16 @@ struct xfer_transport_ops {
 	 * to the peer when it was not shut down.
 	 */
 	void (*close)(struct xfer_conn *conn);
+	/*
+	 * Optional, loop, since 1.1. As sendv(), from the pipe `fd`, which stays the core's and holds at least `len`
+	 * (> 0) bytes: what was taken is gone from it, in order, and nothing else. They are mostly pages of files, put
+	 * there by splice(2), so that payload which nobody has to look at is not copied. Taken is what need not be
+	 * offered again, as with sendv(); what was not taken may come out of memory the next time. -EOPNOTSUPP, with
+	 * nothing taken: not on this connection, at whatever time that shows; the core does not call it again for that
+	 * connection, and reads and sends instead. So a transport whose connections differ has the callback, and each
+	 * connection says it with its first call.
+	 */
+	ssize_t (*sendpipe)(struct xfer_conn *conn, int fd, size_t len, uint32_t flags);
 };
 
 /* ---- integrity -------------------------------------------------------------------------------------------------- */

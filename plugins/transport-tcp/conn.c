@@ -3,6 +3,7 @@
 #include "tcp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -195,6 +196,19 @@ ssize_t tcp_sendfile(struct xfer_conn *conn, int fd, uint64_t offset, size_t len
 	ssize_t sent;
 	do
 		sent = sendfile(conn->fd, fd, &at, len < TCP_SENDFILE_MAX ? len : TCP_SENDFILE_MAX);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0)
+		return errno == EINVAL || errno == ENOSYS ? -EOPNOTSUPP : -errno;
+	tcp_conn_sent(conn, (size_t)sent);
+	return sent;
+}
+
+ssize_t tcp_sendpipe(struct xfer_conn *conn, int fd, size_t len, uint32_t flags)
+{
+	(void)flags;
+	ssize_t sent;
+	do
+		sent = splice(fd, NULL, conn->fd, NULL, len, SPLICE_F_NONBLOCK);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0)
 		return errno == EINVAL || errno == ENOSYS ? -EOPNOTSUPP : -errno;

@@ -57,6 +57,7 @@ const struct xfer_transport_ops tcp_ops = {
 	.sendv = tcp_sendv,
 	.recv = tcp_recv,
 	.sendfile = tcp_sendfile,
+	.sendpipe = tcp_sendpipe,
 	.poll = tcp_poll,
 	.endpoint = tcp_endpoint,
 	.shutdown = tcp_shutdown,

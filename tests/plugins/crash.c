@@ -177,6 +177,12 @@ static ssize_t crash_recv(struct xfer_conn *conn, void *bytes, size_t len, uint3
 	return OPS->recv(conn, bytes, len, flags);
 }
 
+static ssize_t crash_sendpipe(struct xfer_conn *conn, int fd, size_t len, uint32_t flags)
+{
+	look("sendpipe");
+	return OPS->sendpipe(conn, fd, len, flags);
+}
+
 static ssize_t crash_sendfile(struct xfer_conn *conn, int fd, uint64_t offset, size_t len, uint32_t flags)
 {
 	look("sendfile");
@@ -221,6 +227,7 @@ static const struct xfer_transport_ops crash_ops = {
 	.sendv = crash_sendv,
 	.recv = crash_recv,
 	.sendfile = crash_sendfile,
+	.sendpipe = crash_sendpipe,
 	.poll = crash_poll,
 	.endpoint = crash_endpoint,
 	.shutdown = crash_shutdown,

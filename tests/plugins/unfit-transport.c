@@ -38,6 +38,8 @@
 #define WRONG_WORD 21             /* no-room */
 #define CONN_LEAKS 22             /* leaks */
 #define DESCRIPTOR_LEAKS 23       /* leaks */
+#define TAKES_TOO_MUCH 26         /* sendpipe */
+#define LOSES_WHAT_WAITS 27       /* sendpipe */
 
 #define CLOSES_ITS_CHILDREN 25 /* listener-adopt */
 #define NEVER_LISTENS 24       /* none: it only adopts, as it may */
@@ -271,6 +273,17 @@ static ssize_t sendfile_(struct xfer_conn *conn, int fd, uint64_t offset, size_t
 	return sent;
 }
 
+static ssize_t sendpipe_(struct xfer_conn *conn, int fd, size_t len, uint32_t flags)
+{
+	char byte[100];
+	ssize_t sent = inner()->sendpipe(conn->inner, fd, len, flags);
+	if (FAULT == TAKES_TOO_MUCH && sent > 0 && (size_t)sent == len && len > 50000)
+		(void)!read(fd, byte, 1);
+	if (FAULT == LOSES_WHAT_WAITS && sent == -EAGAIN)
+		(void)!read(fd, byte, sizeof(byte));
+	return sent;
+}
+
 static int poll_(struct xfer_conn *conn, struct xfer_poll *out)
 {
 	in_vain = 0;
@@ -337,6 +350,7 @@ __attribute__((visibility("default"))) const struct xfer_plugin *xfer_plugin_v1(
 	ops.sendv = sendv;
 	ops.recv = recv_;
 	ops.sendfile = sendfile_;
+	ops.sendpipe = inner()->sendpipe != NULL ? sendpipe_ : NULL;
 	ops.poll = poll_;
 	ops.endpoint = endpoint;
 	ops.shutdown = shutdown_;

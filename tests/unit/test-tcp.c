@@ -361,41 +361,6 @@ static void test_adopt(void **state)
 	close(pipes[1]);
 }
 
-static void test_sendfile(void **state)
-{
-	(void)state;
-	char path[] = "/tmp/xfer-tcp-XXXXXX";
-	int fd = mkstemp(path);
-	assert_true(fd >= 0);
-	unlink(path);
-	assert_int_equal(write(fd, data, 100000), 100000);
-	struct pair pair;
-	pair_make(&pair, tcp, tcp, HOSTS[0]);
-	ssize_t took = tcp->transport.sendfile(pair.client, fd, 50000, 1000, 0);
-	assert_int_equal(took, 1000);
-	assert_int_equal(lseek(fd, 0, SEEK_CUR), 100000); /* its own offset stays */
-	uint8_t got[1000];
-	size_t have = 0;
-	while (have < sizeof(got)) {
-		pair_wait(tcp, pair.server, XFER_POLL_READ);
-		ssize_t n = tcp->transport.recv(pair.server, got + have, sizeof(got) - have, 0);
-		assert_true(n > 0);
-		have += (size_t)n;
-	}
-	assert_memory_equal(got, data + 50000, sizeof(got));
-	/* Up to the end, and beyond it. */
-	assert_int_equal(tcp->transport.sendfile(pair.client, fd, 99990, 1000, 0), 10);
-	assert_int_equal(tcp->transport.sendfile(pair.client, fd, 100000, 1000, 0), 0);
-	/* What cannot be sent that way. */
-	int pipes[2];
-	assert_int_equal(pipe(pipes), 0);
-	assert_true(tcp->transport.sendfile(pair.client, pipes[0], 0, 10, 0) < 0);
-	close(pipes[0]);
-	close(pipes[1]);
-	close(fd);
-	pair_break(&pair);
-}
-
 static size_t option_index(const struct plugin *plugin, const char *name)
 {
 	for (size_t i = 0; i < plugin->about.option_count; i++)
@@ -584,8 +549,8 @@ int main(void)
 		cmocka_unit_test(test_many_pieces), cmocka_unit_test(test_half_close),
 		cmocka_unit_test(test_peer_death),  cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_mirror),      cmocka_unit_test(test_adopt),
-		cmocka_unit_test(test_sendfile),    cmocka_unit_test(test_options),
-		cmocka_unit_test(test_plaintext),   cmocka_unit_test(test_address),
+		cmocka_unit_test(test_options),     cmocka_unit_test(test_plaintext),
+		cmocka_unit_test(test_address),
 	};
 	return cmocka_run_group_tests_name("tcp", tests, setup, teardown);
 }
