@@ -135,13 +135,27 @@ void sink_dir_release(struct sink *sink, struct sink_dir *dir)
 		dir_finish(sink, dir);
 }
 
+/* Both the path at the source and the one here. */
+static bool path_fits(const struct sink *sink, size_t len)
+{
+	const char *base = sink->staged ? sink->partial : sink->name;
+
+	return strlen(sink->remote) + 1 + len <= MESSAGE_PATH_MAX && strlen(base) + 1 + len <= MESSAGE_PATH_MAX;
+}
+
 int sink_dir_add(struct sink *sink, const struct entry *entry, struct error *err)
 {
 	size_t parent_len = sink->at != NULL ? strlen(sink->at->name) : 0;
 	size_t name_len = sink->at != NULL ? entry->name_len : 0; /* the top has the destination's name */
-	struct sink_dir *dir = calloc(1, sizeof(*dir) + parent_len + 1 + name_len + 1);
+	struct sink_dir *dir;
 	char *at;
 
+	/* Each directory holds its path, so one that goes on and on would take more and more memory for each. */
+	if (!path_fits(sink, parent_len + 1 + name_len)) {
+		sink->beyond = 1;
+		return -ENAMETOOLONG;
+	}
+	dir = calloc(1, sizeof(*dir) + parent_len + 1 + name_len + 1);
 	if (dir == NULL)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a directory");
 	at = dir->name;

@@ -104,10 +104,12 @@ struct sink {
 	struct list dirs;    /* all that are not done */
 	unsigned dir_count;  /* length of dirs */
 	struct sink_dir *at; /* the directory that the listing is in */
-	bool begun;          /* the first entry came */
-	bool staged;         /* the tree grows under the hidden name */
-	bool sweeps;         /* where an earlier run may have begun it */
-	bool listing;        /* the LIST is unanswered */
+	uint64_t
+		beyond; /* directories that it is in below that, of which no path can be written: they are passed over */
+	bool begun;     /* the first entry came */
+	bool staged;    /* the tree grows under the hidden name */
+	bool sweeps;    /* where an earlier run may have begun it */
+	bool listing;   /* the LIST is unanswered */
 	bool list_sent;
 	bool list_differs;   /* asked for again it was another one */
 	uint64_t list_taken; /* bytes of entries, and what they hash to */
@@ -185,6 +187,7 @@ char *sink_local_path(const struct sink *sink, const char *name); /* caller free
 bool sink_tree_next(struct sink *sink, struct sink_order *order);
 void sink_tree_done(struct sink *sink, struct sink_order *order);
 /* sink_dir.c: directories and links */
+/* -ENAMETOOLONG: it has no path that can be written; what is in it will be passed over. */
 int sink_dir_add(struct sink *sink, const struct entry *entry, struct error *err);
 int sink_dir_up(struct sink *sink, const struct entry *entry, struct error *err);
 int sink_link_add(struct sink *sink, const struct entry *entry, struct error *err);

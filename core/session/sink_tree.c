@@ -37,6 +37,11 @@ static void entry_report(struct sink *sink, const struct entry *entry)
 	char path[ERROR_TEXT_MAX / 2], text[ERROR_TEXT_MAX / 2 - 64];
 
 	entry_text(sink, entry, path, sizeof(path));
+	if (entry->kind == ENTRY_DIR) {
+		sink->count.failed++;
+		sink_report(sink, FAULT_LOCAL, "%s: its path is longer than %d bytes", path, MESSAGE_PATH_MAX);
+		return;
+	}
 	text_printable(text, sizeof(text), entry->text, entry->text_len);
 	if (entry->kind == ENTRY_SPECIAL) {
 		char said[ERROR_TEXT_MAX];
@@ -85,8 +90,32 @@ static bool is_reserved(const struct sink *sink, const struct entry *entry)
 	return len > 0 && entry->name_len >= len && memcmp(entry->name, sink->reserved, len) == 0;
 }
 
+/* What is in a directory of which no path can be written is passed over with it. */
+static bool passed_over(struct sink *sink, const struct entry *entry)
+{
+	if (sink->beyond == 0)
+		return false;
+	if (entry->kind == ENTRY_DIR)
+		sink->beyond++;
+	else if (entry->kind == ENTRY_UP)
+		sink->beyond--;
+	return true;
+}
+
+static int dir_take(struct sink *sink, const struct entry *entry, struct error *err)
+{
+	int r = sink_dir_add(sink, entry, err);
+
+	if (r != -ENAMETOOLONG)
+		return r;
+	entry_report(sink, entry);
+	return 0;
+}
+
 static int entry_take(struct sink *sink, const struct entry *entry, struct error *err)
 {
+	if (passed_over(sink, entry))
+		return 0;
 	if (sink->begun && sink->at == NULL && entry->kind != ENTRY_UP)
 		return error_set(err, -EPROTO, FAULT_PEER, "the listing goes on behind its end");
 	if (!sink->begun) {
@@ -100,7 +129,7 @@ static int entry_take(struct sink *sink, const struct entry *entry, struct error
 	if (entry->kind == ENTRY_FILE && sink_dir_note(sink->at, entry->name, entry->name_len) < 0)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a name");
 	switch (entry->kind) {
-	case ENTRY_DIR: return sink_dir_add(sink, entry, err);
+	case ENTRY_DIR: return dir_take(sink, entry, err);
 	case ENTRY_UP: return sink_dir_up(sink, entry, err);
 	case ENTRY_SYMLINK: return sink_link_add(sink, entry, err);
 	case ENTRY_FILE: return sink_file_add(sink, sink->at, entry, err);

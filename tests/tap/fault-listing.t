@@ -100,6 +100,23 @@ perl "$peer" connect "$daemon_port" "file=$tmp/hello" take= \
 like_file "$tmp/heard" '^33 ' "daemon: a link, and then what is in it: the put is over"
 is "$(ls -A "$pub/keys") $(cat "$pub/keys/trusted")" "trusted mine" "daemon: nothing is made where it leads"
 
+# copies COUNT TEXT
+copies() {
+	perl -e 'print $ARGV[1] x $ARGV[0]' "$1" "$2"
+}
+
+# Each folder in the one before: what a folder holds of itself must not grow with every step.
+level=$(dir "$(copies 255 n)")
+rm -rf "$tmp/home/x"
+fetches "$(listing "$(dir x)" "$(copies 100 "$level")")" "$(listing "$(copies 100 "$level")")" "$(listing "$(copies 100 "$level")")" \
+	"$(listing "$(copies 300 "$up")" "$(dir good)" "$up" "$up")" "$listed"
+is "$status" 7 "folders deeper than any path: status"
+is "$(grep -c '^xfer: pub/x' "$err")" 1 "folders deeper than any path: one line"
+like_file "$err" 'n: its path is longer than 4095 bytes$|\.\.\.: its path is longer than 4095 bytes$' \
+	"folders deeper than any path: which says so"
+check "folders deeper than any path: the rest is made" test -d "$tmp/home/x/good"
+is "$(find "$tmp/home/x" -name 'n*' -printf '%d\n' | sort -n | tail -n 1)" 15 "folders deeper than any path: as are those above"
+
 stop_daemon
 is "$daemon_status" 0 "the daemon ends in order"
 done_testing
