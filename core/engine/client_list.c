@@ -20,8 +20,9 @@ struct listing {
 	unsigned depth;    /* directories open */
 	size_t path_len;
 	bool recursive;
-	bool over; /* nothing more is taken */
-	bool told; /* an entry was: it would be told twice */
+	bool over;  /* nothing more is taken */
+	bool told;  /* an entry was: it would be told twice */
+	bool whole; /* the first entry was: nothing comes behind it but what is in it */
 	int code;
 	struct error *err;
 	char path[MESSAGE_PATH_MAX + 1]; /* of the directory that the listing is in, beneath the URL's path */
@@ -35,6 +36,12 @@ static void listing_end(struct listing *listing, int code)
 	checks_end(&listing->checks);
 	if (listing->checks.jobs == 0)
 		client_stop(listing->client);
+}
+
+static int protocol_broken(struct listing *listing, const char *how)
+{
+	return error_set(listing->err, -EPROTO, FAULT_PEER, "%s breaks the protocol: %s",
+	                 channel_peer(&listing->client->channel), how);
 }
 
 static int path_enter(struct listing *listing, const struct entry *entry)
@@ -70,12 +77,15 @@ static int entry_tell(struct listing *listing, const struct entry *entry)
 
 	if (entry->kind == ENTRY_UP) {
 		if (listing->depth == 0)
-			return error_set(listing->err, -EPROTO, FAULT_PEER, "the listing leaves what it never entered");
+			return protocol_broken(listing, "the listing leaves what it never entered");
 		listing->depth--;
 		if (listing->depth > 0)
 			path_leave(listing);
 		return 0;
 	}
+	if (top && listing->whole)
+		return protocol_broken(listing, "the listing goes on behind its end");
+	listing->whole = true;
 	if (!top)
 		r = path_enter(listing, entry);
 	if (r < 0)
@@ -120,6 +130,8 @@ static int ends_take(struct listing *listing, const uint8_t *run, size_t len)
 
 	if (r < 0)
 		return r;
+	if (end.status == STATUS_OK && (!listing->whole || listing->depth > 0))
+		return protocol_broken(listing, "the listing ended before its end");
 	if (end.status != STATUS_OK) {
 		text_printable(text, sizeof(text), end.text, end.text_len);
 		text_printable(path, sizeof(path), listing->url->path, strlen(listing->url->path));
@@ -141,10 +153,18 @@ static int run_take(void *context, enum frame_type type, const uint8_t *run, siz
 static void run_failed(void *context, const struct error *err)
 {
 	struct listing *listing = context;
+	struct client *client = listing->client;
+	struct error said;
 
 	if (err->code < 0)
 		*listing->err = *err;
-	listing_end(listing, listing->err->code < 0 ? listing->err->code : -EIO);
+	said = *listing->err;
+	listing_end(listing, said.code < 0 ? said.code : -EIO);
+	if (client->channel_live) {
+		client->channel_live = false;
+		channel_fail(&client->channel, said.fault == FAULT_INTEGRITY ? STATUS_INTEGRITY : STATUS_PROTOCOL,
+		             &said); /* comes back as ended() */
+	}
 }
 
 static int on_frame(void *context, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
@@ -208,6 +228,7 @@ static int attempt(void *context, struct error *err)
 		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
 	listing->received = 0;
 	listing->depth = 0;
+	listing->whole = false;
 	listing->path_len = 0;
 	listing->path[0] = '\0';
 	listing->over = false;

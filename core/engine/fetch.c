@@ -37,11 +37,12 @@ static void session_fail(struct fetch *fetch, const struct error *err)
 	                     : err->code == -ETIME         ? STATUS_STALLED
 	                                                   : STATUS_PROTOCOL;
 
+	/* First, so that nothing of it can be taken for the end of the job. */
+	fetch_give_up(fetch, &said);
 	if (fetch->client->channel_live) {
 		fetch->client->channel_live = false;
 		channel_fail(&fetch->client->channel, status, &said); /* comes back as ended() */
 	}
-	fetch_give_up(fetch, &said);
 }
 
 static void on_finished(struct receiving *receiving)

@@ -240,8 +240,11 @@ static int run_take(void *context, enum frame_type type, const uint8_t *run, siz
 static void run_failed(void *context, const struct error *err)
 {
 	struct receiving_lane *lane = context;
+	struct error said = *err;
 
-	lane->receiving->watch->broken(lane->receiving, lane, err);
+	if (err->code == -EPROTO || err->code == -EBADMSG)
+		error_prefix(&said, "%s breaks the protocol", channel_peer(lane->channel));
+	lane->receiving->watch->broken(lane->receiving, lane, &said);
 }
 
 static void lane_begin(struct receiving *receiving, struct receiving_lane *lane, struct channel *channel)

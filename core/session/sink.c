@@ -171,14 +171,14 @@ static int list_end(struct sink_lane *lane, const struct end *end, struct error 
 		sink->list_differs = true;
 		return error_set(err, -ESTALE, FAULT_PEER, "the source has changed while it was listed");
 	}
-	sink->listing = false;
-	if (sink->aborted)
-		return 0;
-	if (end->status == STATUS_OK) {
-		if (sink->begun && sink->at == NULL)
-			return 0;
+	/* Only what is known to be all of it is a listing that is over: a sink that waits for nothing is done. */
+	if (end->status == STATUS_OK && !sink->aborted && !sink->begun)
+		return error_set(err, -EPROTO, FAULT_PEER, "the listing ended before its first entry");
+	if (end->status == STATUS_OK && !sink->aborted && sink->at != NULL)
 		return error_set(err, -EPROTO, FAULT_PEER, "the listing ended within a directory");
-	}
+	sink->listing = false;
+	if (sink->aborted || end->status == STATUS_OK)
+		return 0;
 	sink->count.failed++;
 	text_printable(path, sizeof(path), sink->remote, strlen(sink->remote));
 	text_printable(text, sizeof(text), end->text, end->text_len);

@@ -117,6 +117,33 @@ like_file "$err" 'n: its path is longer than 4095 bytes$|\.\.\.: its path is lon
 check "folders deeper than any path: the rest is made" test -d "$tmp/home/x/good"
 is "$(find "$tmp/home/x" -name 'n*' -printf '%d\n' | sort -n | tail -n 1)" 15 "folders deeper than any path: as are those above"
 
+# ---- listings that are not whole ----
+
+# not_whole NAME WORD...: neither a get nor a listing takes it for one.
+not_whole() {
+	name=$1
+	shift
+	rm -rf "$tmp/home/x"
+	fetches "$@" show
+	is "$status" 6 "$name: get: status"
+	like_file "$err" '^xfer: 127.0.0.1:[0-9]* breaks the protocol: the listing ' "$name: get: who and what"
+	rm -f "$tmp/port"
+	perl "$peer" listen "$tmp/port" take= "file=$tmp/welcome" take= "$@" show >"$tmp/heard" 2>&1 &
+	listener=$!
+	remember $listener
+	await test -s "$tmp/port"
+	# shellcheck disable=SC2086
+	run timeout "$patience" "$xfer" ls -R $plain "xfer://127.0.0.1:$(cat "$tmp/port")/pub/x"
+	wait $listener
+	is "$status" 6 "$name: ls: status"
+	like_file "$err" '^xfer: 127.0.0.1:[0-9]* breaks the protocol: the listing ' "$name: ls: who and what"
+	like_file "$tmp/heard" '^3 .*breaks the protocol: the listing ' "$name: ls: and the other side hears of it"
+}
+not_whole "a listing that ends before it begins" "$listed"
+not_whole "a listing that ends in a folder" "$(listing "$(dir x)" "$(entry 1 0 y)")" "$listed"
+not_whole "a listing that goes on behind its end" "$(listing "$(dir x)" "$up" "$(entry 1 0 y)")" "$listed"
+not_whole "a listing that leaves what it never entered" "$(listing "$up")" "$listed"
+
 stop_daemon
 is "$daemon_status" 0 "the daemon ends in order"
 done_testing
