@@ -56,8 +56,13 @@ static void transfer_finish(struct serve *serve, const char *result)
 
 	if (transfer == NULL)
 		return;
-	if (transfer->files + transfer->failed + transfer->reading + transfer->chunks > 0)
+	/* Who asks for nothing but digests compares: he has the files. */
+	if (!transfer->moved && transfer->compared + transfer->chunks > 0) {
+		transfer->files = transfer->compared;
+		transfer_line(serve, transfer, "verify", result);
+	} else if (transfer->files + transfer->failed + transfer->reading + transfer->chunks > 0) {
 		transfer_line(serve, transfer, "get", result);
+	}
 	transfer_free(serve);
 }
 
@@ -130,6 +135,7 @@ void transfer_piece(struct serve *serve, const struct read_piece *piece, const s
 		return;
 	transfer->bytes += piece->bytes;
 	transfer->chunks += piece->chunks;
+	transfer->moved = transfer->moved || !request->digests;
 	if (!piece->ended)
 		return;
 	if (transfer->reading > 0)
@@ -143,7 +149,9 @@ void transfer_piece(struct serve *serve, const struct read_piece *piece, const s
 		        request->path, status_name(piece->status), cause[0] != '\0' ? ": " : "", cause);
 		return;
 	}
-	if (request->part)
+	if (request->digests && request->first == 0)
+		transfer->compared++;
+	if (request->part || request->digests)
 		return; /* chunks asked for again: the file was counted */
 	transfer->files++;
 	if (piece->has_digest) {

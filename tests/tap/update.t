@@ -88,14 +88,20 @@ run "$xfer" verify "$url/file" "$got/file"
 is "$status" 5 "verify: status"
 like_file "$err" 'file: differs in chunks 8, 15$' "verify: the file and its chunks"
 like_file "$out" '^0 of 1 file is the same under sha256' "verify: the sum"
+check "verify: the daemon's log calls it so, with its chunks" wait_line "$daemon_log" \
+	' transfer peer=127.* verb=verify file=pub/file files=1 bytes=0 chunks=16 digest=- failed=0 .*result=ok' "$daemon_pid"
 run "$xfer" verify "$url/tree" "$got/tree"
 is "$status" 0 "verify, the same tree: status"
 like_file "$out" '^4 of 4 files are the same' "verify, the same tree: the sum"
+check "verify, the same tree: the daemon's log, without the empty file" wait_line "$daemon_log" \
+	' transfer peer=127.* verb=verify file=pub/tree files=3 bytes=0 chunks=13 digest=- failed=0 .*result=ok' "$daemon_pid"
 before=$(stat -c %i:%y "$got/file")
 run "$xfer" verify --json "$url/file" "$got/file"
 is "$(number differ)" 1 "verify: as JSON"
 is "$(stat -c %i:%y "$got/file")" "$before" "verify: nothing was changed"
 gets "repair" 2097152 --repair "$url/file"
+check "repair: the daemon's log says what was got" wait_line "$daemon_log" \
+	' transfer peer=127.* verb=get file=pub/file files=[01] bytes=2097152 ' "$daemon_pid"
 check "repair: the same bytes" cmp "$pub/file" "$got/file"
 rm "$got/tree/b"
 run "$xfer" verify "$url/tree" "$got/tree"
