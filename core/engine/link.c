@@ -7,32 +7,23 @@
 
 #define LINGER (1 * CLOCK_SECOND)
 
-static void on_readable(uv_poll_t *poll, int status, int events);
-static void on_writable(uv_poll_t *poll, int status, int events);
-
 /* ---- waiting ---- */
 
 void link_poll(struct link *link, uint32_t events)
 {
-	int read_events = 0;
+	struct poller *poller = &link->loop->poller;
 
 	if (link->events == events || link->conn == NULL)
 		return;
 	link->events = (uint8_t)events;
-	if (events & XFER_POLL_READ)
-		read_events |= UV_READABLE;
-	if (link->write_poll == NULL && (events & XFER_POLL_WRITE))
-		read_events |= UV_WRITABLE;
-	if (read_events != 0)
-		uv_poll_start(&link->read_poll, read_events, on_readable);
-	else
-		uv_poll_stop(&link->read_poll);
-	if (link->write_poll != NULL) {
-		if (events & XFER_POLL_WRITE)
-			uv_poll_start(link->write_poll, UV_WRITABLE, on_writable);
-		else
-			uv_poll_stop(link->write_poll);
+	if (events != XFER_POLL_READ)
+		polled_slow(poller, &link->polled, false);
+	if (link->writing == NULL) {
+		polled_wait(poller, &link->polled, events);
+		return;
 	}
+	polled_wait(poller, &link->polled, events & XFER_POLL_READ);
+	polled_wait(poller, &link->writing->polled, events & XFER_POLL_WRITE);
 }
 
 void link_poll_add(struct link *link, uint32_t event)
@@ -91,31 +82,41 @@ void link_mute(struct link *link, int code)
 		link_poll_drop(link, XFER_POLL_WRITE);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void polls_close(struct link *link)
 {
-	struct link *link = handle->data;
-
-	if (--link->open_handles > 0)
-		return;
-	free(link->write_poll);
-	link->write_poll = NULL;
-	if (link->watch->closed != NULL)
-		link->watch->closed(link);
+	polled_close(&link->loop->poller, &link->polled);
+	if (link->writing != NULL)
+		polled_close(&link->loop->poller, &link->writing->polled);
 }
 
 static void close_now(struct link *link)
 {
 	(void)loop_deadline(link->loop, &link->patience, CLOCK_NEVER);
-	link_poll(link, 0);
+	polls_close(link);
 	list_remove(&link->unread);
-	uv_close((uv_handle_t *)&link->read_poll, on_handle_closed);
-	if (link->write_poll != NULL)
-		uv_close((uv_handle_t *)link->write_poll, on_handle_closed);
 	transport_close(link->transport, link->conn);
 	link->conn = NULL;
 	link_rx_drop(link);
 	link_out_drop(link);
 	buf_free(&link->control);
+	/* Who called may still look at it. */
+	list_append(&link->loop->closed, &link->unread);
+	link_wake(link->loop);
+}
+
+void links_closed(struct loop *loop)
+{
+	struct list *node;
+
+	while ((node = list_first(&loop->closed)) != NULL) {
+		struct link *link = list_entry(node, struct link, unread);
+
+		list_remove(node);
+		free(link->writing);
+		link->writing = NULL;
+		if (link->watch->closed != NULL)
+			link->watch->closed(link);
+	}
 }
 
 static void on_patience(struct deadline *deadline)
@@ -181,7 +182,7 @@ static void handshake(struct link *link)
 		link_flush(link);
 }
 
-static void on_event(struct link *link, int status, int events)
+static void on_event(struct link *link, uint32_t events)
 {
 	loop_time(link->loop);
 	if (link->lingering && link->conn != NULL) {
@@ -198,51 +199,38 @@ static void on_event(struct link *link, int status, int events)
 		handshake(link);
 		return;
 	}
-	if (status < 0)
-		events |= UV_READABLE | UV_WRITABLE; /* the transport says what is wrong */
-	if (events & UV_WRITABLE) {
+	if (events & XFER_POLL_WRITE) {
 		link->willing = true;
 		link_flush(link);
 		if (!link->ended)
 			link->watch->sent(link);
 	}
-	if ((events & UV_READABLE) && !link->ended && link->conn != NULL)
+	if ((events & XFER_POLL_READ) && !link->ended && link->conn != NULL)
 		link_receive(link);
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void on_polled(struct polled *polled, uint32_t events)
 {
-	on_event(poll->data, status, events);
+	on_event(list_entry(polled, struct link, polled), events);
 }
 
-static void on_writable(uv_poll_t *poll, int status, int events)
+static void on_writable(struct polled *polled, uint32_t events)
 {
 	(void)events;
-	on_event(poll->data, status, UV_WRITABLE);
+	on_event(list_entry(polled, struct link_writing, polled)->link, XFER_POLL_WRITE);
 }
 
 static int polls_open(struct link *link, const struct xfer_poll *poll)
 {
-	int r = uv_poll_init(&link->loop->uv, &link->read_poll, poll->read_fd);
+	int r = polled_open(&link->loop->poller, &link->polled, poll->read_fd, on_polled);
 
-	if (r < 0)
+	if (r < 0 || poll->write_fd == poll->read_fd)
 		return r;
-	link->read_poll.data = link;
-	link->open_handles = 1;
-	if (poll->write_fd == poll->read_fd)
-		return 0;
-	link->write_poll = calloc(1, sizeof(*link->write_poll));
-	if (link->write_poll == NULL)
+	link->writing = malloc(sizeof(*link->writing));
+	if (link->writing == NULL)
 		return -ENOMEM;
-	r = uv_poll_init(&link->loop->uv, link->write_poll, poll->write_fd);
-	if (r < 0) {
-		free(link->write_poll);
-		link->write_poll = NULL;
-		return r;
-	}
-	link->write_poll->data = link;
-	link->open_handles = 2;
-	return 0;
+	link->writing->link = link;
+	return polled_open(&link->loop->poller, &link->writing->polled, poll->write_fd, on_writable);
 }
 
 int link_open(struct link *link, struct loop *loop, const struct plugin *transport, struct xfer_conn *conn,
@@ -257,6 +245,7 @@ int link_open(struct link *link, struct loop *loop, const struct plugin *transpo
 		.watch = watch,
 		.conn = conn,
 		.limits = limits,
+		.polled.fd = -1,
 	};
 	list_init(&link->thirst);
 	list_init(&link->unread);
@@ -264,13 +253,10 @@ int link_open(struct link *link, struct loop *loop, const struct plugin *transpo
 	if (r == 0)
 		r = polls_open(link, &poll);
 	if (r < 0) {
-		bool handles = link->open_handles > 0;
-
 		error_system(err, r, FAULT_LOCAL, "the connection cannot be watched");
-		if (handles) {
-			link_close(link); /* closed() comes and frees */
-			return -EINPROGRESS;
-		}
+		polls_close(link);
+		free(link->writing);
+		link->writing = NULL;
 		transport_close(link->transport, conn);
 		link->conn = NULL;
 		return r;

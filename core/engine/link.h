@@ -68,21 +68,27 @@ struct link_stash {
 	uint8_t bytes[];
 };
 
+/* The other descriptor of a transport that writes to one of its own. */
+struct link_writing {
+	struct polled polled;
+	struct link *link;
+};
+
 /* Ten thousand sessions that rest keep one each. */
 struct link {
 	struct loop *loop;
 	const struct plugin *transport;
 	const struct link_watch *watch;
 	struct xfer_conn *conn; /* owned; NULL once closed */
-	uv_poll_t read_poll;
-	uv_poll_t *write_poll;             /* owned; only where the transport writes to another descriptor */
+	struct polled polled;
+	struct link_writing *writing;      /* owned; NULL: one descriptor is for both */
 	const struct frame_limits *limits; /* the owner's; they change with the welcome */
 	struct lent *rx;                   /* NULL between turns when no more is there than a stash holds */
 	struct link_stash *stash;          /* owned, or NULL */
 	uint32_t rx_start, rx_fill;        /* frames before start are handled; bytes before fill are received */
 	/* In loop.thirsty: wants a receive buffer and there was none. In loop.filling: has one, half filled. */
 	struct list thirst;
-	struct list unread; /* in loop.unread: stopped before the transport had given all that it holds */
+	struct list unread; /* in loop.unread: stopped before the transport had given all it holds; in loop.closed */
 	struct buf control; /* control frames to be sent */
 	size_t control_sent;
 	struct link_out *out;          /* owned; NULL while there is no batch */
@@ -94,8 +100,7 @@ struct link {
 	uint64_t moved_at;             /* while blocked: when bytes were taken last, or when it began to be blocked */
 	uint64_t batch_at;             /* when the last batch was taken whole; 0 = never */
 	int mute;                      /* why nothing can be sent any more, -errno; 0 = it can */
-	uint8_t events;                /* what the polls wait for */
-	uint8_t open_handles;
+	uint8_t events;                /* what is waited for, XFER_POLL_* */
 	bool ready;
 	bool large;   /* the last frame was large: ask for no more than the next header */
 	bool quick;   /* the last large frame came in no time: the next one gets its buffer before it is there */
@@ -139,6 +144,8 @@ unsigned link_batches(const struct link *link);
 void links_feed(struct loop *loop);
 /* Looks at those who have had a buffer to receive into for long: see lending.h. */
 void links_hurry(struct loop *loop);
+/* The last callback of those that are closed. */
+void links_closed(struct loop *loop);
 /* Bytes of control frames that are not sent yet. */
 size_t link_control_queued(const struct link *link);
 /* Sends what is queued, then says that no more will come. */

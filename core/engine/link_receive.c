@@ -22,6 +22,7 @@ enum {
 	BEGUN = 72 * 1024,    /* the buffer for more of it */
 	QUICK = 64 * 1024,    /* bytes a second: who is as fast gets buffers out of the movers' share, and in advance */
 	SLOW = 1024,          /* bytes a second: who is slower has no right to a buffer that others wait for */
+	TRICKLE = 4096,       /* bytes in one turn: who sends as many is not slow any more */
 	FEED_MAX = 16         /* links that try again at a time */
 };
 
@@ -275,15 +276,30 @@ static void on_again(uv_idle_t *idle)
 		if (!link->ended)
 			link_receive(link);
 	}
+	links_closed(loop);
 	if (list_empty(&loop->unread))
 		uv_idle_stop(idle);
+}
+
+void link_wake(struct loop *loop)
+{
+	uv_idle_start(&loop->again, on_again);
 }
 
 void link_again(struct link *link)
 {
 	list_remove(&link->unread);
 	list_append(&link->loop->unread, &link->unread);
-	uv_idle_start(&link->loop->again, on_again);
+	link_wake(link->loop);
+}
+
+/* Who has sent next to nothing of a frame for long is not worth a turn of the loop for each byte. */
+static bool rx_trickles(const struct link *link, size_t turn)
+{
+	size_t have = link_half(link);
+
+	return have > 0 && turn < TRICKLE && link->loop->now - link->rx_at >= SLOW_AFTER &&
+	       !rx_came_at(link, have, QUICK);
 }
 
 void link_receive(struct link *link)
@@ -344,6 +360,7 @@ void link_receive(struct link *link)
 		link_again(link);
 	else
 		link_hold(link);
+	loop_slow(link->loop, &link->polled, link->events == XFER_POLL_READ && rx_trickles(link, turn));
 	if (frames > 0)
 		link->watch->settled(link);
 }

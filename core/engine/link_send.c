@@ -5,10 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum {
-	IOV_BATCHES = 8,
-	CONTROL_KEPT = 4096 /* bytes of a buffer for control frames that a link keeps while it has none */
-};
+enum { IOV_BATCHES = 8 };
 
 static struct link_batch *batch_at(struct link_out *out, unsigned at)
 {
@@ -159,7 +156,8 @@ static void unblocked(struct link *link)
 	/* It may have stopped giving because it could not send. */
 	if (held && !link->holding)
 		link_again(link);
-	if (link->control.cap > CONTROL_KEPT)
+	/* One that rests needs no buffer for control frames. Those behind half a batch still wait in it. */
+	if (link->control.len == 0)
 		buf_free(&link->control);
 }
 

@@ -28,6 +28,8 @@ void link_hold(struct link *link);
 void link_receive(struct link *link);
 /* Receives in the next turn of the loop: the transport may hold more than it has given, and its descriptor is silent. */
 void link_again(struct link *link);
+/* The loop goes on with loop.unread and loop.closed before it waits. */
+void link_wake(struct loop *loop);
 void link_rx_drop(struct link *link);
 
 #endif

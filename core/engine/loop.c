@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "engine/loop.h"
+#include "engine/link.h"
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -120,11 +120,29 @@ static int lender_create(struct loop *loop, struct error *err)
 
 static void handles_close(struct loop *loop)
 {
+	links_closed(loop);
+	poller_close(&loop->poller);
 	uv_close((uv_handle_t *)&loop->again, NULL);
 	uv_close((uv_handle_t *)&loop->timer, NULL);
 	uv_close((uv_handle_t *)&loop->wake, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	uv_loop_close(&loop->uv);
+}
+
+static void on_slow(struct deadline *deadline)
+{
+	struct loop *loop = list_entry(deadline, struct loop, slow);
+
+	poller_look(&loop->poller);
+	if (loop->poller.slow_count > 0)
+		(void)loop_deadline(loop, deadline, loop->now + POLLER_PAUSE);
+}
+
+void loop_slow(struct loop *loop, struct polled *polled, bool slow)
+{
+	if (slow && loop->slow.node.at == 0 && loop_deadline(loop, &loop->slow, loop->now + POLLER_PAUSE) < 0)
+		return;
+	polled_slow(&loop->poller, polled, slow);
 }
 
 int loop_create(struct loop **out, const struct loop_settings *settings, struct error *err)
@@ -140,10 +158,23 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 	list_init(&loop->keeping);
 	list_init(&loop->thirsty);
 	list_init(&loop->unread);
+	list_init(&loop->closed);
 	list_init(&loop->filling);
 	list_init(&loop->stuck);
 	r = uv_loop_init(&loop->uv);
 	if (r < 0) {
+		free(loop);
+		return error_system(err, r, FAULT_LOCAL, "the event loop cannot be made");
+	}
+	r = uv_async_init(&loop->uv, &loop->wake, on_wake);
+	if (r == 0) {
+		r = poller_open(&loop->poller, &loop->uv);
+		if (r < 0)
+			uv_close((uv_handle_t *)&loop->wake, NULL);
+	}
+	if (r < 0) {
+		uv_run(&loop->uv, UV_RUN_DEFAULT);
+		uv_loop_close(&loop->uv);
 		free(loop);
 		return error_system(err, r, FAULT_LOCAL, "the event loop cannot be made");
 	}
@@ -152,15 +183,7 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 	uv_timer_init(&loop->uv, &loop->timer);
 	loop->timer.data = loop;
 	loop->timer.timer_cb = on_timer;
-	r = uv_async_init(&loop->uv, &loop->wake, on_wake);
-	if (r < 0) {
-		uv_close((uv_handle_t *)&loop->again, NULL);
-		uv_close((uv_handle_t *)&loop->timer, NULL);
-		uv_run(&loop->uv, UV_RUN_DEFAULT);
-		uv_loop_close(&loop->uv);
-		free(loop);
-		return error_system(err, r, FAULT_LOCAL, "the event loop cannot be made");
-	}
+	loop->slow.fire = on_slow;
 	loop->wake.data = loop;
 	loop_time(loop);
 	r = lender_create(loop, err);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/heap.h"
+#include "engine/poller.h"
 #include "pipeline/pipeline.h"
 
 #include <uv.h>
@@ -44,6 +45,7 @@ struct loop {
 	uv_loop_t uv;
 	uv_timer_t timer;
 	uv_async_t wake; /* the pools: finished jobs wait */
+	struct poller poller;
 	struct loop_settings settings;
 	struct clock_steady clock;
 	uint64_t now; /* steady ns, of the event being handled */
@@ -55,7 +57,9 @@ struct loop {
 	struct list keeping;     /* struct receiving.hunger: wait for a buffer to look at what is there */
 	struct list thirsty;     /* struct link.thirst: wait for a buffer to receive into */
 	struct list unread;      /* struct link.unread: go on to receive, whatever their descriptors say */
-	uv_idle_t again;         /* runs while there are any */
+	struct list closed;      /* struct link.unread: the last callback is to come */
+	uv_idle_t again;         /* runs while there are any of both */
+	struct deadline slow;    /* of the next look at who is slow; set while there are any */
 	struct list filling;     /* struct link.thirst: have one, half filled; by the time when they got it */
 	struct list stuck;       /* struct link_out.stuck: what they send is not taken, the longest at rest first */
 	struct lent *scratch;    /* see lending.h; NULL while in use */
@@ -84,6 +88,9 @@ uint64_t loop_time(struct loop *loop);
  * set while others fire, to a time that is over, fires in the next turn.
  */
 int loop_deadline(struct loop *loop, struct deadline *deadline, uint64_t when);
+
+/* Whether it is one of those who are looked at now and then only, see poller.h. */
+void loop_slow(struct loop *loop, struct polled *polled, bool slow);
 
 /* One more call of a transport, begun at `begin` (monotonic ns), that moved n bytes or none. */
 void loop_moved(struct pipeline_count *count, uint64_t begin, ssize_t n);
