@@ -61,7 +61,7 @@ const struct option_row option_rows[] = {
 	{ OPTION_TRANSPORT, 0, "transport", "NAME", FOR_ALL, "carry bytes by this plug-in" },
 	{ OPTION_INTEGRITY, 0, "integrity", "NAME[,NAME]", FOR_ALL,
 	  "verify by these plug-ins, the first that both sides have" },
-	{ OPTION_STREAMS, 0, "streams", "N", FOR_ALL, "sessions for one job of get, put or verify (1 to 64)" },
+	{ OPTION_STREAMS, 0, "streams", "N", FOR_ALL, "sessions for one job, 1 to 64 (default: as many as help)" },
 	{ OPTION_LIMIT_RATE, 0, "limit-rate", "RATE", FOR_ALL, "at most RATE bytes a second: 500K, 10M" },
 	{ OPTION_QUIET, 'q', "quiet", NULL, FOR_ALL, "nothing but errors and what was asked for" },
 	{ OPTION_VERBOSE, 'v', "verbose", NULL, FOR_ALL, "a line for each file, and at the end which stage limited" },

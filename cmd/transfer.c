@@ -145,6 +145,8 @@ static void print_summary(const struct verb_context *context, const struct clien
 	print_count(summary->repaired, "chunk", "chunks");
 	if (summary->rtt > 0)
 		printf(", round trip %.3f ms", (double)summary->rtt / (double)CLOCK_MS);
+	if (summary->sessions > 1)
+		printf(", %u sessions", summary->sessions);
 	printf("\n");
 	if (context->args->verbose)
 		print_stages(summary);
@@ -172,6 +174,7 @@ static void print_summary_json(const struct client_summary *summary, enum fault 
 	json_number(&json, "failed", summary->failed);
 	json_number(&json, "repaired", summary->repaired);
 	json_seconds(&json, "rtt", summary->rtt);
+	json_number(&json, "sessions", summary->sessions);
 	json_open(&json, "stages", '[');
 	for (size_t i = 0; i < CLIENT_STAGES; i++) {
 		const struct client_stage *stage = &summary->stages[i];

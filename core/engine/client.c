@@ -129,6 +129,7 @@ static void on_open(struct channel *channel)
 	struct error err = { 0 };
 
 	client->channel_live = true;
+	client->distance = client->loop->now - client->dialled;
 	if (reconnect_opened(client, &err) < 0)
 		verb_ended(client, &err); /* and the session with it, when the verb lets go */
 	else if (client->verb != NULL && client->verb->open != NULL)
@@ -263,6 +264,7 @@ static void on_connected(void *context, struct xfer_conn *conn)
 	int r;
 
 	client->dial = NULL;
+	client->dialled = client->loop->now;
 	client->consumed = 0;
 	client->granted = 0;
 	r = channel_open(&client->channel, &client->base, client->transport, conn, false, client_port(client, conn), 0,

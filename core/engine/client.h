@@ -53,6 +53,7 @@ struct client_summary {
 	uint64_t differ;   /* files that are not, when they were only compared */
 	uint64_t elapsed;  /* ns */
 	uint64_t rtt;      /* ns, smoothed */
+	unsigned sessions; /* that were open at a time, at most */
 	char integrity[MESSAGE_NAME_MAX + 1];
 	char digest[MESSAGE_DIGEST_TEXT_MAX]; /* of the last file; meant for jobs of one file */
 	struct client_stage stages[CLIENT_STAGES];
@@ -94,7 +95,7 @@ struct client_options {
 	const char *transport; /* --transport; NULL = configured */
 	const char *integrity; /* --integrity NAME[,NAME]; NULL = configured */
 	uint64_t limit_rate;   /* bytes a second; 0 = none */
-	unsigned streams;      /* sessions for one job of get or put; 0 means 1 */
+	unsigned streams;      /* sessions for one job of get or put; 0: as many as help */
 	struct retry_limits retry;
 	bool totals;    /* ask for the sums first, so that progress has a percentage */
 	bool no_resume; /* begin anew, and leave nothing for another run */

@@ -57,6 +57,8 @@ struct client {
 	bool interrupted;
 	uint64_t peer_stages[XFER_STAGE_SYNC + 1]; /* how often the peer was seen in each, since the verb began */
 	uint64_t consumed, granted;                /* credit of the session, see sink_credit() */
+	uint64_t dialled;                          /* steady ns, when it was connected */
+	uint64_t distance;                         /* ns from then to the WELCOME: a round trip and a little */
 	struct retry_words words;                  /* of the session that ended */
 	struct reconnect again;
 	struct streams streams; /* beside it, of the same job */

@@ -56,6 +56,7 @@ static void sum_finish(struct client *client, struct client_sum *sum)
 
 	loop_time(client->loop);
 	summary->elapsed = client->loop->now - sum->began;
+	summary->sessions = client->streams.most_live > 1 ? client->streams.most_live : 1;
 	stages_fill(client, summary);
 	sum->progress.elapsed = summary->elapsed;
 	sum->progress.stall = NULL;

@@ -200,6 +200,7 @@ static void on_work(void *context)
 	else {
 		goaway_look(fetch);
 		fetch_lanes_look(fetch);
+		fetch_lanes_grow(fetch);
 	}
 }
 
@@ -260,6 +261,7 @@ static void on_open(void *context)
 		.sync = fetch->place->sync,
 		.limit_rate = client->options.limit_rate,
 		.lanes = streams_number(client),
+		.shared = streams_most(client) > 1,
 	};
 	struct error err = { 0 };
 

@@ -91,6 +91,12 @@ static void lane_look(struct fetch *fetch, struct stream *stream)
 {
 	struct client *client = fetch->client;
 
+	if (stream->surplus) {
+		sink_lane_rest(stream->lane.lane, true);
+		if (sink_lane_idle(stream->lane.lane))
+			streams_leave(stream);
+		return;
+	}
 	if (!stream->channel.goaway || !retry_wanted(&stream->retry))
 		return;
 	sink_lane_rest(stream->lane.lane, true);
@@ -109,6 +115,21 @@ void fetch_lanes_look(struct fetch *fetch)
 			lane_look(fetch, &streams->all[i]);
 	}
 	fetch_lanes_join(fetch);
+}
+
+void fetch_lanes_grow(struct fetch *fetch)
+{
+	const struct sink *sink = fetch->receiving.sink;
+	struct sink_count count;
+
+	if (!works(fetch) || !streams_due(fetch->client))
+		return;
+	sink_counts(sink, &count);
+	streams_grow(fetch->client, &(struct streams_look){
+					    .moved = count.received,
+					    .left = sink_left(sink),
+					    .held = sink_held(sink),
+				    });
 }
 
 void fetch_lanes_count(struct fetch *fetch)

@@ -50,6 +50,8 @@ void fetch_lanes_join(struct fetch *fetch);
 bool fetch_lanes_carry_on(struct fetch *fetch);
 /* Follows a goaway of one of them. */
 void fetch_lanes_look(struct fetch *fetch);
+/* Opens more of them where that helps, lets go of those that do not. */
+void fetch_lanes_grow(struct fetch *fetch);
 /* What their credit has come to, for the next source. */
 void fetch_lanes_count(struct fetch *fetch);
 /* The session to name where something is waited for; NULL: there is none. */

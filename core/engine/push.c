@@ -142,6 +142,7 @@ static void on_work(void *context)
 	if (push->session->open)
 		sending_pump(&push->session->sending);
 	push_lanes_pump(push);
+	push_lanes_grow(push);
 }
 
 static void put_write(struct push *push, struct error *err)
@@ -191,6 +192,8 @@ static void on_open(void *context)
 
 	snprintf(push->sum->summary->integrity, sizeof(push->sum->summary->integrity), "%s",
 	         client->channel.suite.integrity->about.name);
+	if (streams_most(client) > 1)
+		push->flags |= MESSAGE_PUT_SHARED;
 	if ((push->flags & MESSAGE_PUT_UPDATE) &&
 	    client->channel.suite.integrity->integrity.strength < XFER_STRENGTH_CRYPTOGRAPHIC)
 		client_weak(client, &err);
@@ -389,7 +392,7 @@ int push_run(struct push_session *session, const struct url *url, const struct p
 		.url = url,
 		.source = source,
 		.sum = sum,
-		.flags = flags | (streams_number(session->client) > 1 ? MESSAGE_PUT_SHARED : 0),
+		.flags = flags,
 		.before = sum->progress,
 	};
 	const struct reconnect_job job = {

@@ -216,6 +216,22 @@ void push_lanes_pump(struct push *push)
 	}
 }
 
+void push_lanes_grow(struct push *push)
+{
+	struct client *client = push->session->client;
+	const struct count *count = &push->count;
+
+	if (push->over || push->done || !push->asked || !streams_due(client))
+		return;
+	streams_grow(client, &(struct streams_look){
+				     .moved = push_lanes_sent(push),
+				     .left = !count->known                ? UINT64_MAX
+	                                     : count->bytes > push->bytes ? count->bytes - push->bytes
+	                                                                  : 0,
+				     .keep = true,
+			     });
+}
+
 void push_lanes_progress(const struct push *push, struct xfer_progress *ours)
 {
 	const struct streams *streams = &push->session->client->streams;

@@ -44,6 +44,8 @@ void push_lanes_open(void *context, struct stream *stream);
 int push_lanes_frame(void *context, struct stream *stream, const struct frame_header *header, const uint8_t *bytes,
                      struct lent *buffer, struct error *err);
 void push_lanes_pump(struct push *push);
+/* Opens more of them where that helps. Those that do not stay: what is under way on them would have to come again. */
+void push_lanes_grow(struct push *push);
 /* What one does, where the first does nothing. */
 void push_lanes_progress(const struct push *push, struct xfer_progress *ours);
 /* Bytes that were sent over all sessions, but for questions whether the peer is alive. */

@@ -385,6 +385,7 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		.window = receiving_window(channel),
 		.window_all = memory_half(channel),
 		.lanes = place->lanes,
+		.shared = place->shared,
 		.order_payload = read_job_payload(suite),
 		.keep_payload = keep_job_payload(suite),
 		.keeps_max = KEEPS_MAX,

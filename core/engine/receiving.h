@@ -41,7 +41,8 @@ struct receiving_place {
 	bool sync;
 	bool replace;        /* what was made under that name meanwhile */
 	uint64_t limit_rate; /* payload bytes a second; 0 = none */
-	unsigned lanes;      /* how many sessions there may be; 0 means 1 */
+	unsigned lanes;      /* how many sessions there are to be; 0 means 1 */
+	bool shared;         /* others may join later */
 };
 
 /* A session of it. The first is embedded in the receiving, others are their owner's. */

@@ -4,12 +4,16 @@
 #include "engine/client_state.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #define CONNECT_TIMEOUT (10 * CLOCK_SECOND)
+#define LOOK_EVERY (5 * CLOCK_MS)
+
+enum { HELD_MS = 100 };
 
 static struct stream *of_channel(struct channel *channel)
 {
@@ -21,9 +25,37 @@ static struct client *client_of(const struct stream *stream)
 	return stream->streams->client;
 }
 
+/* A network lies between, and it is no short one. What a transport without addresses costs, or asks the user, who knows. */
+static bool is_far(const struct client *client)
+{
+	const struct channel_remote *remote = client->channel.remote;
+
+	if (!client->channel_live || remote == NULL || client->distance < GROWTH_FAR)
+		return false;
+	switch (remote->address.any.sa_family) {
+	case AF_INET: return ntohl(remote->address.in.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET;
+	case AF_INET6: return !IN6_IS_ADDR_LOOPBACK(&remote->address.in6.sin6_addr);
+	default: return false;
+	}
+}
+
+static bool is_automatic(const struct client *client)
+{
+	return client->options.streams == 0;
+}
+
+unsigned streams_most(const struct client *client)
+{
+	if (!is_automatic(client))
+		return client->options.streams;
+	return client->streams.count > 0 ? client->streams.count : is_far(client) ? GROWTH_MOST : 1;
+}
+
 unsigned streams_number(const struct client *client)
 {
-	return client->options.streams > 0 ? client->options.streams : 1;
+	if (!is_automatic(client))
+		return client->options.streams;
+	return client->streams.count > 0 ? client->streams.wanted : 1;
 }
 
 unsigned streams_live(const struct client *client)
@@ -42,7 +74,7 @@ static void warn_once(struct stream *stream, const struct error *err)
 	struct client *client = client_of(stream);
 	char text[ERROR_TEXT_MAX + 80];
 
-	if (stream->streams->warned)
+	if (stream->streams->warned || is_automatic(client))
 		return;
 	stream->streams->warned = true;
 	snprintf(text, sizeof(text), "fewer than %u sessions, going on with those there are: %s",
@@ -69,7 +101,7 @@ static void stream_lost(struct stream *stream, const struct error *err, const st
 	enum retry_cause cause = retry_cause(err, words);
 	uint64_t random = 0, pause = 0;
 
-	if (stream->streams->closing || client->interrupted)
+	if (stream->streams->closing || client->interrupted || stream->surplus)
 		return;
 	/* The daemon is there, and may be about to reload; but where there is no room for one more there will be none. */
 	if (cause == RETRY_CAUSE_BUSY && !stream->retry.had)
@@ -82,6 +114,14 @@ static void stream_lost(struct stream *stream, const struct error *err, const st
 	}
 	stream->given_up = true;
 	warn_once(stream, err);
+}
+
+static void live_count(struct client *client)
+{
+	unsigned live = streams_live(client) + client->channel_live;
+
+	if (live > client->streams.most_live)
+		client->streams.most_live = live;
 }
 
 static void on_open(struct channel *channel)
@@ -105,6 +145,7 @@ static void on_open(struct channel *channel)
 		return;
 	}
 	stream->live = true;
+	live_count(client);
 	if (client->verb != NULL && client->verb->stream_open != NULL)
 		client->verb->stream_open(client->context, stream);
 }
@@ -227,6 +268,7 @@ static void stream_dial(struct stream *stream)
 	const struct dial_watch watch = { on_connected, on_dial_failed, stream };
 	struct error err = { 0 };
 
+	stream->surplus = false;
 	if (dial_start(&stream->dial, client->loop, client->transport, client->url, CONNECT_TIMEOUT, &watch, &err) <
 	    0) {
 		stream->given_up = true;
@@ -262,13 +304,14 @@ static int streams_make(struct client *client)
 {
 	struct streams *streams = &client->streams;
 	struct retry_limits limits = client->options.retry;
-	unsigned count = streams_number(client);
+	unsigned count = streams_most(client);
 
 	limits.first = true;
 	streams->all = calloc(count, sizeof(*streams->all));
 	if (streams->all == NULL)
 		return -ENOMEM;
 	streams->count = count;
+	growth_start(&streams->growth);
 	for (unsigned i = 0; i < count; i++) {
 		streams->all[i].streams = streams;
 		streams->all[i].again.fire = on_again;
@@ -283,7 +326,7 @@ void streams_begin(struct client *client)
 	const struct suite *suite = &client->channel.suite;
 
 	streams->client = client;
-	if (streams_number(client) < 2 || (streams->all == NULL && streams_make(client) < 0))
+	if (streams_most(client) < 2 || (streams->all == NULL && streams_make(client) < 0))
 		return;
 	/* The others offer exactly what the first one settled. */
 	if (streams_live(client) == 0) {
@@ -296,7 +339,7 @@ void streams_begin(struct client *client)
 		streams->base.offer.chunk_size = suite->limits.chunk_size;
 		streams->base.hello_timeout = client->settings->hello_timeout;
 	}
-	streams->wanted = streams->count;
+	streams->wanted = is_automatic(client) ? streams->growth.wanted : streams->count;
 	streams_fill(client);
 }
 
@@ -321,6 +364,87 @@ void streams_fill(struct client *client)
 		there++;
 	}
 }
+
+/* ---- how many help ---- */
+
+bool streams_due(const struct client *client)
+{
+	const struct streams *streams = &client->streams;
+
+	return is_automatic(client) && streams->count > 0 && !streams->closing &&
+	       client->loop->now - streams->looked >= LOOK_EVERY;
+}
+
+/* A stage of a pool has had the same piece of work for long: the network is not what is waited for. */
+static bool stage_held(const struct xfer_progress *theirs)
+{
+	return theirs->stage != XFER_STAGE_IDLE && theirs->stage != XFER_STAGE_SEND &&
+	       theirs->stage != XFER_STAGE_RECEIVE && theirs->stage_age_ms >= HELD_MS;
+}
+
+static bool stream_coming(const struct stream *stream)
+{
+	return stream->dial != NULL || stream->waiting || (stream->used && !stream->live && !stream->given_up);
+}
+
+/* One that is not open yet is not opened; others go when they are not needed any more. */
+static void stream_shed(struct stream *stream)
+{
+	struct client *client = client_of(stream);
+
+	if (stream->dial != NULL)
+		dial_cancel(stream->dial);
+	stream->dial = NULL;
+	(void)loop_deadline(client->loop, &stream->again, CLOCK_NEVER);
+	stream->waiting = false;
+	stream->surplus = stream->used;
+}
+
+static void streams_shed(struct streams *streams, unsigned there)
+{
+	for (unsigned i = streams->count; i-- > 0 && there > streams->wanted;) {
+		struct stream *stream = &streams->all[i];
+
+		if (stream->surplus || !(stream->live || stream_coming(stream)))
+			continue;
+		stream_shed(stream);
+		there--;
+	}
+}
+
+void streams_grow(struct client *client, const struct streams_look *look)
+{
+	struct streams *streams = &client->streams;
+	struct xfer_progress theirs = { .struct_size = sizeof(theirs) };
+	unsigned main = client->channel_live && !client->channel.goaway, coming = 0, live = main;
+	uint64_t loss;
+
+	for (unsigned i = 0; i < streams->count; i++) {
+		const struct stream *stream = &streams->all[i];
+
+		live += stream->live && !stream->surplus && !stream->channel.goaway;
+		coming += stream_coming(stream) && !stream->surplus;
+	}
+	if (main > 0)
+		channel_theirs(&client->channel, &theirs);
+	streams->looked = client->loop->now;
+	streams->wanted = growth_look(&streams->growth,
+	                              &(struct growth_look){
+					      .now = client->loop->now,
+					      .moved = look->moved,
+					      .left = look->left,
+					      .rtt = main > 0 ? channel_rtt(&client->channel, &loss) : 0,
+					      .limit = client->options.limit_rate,
+					      .live = live,
+					      .coming = coming,
+					      .held = look->held || stage_held(&theirs),
+				      });
+	if (!look->keep)
+		streams_shed(streams, live + coming);
+	streams_fill(client);
+}
+
+/* ---- the end ---- */
 
 void streams_drop(struct client *client)
 {
@@ -363,5 +487,9 @@ void streams_close(struct client *client)
 	while (streams_used(streams))
 		loop_run(client->loop); /* until on_closed() */
 	free(streams->all);
-	*streams = (struct streams){ .client = client, .warned = streams->warned };
+	*streams = (struct streams){
+		.client = client,
+		.most_live = streams->most_live,
+		.warned = streams->warned,
+	};
 }

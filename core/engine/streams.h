@@ -3,7 +3,8 @@
  * The further sessions of a job at the client: opened when the first one has settled what is spoken, with the same daemon,
  * and opened again when they are lost. What they are used for is the verb's business.
  *
- * One that cannot be had is a warning, once; the job goes on with those that there are.
+ * One that cannot be had is a warning, once; the job goes on with those that there are. Where the user has not said how
+ * many there should be, that is found out (growth.h), and nobody is warned.
  */
 #ifndef XFER_ENGINE_STREAMS_H
 #define XFER_ENGINE_STREAMS_H
@@ -11,6 +12,7 @@
 #include "engine/channel.h"
 #include "engine/client.h"
 #include "engine/dial.h"
+#include "engine/growth.h"
 #include "engine/receiving.h"
 #include "engine/retry.h"
 #include "engine/sending.h"
@@ -31,6 +33,7 @@ struct stream {
 	bool live;             /* and its session is open */
 	bool waiting;          /* for the next try */
 	bool given_up;
+	bool surplus; /* one too many: to go when it owes nothing */
 	/* A get: */
 	struct receiving_lane lane;
 	uint64_t consumed, granted; /* credit of the session, see sink_credit() */
@@ -50,12 +53,29 @@ struct streams {
 	unsigned count;        /* of all */
 	unsigned wanted;       /* how many of them there should be */
 	uint64_t sent;         /* bytes, by sessions that are gone */
+	struct growth growth;  /* where the user has not said how many */
+	uint64_t looked;       /* steady ns, when that was looked at last */
+	unsigned most_live;    /* sessions that were open at a time, with the first */
 	bool warned;           /* that one cannot be had */
 	bool closing;
 };
 
-/* How many sessions a job should have. It is the user's number so far; where it is to be found out, it is here. */
+/* How many sessions a job should have now: as many as the user says, or as have been found to help. */
 unsigned streams_number(const struct client *client);
+/* And how many it may come to. Known when the first one is open. */
+unsigned streams_most(const struct client *client);
+
+/* What a job has come to. */
+struct streams_look {
+	uint64_t moved; /* bytes, over all its sessions */
+	uint64_t left;  /* bytes to come; UINT64_MAX = unknown */
+	bool held;      /* it is we who are slow */
+	bool keep;      /* sessions that do not help stay open */
+};
+/* It is worth looking again whether more sessions would help: streams_grow(). */
+bool streams_due(const struct client *client);
+/* Opens more, or says of those that do not help that they are `surplus`. */
+void streams_grow(struct client *client, const struct streams_look *look);
 /* The first session is open: opens the others, where they are not yet. Without memory there are none. */
 void streams_begin(struct client *client);
 /* As many as the job should have, whether or not the first session is there. */

@@ -246,6 +246,16 @@ void sink_counts(const struct sink *sink, struct sink_count *out)
 	*out = sink->count;
 }
 
+uint64_t sink_left(const struct sink *sink)
+{
+	const struct sink_count *count = &sink->count;
+	uint64_t had = count->received + count->kept;
+
+	if (sink->listing)
+		return UINT64_MAX;
+	return count->listed > had ? count->listed - had : 0;
+}
+
 bool sink_waits(const struct sink *sink)
 {
 	if (sink->listing)

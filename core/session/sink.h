@@ -47,7 +47,8 @@ struct sink_params {
 	uint32_t requests_max; /* READ items unanswered at a time, of the first lane */
 	uint64_t window;       /* payload bytes granted ahead to one lane; at least two chunks */
 	uint64_t window_all; /* and to all of them, as long as each has room for two chunks; 0: no more than `window` */
-	unsigned lanes;      /* how many there may be, as far as known: from two on large files are cut; 0 means 1 */
+	unsigned lanes;      /* how many there are to be, as far as known: from two on large files are cut; 0 means 1 */
+	bool shared;         /* others may join later: large files are cut from the beginning */
 	uint64_t order_payload; /* payload bytes that one order carries at most */
 	uint64_t keep_payload;  /* bytes on disk that one order of keeps reads at most; one chunk always goes */
 	unsigned keeps_max;     /* orders of keeps out at a time */
@@ -225,6 +226,7 @@ struct sink_count {
 	uint64_t chunks;   /* written, holes counted */
 	uint64_t repaired; /* asked for again */
 	uint64_t kept;     /* bytes that were there already and right, so that they need not come */
+	uint64_t listed;   /* bytes of the files that the listing named */
 	uint64_t same;     /* files left alone */
 	uint64_t differ;   /* SINK_FLAG_VERIFY: files that are not what they are at the source */
 };
@@ -294,6 +296,10 @@ void sink_done(struct sink *sink, struct sink_order *order);
 void sink_abort(struct sink *sink);
 /* The listing said what there is to be had: from there on the sink answers for what is at the destination. */
 bool sink_begun(const struct sink *sink);
+/* Payload bytes that are still to come, at most; UINT64_MAX while the listing is not at its end. */
+uint64_t sink_left(const struct sink *sink);
+/* Much of what came waits to be written: it is not the source that is waited for. */
+bool sink_held(const struct sink *sink);
 /* Everything is published, or removed again; no order is out and no request unanswered. */
 bool sink_finished(const struct sink *sink);
 /* 0 when all is well, else the fault of the whole: FAULT_MIXED for different causes. *err gets the first text. */

@@ -256,6 +256,7 @@ int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *e
 	if (dir != NULL)
 		dir->pending++;
 	sink->live++;
+	sink->count.listed += file->size;
 	list_append(file_unknown(sink) ? &sink->unknown : &sink->fresh, &file->link);
 	if (!path_fits(file, sink))
 		sink_file_fail(sink, file, FAULT_LOCAL, "its path is longer than %d bytes", MESSAGE_PATH_MAX);

@@ -201,6 +201,19 @@ static uint64_t window_of(const struct sink *sink)
 	return window < least && sink->params.window > least ? least : window;
 }
 
+bool sink_held(const struct sink *sink)
+{
+	uint64_t window = window_of(sink);
+
+	for (const struct list *node = sink->lanes.next; node != &sink->lanes; node = node->next) {
+		const struct sink_lane *lane = list_entry(node, struct sink_lane, link);
+
+		if (lane->received - lane->consumed >= window / 2)
+			return true;
+	}
+	return false;
+}
+
 /* Payload bytes that the limit of the rate has come to since the beginning, and that nobody was granted yet. */
 static uint64_t allowance(const struct sink *sink, uint64_t now)
 {

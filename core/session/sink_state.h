@@ -168,7 +168,7 @@ int sink_lane_credit(struct sink_lane *lane, struct buf *out, uint64_t now);
 /* There may be several. */
 static inline bool sink_spreads(const struct sink *sink)
 {
-	return sink->params.lanes > 1;
+	return sink->params.lanes > 1 || sink->params.shared;
 }
 /* Among how many the work is to be shared. */
 static inline unsigned sink_width(const struct sink *sink)
