@@ -204,7 +204,7 @@ int tls_handshake(struct xfer_conn *handle, uint32_t flags)
 	} else if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) {
 		rc = -EAGAIN;
 	} else {
-		rc = tls_explain(conn, reason);
+		rc = tls_explain(conn);
 	}
 	if (rc < 0 && rc != -EAGAIN) {
 		conn_refuse(conn);
@@ -214,8 +214,11 @@ int tls_handshake(struct xfer_conn *handle, uint32_t flags)
 	int flushed = tls_stream_flush(conn);
 	if (flushed < 0 && flushed != -EAGAIN)
 		return tls_conn_say(conn, flushed, "the TLS handshake: %s", strerror(-flushed));
-	conn->open = rc == 0 && flushed == 0;
-	return conn->open ? 0 : -EAGAIN;
+	if (rc < 0 || flushed < 0)
+		return -EAGAIN;
+	rc = tls_seal_begin(conn);
+	conn->open = rc == 0;
+	return rc;
 }
 
 int tls_poll(struct xfer_conn *handle, struct xfer_poll *out)
@@ -251,5 +254,9 @@ void tls_close(struct xfer_conn *handle)
 	free(conn->identity);
 	free(conn->error);
 	free(conn->pending);
+	free(conn->wire);
+	free(conn->plain);
+	tls_seal_end(&conn->in);
+	tls_seal_end(&conn->out);
 	free(conn);
 }

@@ -153,16 +153,14 @@ static int context_tune(const struct tls *tls, SSL_CTX *context)
 
 	SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_clear_options(context, SSL_OP_ALLOW_NO_DHE_KEX | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-	                                  SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	if (SSL_CTX_get_security_level(context) < SECURITY_MIN)
 		SSL_CTX_set_security_level(context, SECURITY_MIN);
 	/* In each direction, and without a certificate as well: then nobody's is good. */
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, tls_identity_verify);
-	/* Many records with one call of the kernel. */
-	SSL_CTX_set_read_ahead(context, 1);
-	SSL_CTX_set_default_read_buffer_len(context, (size_t)TLS_BATCH * (TLS_RECORD + TLS_RECORD_EXTRA));
+	/* The handshake takes no byte of what comes behind it. The secrets are for seal.c, and go nowhere else. */
+	SSL_CTX_set_read_ahead(context, 0);
+	SSL_CTX_set_keylog_callback(context, tls_seal_secret);
 	if (SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) != 1 || SSL_CTX_set_num_tickets(context, 0) != 1 ||
 	    SSL_CTX_set_session_id_context(context, SESSIONS, sizeof(SESSIONS)) != 1 ||
@@ -201,8 +199,7 @@ int tls_context_make(struct tls *tls)
 	ERR_clear_error();
 	SSL_CTX *context = SSL_CTX_new(TLS_method());
 	tls->method = tls->method != NULL ? tls->method : tls_stream_method();
-	tls->scratch = tls->scratch != NULL ? tls->scratch
-	                                    : malloc((size_t)(TLS_BATCH + 1) * (TLS_RECORD + TLS_RECORD_EXTRA));
+	tls->scratch = tls->scratch != NULL ? tls->scratch : malloc(TLS_SCRATCH_SIZE);
 	if (context == NULL || tls->method == NULL || tls->scratch == NULL)
 		rc = -ENOMEM;
 	else

@@ -97,7 +97,7 @@ static int explain_no_key(struct tls_conn *conn)
 	return tls_conn_say(conn, -EACCES, "the client shows neither a certificate nor a key that is known here");
 }
 
-static int explain_alert(struct tls_conn *conn, int alert)
+int tls_explain_alert(struct tls_conn *conn, int alert)
 {
 	const char *who = conn->server ? "the client" : "the daemon";
 	const char *said = SSL_alert_desc_string_long(alert);
@@ -136,7 +136,7 @@ static int explain_stranger(struct tls_conn *conn)
 	                    seen);
 }
 
-static int explain_end(struct tls_conn *conn)
+int tls_explain_end(struct tls_conn *conn)
 {
 	if (conn->open)
 		return tls_conn_say(conn, -ECONNRESET, "the stream ended without the end of TLS: it was cut");
@@ -152,7 +152,7 @@ static int explain_openssl(struct tls_conn *conn)
 	char text[128];
 
 	if (reason >= SSL_AD_REASON_OFFSET)
-		return explain_alert(conn, reason - SSL_AD_REASON_OFFSET);
+		return tls_explain_alert(conn, reason - SSL_AD_REASON_OFFSET);
 	switch (reason) {
 	case SSL_R_CERTIFICATE_VERIFY_FAILED:
 		if (result != X509_V_OK)
@@ -178,22 +178,25 @@ static int explain_openssl(struct tls_conn *conn)
 	return tls_conn_say(conn, -EPROTO, "TLS failed: %s", tls_openssl_text(text, sizeof(text)));
 }
 
-int tls_explain(struct tls_conn *conn, int reason)
+int tls_explain_flood(struct tls_conn *conn)
+{
+	return tls_conn_say(conn, -EPROTO,
+	                    "%s sends TLS without payload and without end; what runs there is no xfer, or means harm",
+	                    conn->server ? "the client" : "the daemon");
+}
+
+int tls_explain(struct tls_conn *conn)
 {
 	int rc;
 
-	(void)reason;
 	if (conn->flooded)
-		rc = tls_conn_say(
-			conn, -EPROTO,
-			"%s sends TLS without payload and without end; what runs there is no xfer, or means harm",
-			conn->server ? "the client" : "the daemon");
+		rc = tls_explain_flood(conn);
 	else if (conn->first_len > 0 && conn->io_error == -EPROTO)
 		rc = explain_stranger(conn);
 	else if (conn->io_error != 0)
 		rc = tls_conn_say(conn, conn->io_error, "%s", strerror(-conn->io_error));
 	else if (conn->eof && ERR_GET_REASON(ERR_peek_error()) < SSL_AD_REASON_OFFSET)
-		rc = explain_end(conn);
+		rc = tls_explain_end(conn);
 	else
 		rc = explain_openssl(conn);
 	ERR_clear_error();

@@ -18,14 +18,25 @@ enum {
 	TLS_KEY_MIN = 16,       /* bytes of a key: 128 bits */
 	TLS_KEY_MAX = 64,       /* bytes */
 	TLS_RECORD = 16 * 1024, /* bytes of payload in a full record */
-	TLS_RECORD_EXTRA = 256, /* bytes around them, at most */
-	TLS_BATCH = 8,          /* records that are made before they are sent */
-	TLS_PENDING_MAX = 64 *
-	                  1024,    /* bytes of answers that wait to be sent; a peer that wants more has to read first */
+	TLS_RECORD_EXTRA = 256, /* bytes that protection adds, at most */
+	TLS_HEADER = 5,         /* bytes in front of a record */
+	TLS_TAG = 16,           /* bytes of authentication at its end */
+	TLS_AROUND = 22,        /* bytes around the payload of a record of ours: header, the type, the tag */
+	TLS_RECORD_MAX = TLS_HEADER + TLS_RECORD + TLS_RECORD_EXTRA,
+	TLS_BATCH = 8,             /* records that are made before they are sent, or read with one call */
+	TLS_PENDING_MAX = 65536,   /* bytes of answers that wait to be sent; a peer that wants more has to read first */
 	TLS_PROVEN = 1024 * 1024,  /* bytes after which a connection may have TLS_BATCH records made at a time */
 	TLS_FIRST = 8,             /* bytes that are kept of a stream's beginning */
-	TLS_BARE_MAX = 256 * 1024, /* bytes that one call reads from TCP without payload in them ... */
-	TLS_BARE_PER_RECORD = 64   /* ... and so many more for each record with payload, which has 22 around it */
+	TLS_BARE_MAX = 256 * 1024, /* bytes without payload that one call reads from TCP */
+	TLS_SECRET_MAX = 64,       /* bytes of a secret: those of a hash */
+	TLS_NONCE = 12             /* bytes */
+};
+
+/* The instance's buffer: records on their way while a call runs, and behind them one that is not wanted whole. */
+enum {
+	TLS_SCRATCH = (TLS_BATCH + 1) * TLS_RECORD_MAX, /* one more for a change of the key */
+	TLS_SCRATCH_TAIL = TLS_SCRATCH,
+	TLS_SCRATCH_SIZE = TLS_SCRATCH + TLS_RECORD_MAX
 };
 
 struct tls_key {
@@ -51,22 +62,38 @@ struct tls {
 	struct tls_keys keys; /* with the next one: read when the first connection or listener is made */
 	SSL_CTX *context;     /* owned; NULL until then */
 	BIO_METHOD *method;   /* owned; NULL until then */
-	uint8_t *scratch;     /* owned; records on their way, while sendv() runs */
-	size_t scratch_fill;  /* bytes */
+	uint8_t *scratch;     /* owned; NULL until then; TLS_SCRATCH_SIZE bytes */
+};
+
+/* The protection of one direction. */
+struct tls_seal {
+	EVP_CIPHER_CTX *cipher; /* owned; NULL until the handshake is done */
+	const EVP_CIPHER *suite;
+	const EVP_MD *hash;
+	uint64_t sequence; /* of the next record */
+	uint8_t nonce[TLS_NONCE];
+	uint8_t secret[TLS_SECRET_MAX]; /* of which the key is made, and the next secret */
+	size_t secret_len;              /* bytes; 0 = the handshake has not come to it */
+};
+
+/* Bytes that wait. */
+struct tls_held {
+	size_t at, len; /* those before `at` are gone */
+	uint8_t bytes[];
 };
 
 /* What the core holds as a struct xfer_conn. */
 struct tls_conn {
 	struct tls *tls;
 	struct xfer_conn *tcp; /* owned */
-	SSL *ssl;              /* owned */
+	SSL *ssl;              /* owned; NULL once the handshake is done */
 	bool server;
 	bool connected; /* TCP is through */
 	bool open;      /* TLS is, too */
-	bool batching;  /* records go to the instance's scratch buffer */
-	bool eof;       /* the peer's TCP stream has ended */
-	bool flooded;   /* the peer sends and sends, but no payload */
+	bool eof;       /* the peer's TCP stream has ended, in the handshake */
+	bool flooded;   /* the peer sends and sends, but no handshake */
 	bool over;      /* recv() has nothing more to say than `verdict` */
+	bool shut;      /* we said that no more will come */
 	int verdict;    /* 0 = a proper end, or -errno */
 	int io_error;   /* -errno of the TCP connection; 0 = none */
 	uint8_t first_len;
@@ -77,11 +104,13 @@ struct tls_conn {
 	char *host;                /* owned; whom the URL names, NULL at the daemon */
 	char *identity;            /* owned; NULL until it is known */
 	char *error;               /* owned; the text that belongs to `verdict`, or NULL */
-	uint8_t *pending;          /* owned; records that TCP did not take, NULL = none */
-	size_t pending_len, pending_sent;
-	int64_t allowed; /* bytes that the call of now may still read from TCP; below 0, what it has read ahead */
-	uint64_t sent;   /* bytes */
-	uint64_t keyed;  /* bytes sent with the key of now */
+	struct tls_seal in, out;
+	struct tls_held *pending; /* owned; records that TCP did not take, NULL = none */
+	struct tls_held *wire;    /* owned; came, and is not opened yet; NULL = none */
+	struct tls_held *plain;   /* owned; opened, and not asked for yet; NULL = none */
+	int64_t allowed;          /* bytes that the handshake's call of now may still read from TCP */
+	uint64_t sent;            /* bytes */
+	uint64_t keyed;           /* bytes sent with the key of now */
 };
 
 static inline struct tls_conn *tls_conn_of(struct xfer_conn *conn)
@@ -116,18 +145,61 @@ int tls_identity_verify(int good, X509_STORE_CTX *store);
 /* After the handshake: whether the peer has shown who it is, and its name. -EACCES and a text when it has not. */
 int tls_identity_take(struct tls_conn *conn);
 
-/* ---- stream.c: records between OpenSSL and TCP ---- */
+/* ---- stream.c: the handshake between OpenSSL and TCP, and what waits to be sent ---- */
 BIO_METHOD *tls_stream_method(void);
 int tls_stream_open(struct tls_conn *conn);
+/* Behind what is pending already. */
+int tls_stream_add(struct tls_conn *conn, const void *bytes, size_t len);
+/* Bytes that are pending. */
+size_t tls_stream_pending(const struct tls_conn *conn);
 /* 0 when nothing is left to be sent, -EAGAIN, or the error of TCP. */
 int tls_stream_flush(struct tls_conn *conn);
+
+/* ---- seal.c: the protection of records, once the handshake has made the secrets ---- */
+/* Called by OpenSSL with the secrets. */
+void tls_seal_secret(const SSL *ssl, const char *line);
+/* Both directions; the handshake is done. -EPROTO and a text. */
+int tls_seal_begin(struct tls_conn *conn);
+/* The next key, of the next secret. */
+int tls_seal_renew(struct tls_seal *seal);
+void tls_seal_end(struct tls_seal *seal);
+/* Where the pieces of a sendv() are read. */
+struct tls_reading {
+	const struct iovec *iov;
+	int count;
+	size_t at; /* in the first of them */
+};
+/*
+ * A record of the next bytes, TLS_RECORD at most: to `out`, TLS_RECORD_MAX bytes. Returns the bytes of the record, 0 when
+ * there is nothing to be put into it, or -EPROTO.
+ */
+ssize_t tls_seal_make(struct tls_seal *seal, uint8_t type, struct tls_reading *reading, uint8_t *out);
+/*
+ * Opens a record, header included, into `out`, for which there is room for all behind the header but the tag. Returns the
+ * bytes of its content and sets *type; -EBADMSG when it is none of the peer's, or damaged; -EPROTO when it is malformed.
+ */
+ssize_t tls_seal_open(struct tls_seal *seal, const uint8_t *record, size_t len, uint8_t *out, uint8_t *type);
+
+/* ---- send.c ---- */
 ssize_t tls_sendv(struct xfer_conn *conn, const struct iovec *iov, int count, uint32_t flags);
-ssize_t tls_recv(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags);
 int tls_shutdown(struct xfer_conn *conn, uint32_t flags);
+/* A record of its own, to be sent with the next flush. */
+int tls_send_alert(struct tls_conn *conn, uint8_t level, uint8_t alert);
+/* Says that the key changes, in a record with the one of now, and changes it. */
+int tls_send_update(struct tls_conn *conn);
+
+/* ---- receive.c ---- */
+ssize_t tls_recv(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags);
 
 /* ---- explain.c ---- */
-/* Says why OpenSSL gave up, for which SSL_get_error() is `reason`, and returns -errno. */
-int tls_explain(struct tls_conn *conn, int reason);
+/* Says why OpenSSL gave up in the handshake, and returns -errno. */
+int tls_explain(struct tls_conn *conn);
+/* The peer has sent this alert. */
+int tls_explain_alert(struct tls_conn *conn, int alert);
+/* Its stream ended without a word. */
+int tls_explain_end(struct tls_conn *conn);
+/* It sends and sends, and nothing that we could use. */
+int tls_explain_flood(struct tls_conn *conn);
 /* Says it, at the client with the address in front, keeps the text in conn->error, and returns code. */
 int tls_conn_say(struct tls_conn *conn, int code, const char *format, ...) XFER_PRINTF(3, 4);
 /* What OpenSSL complained about first, as text; forgets all of it. */
