@@ -5,8 +5,8 @@
 #if defined(__x86_64__) && defined(__linux__)
 
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -62,24 +62,23 @@ static enum shape shape_of(uint64_t number)
 	}
 }
 
-/* Is the socket one of TCP? Of others a call moves all or nothing: datagrams, packets. */
-static bool is_tcp(pid_t tid, unsigned long inode)
+/*
+ * Is the socket one of TCP? Of others a call moves all or nothing: datagrams, packets. Asked of the socket itself: the kernel's
+ * list of all connections takes the longer the more there are, and a process that is held up at each call seems dead.
+ */
+static bool is_tcp(pid_t process, int number)
 {
-	char path[64];
-	char line[512];
-	bool found = false;
-	snprintf(path, sizeof path, "/proc/%d/net/tcp", tid);
-	FILE *file = fopen(path, "r");
-	while (!found && file != NULL && fgets(line, sizeof line, file) != NULL) {
-		char *next = line;
-		char *field;
-		/* The tenth word is the inode. */
-		for (int word = 0; word < 10 && (field = strtok_r(next, " ", &next)) != NULL; word++)
-			found = word == 9 && strtoul(field, NULL, 10) == inode;
-	}
-	if (file != NULL)
-		fclose(file);
-	return found;
+	int protocol = 0;
+	socklen_t len = sizeof protocol;
+	int pidfd = (int)syscall(SYS_pidfd_open, process, 0);
+	int copy = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+	bool tcp = copy >= 0 && getsockopt(copy, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 &&
+	           protocol == IPPROTO_TCP;
+	if (copy >= 0)
+		close(copy);
+	if (pidfd >= 0)
+		close(pidfd);
+	return tcp;
 }
 
 /* The pieces of which a call speaks, into saved. */
@@ -168,20 +167,19 @@ void shorten_end(struct saved *saved, pid_t tid, struct user_regs_struct *regs)
 	put_memory(tid, saved->header_at, &header, sizeof header);
 }
 
-const char *shorten_kind(pid_t tid, const struct user_regs_struct *regs)
+const char *shorten_kind(pid_t process, const struct user_regs_struct *regs)
 {
 	char path[64];
 	char target[PATH_MAX];
-	unsigned long inode;
 	if (shape_of(regs->orig_rax) == SHAPE_NONE)
 		return "";
-	snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, (int)regs->rdi);
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", process, (int)regs->rdi);
 	ssize_t len = readlink(path, target, sizeof target - 1);
 	if (len < 0)
 		return "";
 	target[len] = '\0';
-	if (sscanf(target, "socket:[%lu]", &inode) == 1)
-		return is_tcp(tid, inode) ? "tcp" : "socket";
+	if (strncmp(target, "socket:", 7) == 0)
+		return is_tcp(process, (int)regs->rdi) ? "tcp" : "socket";
 	if (strncmp(target, "anon_inode:", 11) == 0)
 		return "anon";
 	return target[0] == '/' ? "file" : "pipe";

@@ -29,7 +29,7 @@ struct saved {
  * What a call moves bytes of: "file", "tcp", "socket" (of another kind), "pipe", "anon" (a counter, a timer); "" when it is
  * a call that moves none. Of files and TCP a call can move less than it was asked to.
  */
-const char *shorten_kind(pid_t tid, const struct user_regs_struct *regs);
+const char *shorten_kind(pid_t process, const struct user_regs_struct *regs);
 
 /* At the entry of the call, with its registers in saved; then at its exit. */
 void shorten_begin(struct saved *saved, pid_t tid);

@@ -234,7 +234,7 @@ static void on_entry(struct tracer *tracer, struct task *task)
 	if (ptrace(PTRACE_GETREGS, task->tid, 0, &regs) < 0)
 		return;
 	uint64_t number = regs.orig_rax;
-	struct call *call = add_call(tracer, number, shorten_kind(task->tid, &regs));
+	struct call *call = add_call(tracer, number, shorten_kind(task->process, &regs));
 	task->call = tracer->count;
 	if (is_point(tracer, call))
 		strike(tracer, task, number, &regs);

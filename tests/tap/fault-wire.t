@@ -41,6 +41,11 @@ attempt() {
 	run timeout "$patience" "$xfer" get --retry-for 0 --no-resume --no-progress $silent "$@" "$attempt_url" "$tmp/got"
 }
 
+# daemon_ended ERE: the daemon logged the end of that session, for this reason.
+daemon_ended() {
+	timeout 5 tail -n +"$seen" -s 0.02 -f "$daemon_log" | grep -E -q -m 1 "session of .* (ended|timed out).*$1"
+}
+
 # broken NAME: that attempt failed as it should: on both sides, and nothing is left. Otherwise says why and counts in $bad.
 broken() {
 	why=
@@ -50,8 +55,7 @@ broken() {
 	grep -q '^xfer: .' "$err" || why="$why, the client says nothing"
 	[ ! -e "$tmp/got" ] || why="$why, something is under the final name"
 	[ -z "$(leftovers "$tmp")" ] || why="$why, something hidden is left"
-	timeout 5 tail -n +"$seen" -s 0.02 -f "$daemon_log" | grep -E -q -m 1 'session of .* (ended|timed out)' ||
-		why="$why, the daemon logs no end of a session"
+	daemon_ended '' || why="$why, the daemon logs no end of a session"
 	[ -n "$why" ] || return
 	bad=$((bad + 1))
 	diag "$1$why"
@@ -79,6 +83,7 @@ need_daemon -c "$tmp/xferd.ini" $talkative --set liveness.udp.dead-after=500ms -
 for direction in send recv; do
 	bad=0
 	count=0
+	late=0
 	repaired=0
 	while [ $bad -lt 5 ]; do
 		at=$((count * 2))
@@ -91,11 +96,17 @@ for direction in send recv; do
 			rm "$tmp/got"
 			continue
 		fi
+		# A pong of a slow run can be what comes last: all that was asked for is there, and still the session ends.
+		if [ "$status" = 0 ] && cmp -s "$pub/byte" "$tmp/got" && daemon_ended 'breaks the protocol'; then
+			late=$((late + 1))
+			rm "$tmp/got"
+			continue
+		fi
 		broken "$direction, byte $at"
 	done
 	[ "$status" = 0 ] || not_ok "an honest transfer behind them" "status $status"
 	rm -f "$tmp/got"
-	is $bad 0 "flipped bits in what the client ${direction}s: each of $count ends the session"
+	is $bad 0 "flipped bits in what the client ${direction}s: each of $count ends the session ($late when all was there)"
 	[ $count -ge 60 ] && [ $repaired -le 1 ] && ok "they were enough ($repaired in the payload)" ||
 		not_ok "they were enough" "$count, $repaired of them in the payload"
 done
