@@ -29,9 +29,9 @@ get() {
 	get_pid=$!
 	remember $get_pid
 }
-# begun NAME: something of it is there, or all.
+# begun NAME: so much of it is there that the daemon reads as far ahead as the others let it; or all.
 begun() {
-	[ -n "$(find "$tmp/got/$1" -type f -size +100k)" ]
+	[ -n "$(find "$tmp/got/$1" -type f -size +4000k)" ]
 }
 # Of none all is there.
 halfway() {
@@ -40,7 +40,7 @@ halfway() {
 
 # ---- who stands still ------------------------------------------------------------------------------------------------
 
-for _ in 1 2 3 4 5; do
+for _ in $(seq 10); do
 	rm -rf "$tmp/got"
 	for name in one two three four; do
 		file=big
