@@ -68,8 +68,6 @@ begin_sources() {
 fresh_daemon() {
 	if [ -n "$daemon_pid" ]; then
 		stop_daemon
-		# Its number is soon that of somebody else, whom nobody is to kill at the end.
-		test_pids=
 	fi
 	# shellcheck disable=SC2086
 	need_daemon -c "$tmp/xferd.ini" $daemon_set $soon --set "daemon.listen=127.0.0.1:${daemon_port:-0}"

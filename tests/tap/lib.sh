@@ -30,12 +30,32 @@ err=$tmp/err
 patience=30 # seconds after which waiting for an event is a failure; never the way to pass
 test_count=0
 test_pids=
+spared= # a process that is not killed yet
 
-# Kills what is left of the remembered processes, then the folder. A stopped process dies of SIGKILL too.
-clean_up() {
+# born PID: when it began, in the kernel's ticks; nothing when there is none. A number is soon that of somebody else, whom
+# nobody is to kill: it is the same process when it began at the same time.
+born() {
+	{ read -r born_line <"/proc/$1/stat"; } 2>/dev/null || return 0
+	# Behind the name, in which anything may be, the twentieth.
+	# shellcheck disable=SC2086
+	set -- ${born_line##*) }
+	echo "${20}"
+}
+
+# Kills what is left of the remembered processes, but $spared. A stopped one dies of SIGKILL too.
+kill_remembered() {
 	for pid in $test_pids; do
-		kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+		began=${pid#*:}
+		pid=${pid%:*}
+		if [ -n "$began" ] && [ "$pid" != "$spared" ] && [ "$(born "$pid")" = "$began" ]; then
+			kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+		fi
 	done
+}
+
+# Kills whoever is left, then the folder.
+clean_up() {
+	kill_remembered
 	chmod -R u+rwx "$tmp" 2>/dev/null
 	rm -rf "$tmp"
 }
@@ -196,7 +216,7 @@ leftovers() {
 
 # remember PID: ends with the test.
 remember() {
-	test_pids="$test_pids $1"
+	test_pids="$test_pids $1:$(born "$1")"
 }
 
 # wait_line FILE ERE [PID [COUNT]]: prints the first COUNT (1) lines that match, as soon as they are there. Fails when PID

@@ -41,9 +41,9 @@ power_namespace() {
 }
 
 power_clean_up() {
-	for power_pid in $test_pids; do
-		[ "$power_pid" = "$blockfs_pid" ] || { kill -KILL "$power_pid" && wait "$power_pid"; } 2>/dev/null
-	done
+	spared=$blockfs_pid
+	kill_remembered
+	spared=
 	umount "$disk" 2>/dev/null || umount -l "$disk" 2>/dev/null
 	[ -z "$loop_device" ] || losetup -d "$loop_device" 2>/dev/null
 	umount "$tmp/blockfs" 2>/dev/null || umount -l "$tmp/blockfs" 2>/dev/null

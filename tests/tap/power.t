@@ -311,12 +311,12 @@ synced_since() {
 	[ "$(flushes)" -ge $(($1 + 8)) ] || [ -e "$disk/large/file" ]
 }
 
-# costs VERB: a loss in the middle of a large file, when the disk has nothing but what was flushed, costs what was not yet
-# synced.
-costs() {
+# lose_in_middle VERB RATE: a loss in the middle of a large file, when the disk has nothing but what was flushed. Fails when
+# it came too late, and all of it was there.
+lose_in_middle() {
 	disk_begin || bail_out "$(cat "$tmp/blockfs.err")"
 	sink_begin "$1"
-	transfer "$1" large --limit-rate 12M >"$tmp/record.out" 2>"$tmp/record.err" &
+	transfer "$1" large --limit-rate "$2" >"$tmp/record.out" 2>"$tmp/record.err" &
 	costs_pid=$!
 	remember $costs_pid
 	await enough_written
@@ -328,6 +328,15 @@ costs() {
 	disk_end
 	power_loss "$("$replay" flushed "$record")"
 	power_back || bail_out "cannot be mounted"
+	[ -e "$disk/large/file" ] || return 0
+	power_gone
+	return 1
+}
+
+# costs VERB: it costs what was not yet synced.
+costs() {
+	lose_in_middle "$1" 12M || lose_in_middle "$1" 6M || lose_in_middle "$1" 2M ||
+		bail_out "what was lost was complete, however slow it came"
 	again "$1" large >"$tmp/wrong" 2>&1
 	power_gone
 	is "$(cat "$tmp/wrong")" "" "$1, large, $power_fs: completed after a loss"
