@@ -40,15 +40,15 @@ static int asker_was_answered(const struct asker *asker, uint64_t sequence)
 /* The `now` of a question in the window. */
 static uint64_t asker_asked(const struct asker *asker, uint64_t sequence)
 {
-	return asker->peer.born + asker->asked[sequence % WINDOW];
+	return asker->born + asker->asked[sequence % WINDOW];
 }
 
 /* How long an answer usually takes at most: the retransmission time-out of RFC 6298. */
 static uint64_t asker_patience(const struct asker *asker)
 {
-	if (asker->peer.rtt_smoothed == 0)
+	if (asker->rtt_smoothed == 0)
 		return SECOND;
-	return asker->peer.rtt_smoothed + larger(CLOCK_GRAIN, 4 * asker->rtt_variation);
+	return asker->rtt_smoothed + larger(CLOCK_GRAIN, 4 * asker->rtt_variation);
 }
 
 static uint64_t asker_missed_after(const struct asker *asker)
@@ -74,6 +74,7 @@ static uint64_t asker_gap(const struct asker *asker)
 
 void asker_start(struct asker *asker)
 {
+	asker->born = asker->peer.now;
 	asker->judge_next = 1;
 	asker->settle_next = 1;
 }
@@ -112,7 +113,7 @@ void asker_judge(struct asker *asker)
 uint64_t asker_due(const struct asker *asker)
 {
 	if (asker->peer.sequence == 0)
-		return asker->peer.born;
+		return asker->born;
 	return asker->last_asked + asker_gap(asker);
 }
 
@@ -132,29 +133,27 @@ uint64_t asker_ask(struct asker *asker)
 	peer->sequence++;
 	peer->window <<= 1;
 	peer->sent++;
-	asker->asked[peer->sequence % WINDOW] = peer->now - peer->born;
+	asker->asked[peer->sequence % WINDOW] = peer->now - asker->born;
 	return peer->sequence;
 }
 
 /* RFC 6298, with alpha 1/8 and beta 1/4. */
 static void asker_measure(struct asker *asker, uint64_t rtt)
 {
-	struct xfer_peer *peer = &asker->peer;
-
-	if (peer->rtt_smoothed == 0) {
-		peer->rtt_smoothed = rtt;
+	if (asker->rtt_smoothed == 0) {
+		asker->rtt_smoothed = rtt;
 		asker->rtt_variation = rtt / 2;
-		peer->rtt_min = rtt;
-		peer->rtt_max = rtt;
+		asker->rtt_min = rtt;
+		asker->rtt_max = rtt;
 	} else {
-		uint64_t off = rtt > peer->rtt_smoothed ? rtt - peer->rtt_smoothed : peer->rtt_smoothed - rtt;
+		uint64_t off = rtt > asker->rtt_smoothed ? rtt - asker->rtt_smoothed : asker->rtt_smoothed - rtt;
 
 		asker->rtt_variation = asker->rtt_variation - asker->rtt_variation / 4 + off / 4;
-		peer->rtt_smoothed = larger(1, peer->rtt_smoothed - peer->rtt_smoothed / 8 + rtt / 8);
-		peer->rtt_min = smaller(peer->rtt_min, rtt);
-		peer->rtt_max = larger(peer->rtt_max, rtt);
+		asker->rtt_smoothed = larger(1, asker->rtt_smoothed - asker->rtt_smoothed / 8 + rtt / 8);
+		asker->rtt_min = smaller(asker->rtt_min, rtt);
+		asker->rtt_max = larger(asker->rtt_max, rtt);
 	}
-	peer->rtt_last = rtt;
+	asker->rtt_last = rtt;
 }
 
 int asker_answered(struct asker *asker, const struct datagram *answer, uint64_t *rtt)
@@ -166,7 +165,7 @@ int asker_answered(struct asker *asker, const struct datagram *answer, uint64_t 
 	/* The time that comes back has to be the one that went out: a peer cannot choose its round trip. */
 	if (answer->asked_at != asker->asked[answer->sequence % WINDOW] || asker_was_answered(asker, answer->sequence))
 		return -EBADMSG;
-	*rtt = larger(1, peer->now - peer->born - answer->asked_at);
+	*rtt = larger(1, peer->now - asker->born - answer->asked_at);
 	peer->window |= bit_of(asker, answer->sequence);
 	asker_measure(asker, *rtt);
 	/* The peer lived after this question, so the silence to judge begins behind it. */

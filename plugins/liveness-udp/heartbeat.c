@@ -99,7 +99,6 @@ static int heartbeat_peer_create(void *instance, const struct xfer_peer_params *
 	peer->dead_after = params->dead_after;
 	if (peer->dead_after < QUESTIONS_MIN * peer->interval)
 		peer->dead_after = (QUESTIONS_MIN + 1) * peer->interval;
-	peer->born = params->now;
 	peer->now = params->now;
 	peer->role = (uint8_t)params->role;
 	peer->steady = (params->flags & XFER_PEER_STEADY) != 0;
@@ -111,6 +110,7 @@ static int heartbeat_peer_create(void *instance, const struct xfer_peer_params *
 
 static void heartbeat_peer_destroy(struct xfer_peer *peer)
 {
+	free(peer->moves);
 	free(peer);
 }
 
@@ -141,25 +141,38 @@ static int answerer_asked(struct xfer_peer *peer, const struct datagram *questio
 			return -EBADMSG;
 		peer->window |= UINT64_C(1) << behind;
 	}
-	peer->due = 1;
-	peer->due_sequence = sequence;
+	peer->due = (uint8_t)(1 + peer->sequence - sequence);
 	peer->due_asked_at = question->asked_at;
 	return 0;
 }
 
 /* An answerer measures nothing itself; it keeps what the asker tells. */
-static void answerer_told(struct xfer_peer *peer, uint32_t rtt_us)
+static void answerer_told(struct xfer_peer *peer, const struct progress *progress)
 {
-	uint64_t rtt = rtt_us * UINT64_C(1000);
+	uint32_t rtt = progress->rtt_us;
 
+	peer->told_loss = progress->loss_ppm;
 	if (rtt == 0)
 		return;
-	if (peer->rtt_min == 0 || rtt < peer->rtt_min)
-		peer->rtt_min = rtt;
-	if (rtt > peer->rtt_max)
-		peer->rtt_max = rtt;
-	peer->rtt_last = rtt;
-	peer->rtt_smoothed = rtt;
+	if (peer->told_rtt_min == 0 || rtt < peer->told_rtt_min)
+		peer->told_rtt_min = rtt;
+	if (rtt > peer->told_rtt_max)
+		peer->told_rtt_max = rtt;
+	peer->told_rtt = rtt;
+}
+
+static int progress_idles(const struct progress *progress)
+{
+	return progress->received == 0 && progress->verified == 0 && progress->durable == 0 && progress->stage == 0 &&
+	       progress->stage_age_ms == 0;
+}
+
+/* Where progress is kept; NULL: nowhere, for there is none, or no memory for it. */
+static struct moves *peer_moves(struct xfer_peer *peer, const struct progress *progress)
+{
+	if (!peer->moves && !progress_idles(progress))
+		peer->moves = calloc(1, sizeof(*peer->moves));
+	return peer->moves;
 }
 
 /* In us, rounded up so that only 0 says "unknown". */
@@ -176,6 +189,7 @@ static int heartbeat_datagram_in(struct xfer_peer *peer, const void *bytes, size
 	struct asker *asker = peer_asker(peer);
 	struct datagram datagram;
 	uint64_t rtt = 0;
+	struct moves *moves;
 	int rc;
 
 	if (now > peer->now)
@@ -190,11 +204,13 @@ static int heartbeat_datagram_in(struct xfer_peer *peer, const void *bytes, size
 	peer->heard = 1;
 	peer->last_heard = peer->now;
 	peer->received++;
-	peer->theirs = datagram.progress;
+	moves = peer_moves(peer, &datagram.progress);
+	if (moves)
+		moves->theirs = datagram.progress;
 	if (asker)
 		asker_judge(asker);
 	else
-		answerer_told(peer, datagram.progress.rtt_us);
+		answerer_told(peer, &datagram.progress);
 	out->sequence = datagram.sequence;
 	out->rtt = rtt;
 	out->is_answer = asker != NULL;
@@ -206,26 +222,27 @@ static ssize_t heartbeat_datagram_out(struct xfer_peer *peer, void *bytes, size_
                                       struct xfer_asked *out)
 {
 	struct asker *asker = peer_asker(peer);
-	struct datagram datagram = { .progress = peer->ours };
+	struct datagram datagram = { .kind = DATAGRAM_ANSWER };
 
 	if (size < DATAGRAM_SIZE)
 		return -EMSGSIZE;
 	peer_advance(peer, now);
+	if (peer->moves)
+		datagram.progress = peer->moves->ours;
 	if (asker) {
 		if (peer->now < asker_due(asker))
 			return 0;
 		datagram.kind = DATAGRAM_QUESTION;
 		datagram.sequence = asker_ask(asker);
-		datagram.asked_at = peer->now - peer->born;
-		datagram.progress.rtt_us = rtt_told(peer->rtt_smoothed);
+		datagram.asked_at = peer->now - asker->born;
+		datagram.progress.rtt_us = rtt_told(asker->rtt_smoothed);
 		datagram.progress.loss_ppm = asker_loss_ppm(asker);
 	} else {
 		if (!peer->due)
 			return 0;
+		datagram.sequence = peer->sequence + 1 - peer->due;
 		peer->due = 0;
 		peer->sent++;
-		datagram.kind = DATAGRAM_ANSWER;
-		datagram.sequence = peer->due_sequence;
 		datagram.asked_at = peer->due_asked_at;
 	}
 	datagram_write(bytes, &peer->key, peer->slot, &datagram);
@@ -288,16 +305,16 @@ static void heartbeat_stats(struct xfer_peer *peer, struct xfer_liveness_stats *
 	/* An answerer sees the gaps in the sequence: questions that did not arrive, or not yet. */
 	out->lost = asker ? asker->lost : peer->sequence - peer->received;
 	out->rejected = peer->rejected;
-	out->rtt_last = peer->rtt_last;
-	out->rtt_min = peer->rtt_min;
-	out->rtt_smoothed = peer->rtt_smoothed;
-	out->rtt_max = peer->rtt_max;
+	out->rtt_last = asker ? asker->rtt_last : peer->told_rtt * UINT64_C(1000);
+	out->rtt_min = asker ? asker->rtt_min : peer->told_rtt_min * UINT64_C(1000);
+	out->rtt_smoothed = asker ? asker->rtt_smoothed : out->rtt_last;
+	out->rtt_max = asker ? asker->rtt_max : peer->told_rtt_max * UINT64_C(1000);
 	out->last_heard = peer->heard ? peer->last_heard : 0;
 }
 
 static void heartbeat_progress_set(struct xfer_peer *peer, const struct xfer_progress *ours)
 {
-	peer->ours = (struct progress){
+	const struct progress progress = {
 		.received = ours->received,
 		.verified = ours->verified,
 		.durable = ours->durable,
@@ -306,17 +323,26 @@ static void heartbeat_progress_set(struct xfer_peer *peer, const struct xfer_pro
 		.loss_ppm = ours->loss_ppm,
 		.stage = (uint16_t)ours->stage,
 	};
+	struct moves *moves = peer_moves(peer, &progress);
+
+	if (moves)
+		moves->ours = progress;
 }
 
 static void heartbeat_progress_get(struct xfer_peer *peer, struct xfer_progress *theirs)
 {
-	theirs->received = peer->theirs.received;
-	theirs->verified = peer->theirs.verified;
-	theirs->durable = peer->theirs.durable;
-	theirs->stage = peer->theirs.stage;
-	theirs->stage_age_ms = peer->theirs.stage_age_ms;
-	theirs->rtt_us = peer->theirs.rtt_us;
-	theirs->loss_ppm = peer->theirs.loss_ppm;
+	const struct moves *moves = peer->moves;
+
+	if (moves) {
+		theirs->received = moves->theirs.received;
+		theirs->verified = moves->theirs.verified;
+		theirs->durable = moves->theirs.durable;
+		theirs->stage = moves->theirs.stage;
+		theirs->stage_age_ms = moves->theirs.stage_age_ms;
+	}
+	/* Only an asker has these to tell. */
+	theirs->rtt_us = peer->told_rtt;
+	theirs->loss_ppm = peer->told_loss;
 }
 
 static const struct xfer_liveness_ops heartbeat_ops = {
