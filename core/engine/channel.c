@@ -40,7 +40,6 @@ static int remote_read(struct channel *channel)
 		memcpy(&remote->address, &endpoint.remote, sizeof(remote->address));
 	memcpy(remote->text, endpoint.text, len);
 	memcpy(remote->text + len, endpoint.identity, identity_len);
-	remote->identity = remote->text + len;
 	channel->remote = remote;
 	return 0;
 }
@@ -472,4 +471,9 @@ void channel_flush(struct channel *channel)
 const char *channel_peer(const struct channel *channel)
 {
 	return channel->remote != NULL && channel->remote->text[0] != '\0' ? channel->remote->text : "the peer";
+}
+
+const char *channel_identity(const struct channel_remote *remote)
+{
+	return remote->text + strlen(remote->text) + 1;
 }

@@ -81,8 +81,8 @@ struct channel_remote {
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 	} address;
-	const char *identity; /* in text: whom the transport has authenticated; "" when it has not */
-	char text[];          /* "127.0.0.1:40312" */
+	char text
+		[]; /* "127.0.0.1:40312", and behind its end whom the transport has authenticated, "" when it has not */
 };
 
 struct channel {
@@ -106,7 +106,6 @@ struct channel {
 	uint32_t requests_max;            /* as told in the WELCOME */
 	uint8_t boot_id[MESSAGE_BOOT_ID]; /* of the peer */
 	uint8_t key[MESSAGE_KEY];         /* of the WELCOME */
-	uint32_t peer_rtt_us;             /* in-band: what the asker told of it */
 	struct xfer_progress *theirs;     /* owned; in-band, NULL before the peer told any */
 	struct channel_remote *remote;    /* owned; NULL before the handshake is done */
 	uint64_t look_at;                 /* steady ns, see channel_watch.look */
@@ -131,6 +130,7 @@ void channel_goaway(struct channel *channel, enum status status, const char *tex
 void channel_close(struct channel *channel);
 
 const char *channel_peer(const struct channel *channel); /* "127.0.0.1:40312" */
+const char *channel_identity(const struct channel_remote *remote);
 /* Round trip in ns (0 = unknown) and loss, from whatever measures them. */
 uint64_t channel_rtt(const struct channel *channel, uint64_t *loss_ppm);
 void channel_theirs(const struct channel *channel, struct xfer_progress *theirs);

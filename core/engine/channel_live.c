@@ -59,9 +59,9 @@ void channel_pulse_look(struct channel *channel)
 		channel->base->watch->warn(channel, "heartbeats by datagram are not answered (is UDP blocked?); "
 		                                    "going on with pings in the connection");
 	if (todo & PULSE_PING) {
-		ping_send(channel, FRAME_PING, channel->pulse.sequence, channel_now(channel));
+		ping_send(channel, FRAME_PING, channel->pulse.pings, channel_now(channel));
 		if (channel->base->watch->asked != NULL)
-			channel->base->watch->asked(channel, true, channel->pulse.sequence);
+			channel->base->watch->asked(channel, true, channel->pulse.pings);
 	}
 	if (todo & PULSE_PONG)
 		pong_send(channel, 0, 0);

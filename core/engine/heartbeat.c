@@ -19,22 +19,22 @@ static void send_due(struct heartbeat *heartbeat, const struct datagram_path *to
 	uint64_t slot = htobe64(heartbeat->slot);
 	ssize_t n;
 
-	heartbeat->watch->progress(heartbeat, &ours);
-	liveness_progress_set(heartbeat->plugin, heartbeat->peer, &ours);
-	n = liveness_datagram_out(heartbeat->plugin, heartbeat->peer, bytes + HEARTBEAT_SLOT, XFER_DATAGRAM_MAX,
+	heartbeat->port->watch->progress(heartbeat, &ours);
+	liveness_progress_set(heartbeat->port->plugin, heartbeat->peer, &ours);
+	n = liveness_datagram_out(heartbeat->port->plugin, heartbeat->peer, bytes + HEARTBEAT_SLOT, XFER_DATAGRAM_MAX,
 	                          heartbeat->port->loop->now, &asked);
 	if (n <= 0 || n > XFER_DATAGRAM_MAX)
 		return;
 	memcpy(bytes, &slot, sizeof(slot));
 	(void)datagram_send(heartbeat->port->fd, bytes, HEARTBEAT_SLOT + (size_t)n, to);
-	if (asked.is_question && heartbeat->watch->asked != NULL)
-		heartbeat->watch->asked(heartbeat, &asked);
+	if (asked.is_question && heartbeat->port->watch->asked != NULL)
+		heartbeat->port->watch->asked(heartbeat, &asked);
 }
 
 static void deadline_set(struct heartbeat *heartbeat)
 {
 	uint64_t now = heartbeat->port->loop->now;
-	uint64_t when = liveness_next_deadline(heartbeat->plugin, heartbeat->peer, now);
+	uint64_t when = liveness_next_deadline(heartbeat->port->plugin, heartbeat->peer, now);
 
 	/* A plug-in that wants to be called all the time is called every millisecond. */
 	if (when != CLOCK_NEVER && when < now + CLOCK_MS)
@@ -63,14 +63,14 @@ static void datagram_take(struct heartbeat_port *port, const uint8_t *bytes, siz
 	heartbeat = table_get(port->peers, be64toh(slot));
 	if (heartbeat == NULL)
 		return; /* a stranger gets no answer */
-	if (liveness_datagram_in(heartbeat->plugin, heartbeat->peer, bytes + HEARTBEAT_SLOT, len - HEARTBEAT_SLOT,
+	if (liveness_datagram_in(heartbeat->port->plugin, heartbeat->peer, bytes + HEARTBEAT_SLOT, len - HEARTBEAT_SLOT,
 	                         port->loop->now, &heard) < 0)
 		return;
 	if (heard.reply)
 		send_due(heartbeat, from);
 	if (heartbeat->asker != NULL)
 		deadline_set(heartbeat);
-	heartbeat->watch->heard(heartbeat, &heard);
+	heartbeat->port->watch->heard(heartbeat, &heard);
 }
 
 static void on_datagrams(uv_poll_t *poll, int status, int events)
@@ -147,11 +147,11 @@ int heartbeat_open(struct heartbeat *heartbeat, const struct heartbeat_start *st
 	params.struct_size = sizeof(params);
 	params.now = start->port->loop->now;
 	*heartbeat = (struct heartbeat){
-		.plugin = start->plugin,
-		.watch = start->watch,
 		.port = start->port,
 		.slot = params.slot,
 	};
+	start->port->plugin = start->plugin;
+	start->port->watch = start->watch;
 	if (start->to != NULL) {
 		r = asker_make(heartbeat, start, err);
 		if (r < 0)
@@ -166,7 +166,7 @@ int heartbeat_open(struct heartbeat *heartbeat, const struct heartbeat_start *st
 	}
 	r = table_put(start->port->peers, heartbeat->slot, heartbeat);
 	if (r < 0) {
-		liveness_peer_destroy(heartbeat->plugin, heartbeat->peer);
+		liveness_peer_destroy(heartbeat->port->plugin, heartbeat->peer);
 		free(heartbeat->asker);
 		*heartbeat = (struct heartbeat){ 0 };
 		return error_set(err, r, FAULT_LOCAL, "no slot for a heartbeat");
@@ -183,7 +183,7 @@ void heartbeat_close(struct heartbeat *heartbeat)
 	table_remove(heartbeat->port->peers, heartbeat->slot);
 	if (heartbeat->asker != NULL)
 		(void)loop_deadline(heartbeat->port->loop, &heartbeat->asker->deadline, CLOCK_NEVER);
-	liveness_peer_destroy(heartbeat->plugin, heartbeat->peer);
+	liveness_peer_destroy(heartbeat->port->plugin, heartbeat->peer);
 	free(heartbeat->asker);
 	*heartbeat = (struct heartbeat){ 0 };
 }
@@ -192,7 +192,7 @@ enum pulse_datagrams heartbeat_state(const struct heartbeat *heartbeat, uint64_t
 {
 	if (heartbeat->peer == NULL)
 		return PULSE_NO_DATAGRAMS;
-	switch (liveness_verdict(heartbeat->plugin, heartbeat->peer, now)) {
+	switch (liveness_verdict(heartbeat->port->plugin, heartbeat->peer, now)) {
 	case XFER_UNKNOWN: return PULSE_UNHEARD;
 	case XFER_ALIVE: return PULSE_HEARD;
 	case XFER_SUSPECT:
@@ -205,12 +205,12 @@ void heartbeat_stats(const struct heartbeat *heartbeat, struct xfer_liveness_sta
 {
 	*out = (struct xfer_liveness_stats){ .struct_size = sizeof(*out) };
 	if (heartbeat->peer != NULL)
-		liveness_stats(heartbeat->plugin, heartbeat->peer, out);
+		liveness_stats(heartbeat->port->plugin, heartbeat->peer, out);
 }
 
 void heartbeat_progress(const struct heartbeat *heartbeat, struct xfer_progress *theirs)
 {
 	*theirs = (struct xfer_progress){ .struct_size = sizeof(*theirs) };
 	if (heartbeat->peer != NULL)
-		liveness_progress_get(heartbeat->plugin, heartbeat->peer, theirs);
+		liveness_progress_get(heartbeat->port->plugin, heartbeat->peer, theirs);
 }

@@ -22,6 +22,9 @@ struct heartbeat_port {
 	uv_poll_t poll;
 	int fd;              /* owned */
 	struct table *peers; /* borrowed: slot -> struct heartbeat; ports of one worker share it */
+	/* The same for all sessions; theirs, from the first one on. */
+	const struct plugin *plugin;
+	const struct heartbeat_watch *watch;
 	bool open;
 	bool closed; /* the loop is done with it */
 };
@@ -49,8 +52,6 @@ struct heartbeat_asker {
 };
 
 struct heartbeat {
-	const struct plugin *plugin;
-	const struct heartbeat_watch *watch;
 	struct heartbeat_port *port; /* borrowed */
 	struct xfer_peer *peer;      /* NULL: none, in-band only */
 	uint64_t slot;

@@ -23,7 +23,7 @@ static struct serve *of_channel(struct channel *channel)
 
 static struct serve *of_sending(struct sending *sending)
 {
-	return list_entry(sending, struct serve, sending);
+	return of_channel(sending->channel);
 }
 
 /* ---- what requests mean ---- */
@@ -69,7 +69,7 @@ static const struct serve_export *export_find(const struct serve_base *base, con
 
 const char *serve_identity(const struct serve *serve)
 {
-	return serve->channel.remote != NULL ? serve->channel.remote->identity : "";
+	return serve->channel.remote != NULL ? channel_identity(serve->channel.remote) : "";
 }
 
 /* NULL, or the key that keeps the peer out. */
@@ -162,6 +162,7 @@ static void session_free(struct serve *serve)
 	limits_leave(&serve->base->limits, &serve->entry);
 	list_remove(&serve->link);
 	serve->base->session_count--;
+	free(serve->sending);
 	free(serve);
 }
 
@@ -194,6 +195,17 @@ static const struct sending_watch sending_events = {
 	.closed = on_sending_closed,
 };
 
+static int sending_take(struct serve *serve, const struct frame_header *header, const uint8_t *body, struct error *err)
+{
+	if (serve->sending == NULL) {
+		serve->sending = malloc(sizeof(*serve->sending));
+		if (serve->sending == NULL)
+			return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for what it asks for");
+		sending_open(serve->sending, &serve->channel, &sending_events, serve->base->channel.requests_max);
+	}
+	return sending_frame(serve->sending, header, body, err);
+}
+
 /* ---- the session ---- */
 
 static void on_open(struct channel *channel)
@@ -221,15 +233,18 @@ static int on_frame(struct channel *channel, const struct frame_header *header, 
 		if (serve->join != NULL)
 			return serve_join_frame(serve, header, bytes, buffer, err);
 		return serve_put_frame(serve, header, bytes, buffer, err);
-	default: return sending_frame(&serve->sending, header, bytes + FRAME_HEADER, err);
+	default: return sending_take(serve, header, bytes + FRAME_HEADER, err);
 	}
 }
 
 static void on_work(struct channel *channel)
 {
-	sending_pump(&of_channel(channel)->sending);
-	serve_put_work(of_channel(channel));
-	serve_join_work(of_channel(channel));
+	struct serve *serve = of_channel(channel);
+
+	if (serve->sending != NULL)
+		sending_pump(serve->sending);
+	serve_put_work(serve);
+	serve_join_work(serve);
 }
 
 /* It did not get on, others needed its buffers, and now it could. */
@@ -237,13 +252,16 @@ static void on_refill(struct channel *channel)
 {
 	log_say(of_channel(channel)->base->log, LOG_LEVEL_DEBUG, "%s takes bytes again, reading on",
 	        channel_peer(channel));
-	sending_refill(&of_channel(channel)->sending);
+	sending_refill(of_channel(channel)->sending);
 }
 
 static void on_progress(struct channel *channel, struct xfer_progress *ours)
 {
-	sending_progress(&of_channel(channel)->sending, ours);
-	serve_put_progress(of_channel(channel), ours);
+	struct serve *serve = of_channel(channel);
+
+	if (serve->sending != NULL)
+		sending_progress(serve->sending, ours);
+	serve_put_progress(serve, ours);
 }
 
 static uint64_t on_look(struct channel *channel)
@@ -280,7 +298,14 @@ static void on_ended(struct channel *channel, const struct error *err)
 
 static void on_closed(struct channel *channel)
 {
-	sending_close(&of_channel(channel)->sending);
+	struct serve *serve = of_channel(channel);
+
+	if (serve->sending != NULL) {
+		sending_close(serve->sending);
+		return;
+	}
+	serve->closed = true;
+	serve_half_closed(serve);
 }
 
 const struct channel_watch serve_watch = {
@@ -314,7 +339,6 @@ int serve_open(struct serve_base *base, const struct plugin *transport, struct x
 		free(serve);
 		return r;
 	}
-	sending_open(&serve->sending, &serve->channel, &sending_events, base->channel.requests_max);
 	list_append(&base->sessions, &serve->link);
 	base->session_count++;
 	r = channel_open(&serve->channel, &base->channel, transport, conn, true, port, port_number, serve, err);
@@ -354,7 +378,8 @@ void serve_goaway(struct serve *serve)
 
 bool serve_idle(const struct serve *serve)
 {
-	return sending_idle(&serve->sending) && !serve_put_busy(serve) && !serve_join_works(serve);
+	return (serve->sending == NULL || sending_idle(serve->sending)) && link_batches(&serve->channel.link) == 0 &&
+	       !serve_put_busy(serve) && !serve_join_works(serve);
 }
 
 void serve_unheard(struct serve *serve)

@@ -37,7 +37,7 @@ struct serve_join;     /* see serve_join.c */
 
 struct serve {
 	struct channel channel;
-	struct sending sending;
+	struct sending *sending; /* owned; NULL until something is asked for, and most sessions rest */
 	struct list link;
 	struct limits_entry entry;
 	bool late; /* let in when the daemon was about to drain: served for a moment as if it were not */

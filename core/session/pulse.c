@@ -49,7 +49,7 @@ void pulse_pong(struct pulse *pulse, uint64_t sent, uint64_t now)
 {
 	uint64_t sample;
 
-	pulse->pongs++;
+	pulse->ponged = true;
 	if (sent > now || sent < pulse->started)
 		return; /* not a time that we ever sent */
 	sample = now - sent;
@@ -99,7 +99,6 @@ unsigned pulse_check(struct pulse *pulse, enum pulse_datagrams datagrams, uint64
 		return PULSE_DEAD;
 	if (asks_in_band(pulse, datagrams, now) && now - pulse->asked >= pulse->interval) {
 		pulse->asked = now;
-		pulse->sequence++;
 		pulse->pings++;
 		todo |= PULSE_PING;
 	}
@@ -112,8 +111,8 @@ unsigned pulse_check(struct pulse *pulse, enum pulse_datagrams datagrams, uint64
 	else if (pulse->silent == 0)
 		pulse->silent = now;
 	/* Only when the peer was heard in-band meanwhile: a dying peer is not a network without UDP. */
-	if (pulse->asker && !pulse->warned && datagrams != PULSE_NO_DATAGRAMS && pulse->silent != 0 &&
-	    pulse->pongs > 0 && now - pulse->silent >= pulse->dead_after) {
+	if (pulse->asker && !pulse->warned && datagrams != PULSE_NO_DATAGRAMS && pulse->silent != 0 && pulse->ponged &&
+	    now - pulse->silent >= pulse->dead_after) {
 		pulse->warned = true;
 		todo |= PULSE_WARN;
 	}

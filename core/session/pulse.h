@@ -34,16 +34,15 @@ struct pulse {
 	uint64_t dead_after; /* ns of silence */
 	uint64_t heard;      /* when anything came last */
 	uint64_t started;
-	uint64_t silent;   /* since when no datagram is heard; 0 = they are heard */
-	uint64_t asked;    /* when the last PING was due, or was answered; the last PONG that nobody asked for */
-	uint64_t came;     /* when bytes came last, in-band */
-	uint64_t sequence; /* of the last PING */
-	uint64_t rtt;      /* ns, smoothed over in-band pongs; 0 = none yet */
-	uint32_t pings;    /* in-band, sent */
-	uint32_t pongs;    /* in-band, received */
+	uint64_t silent; /* since when no datagram is heard; 0 = they are heard */
+	uint64_t asked;  /* when the last PING was due, or was answered; the last PONG that nobody asked for */
+	uint64_t came;   /* when bytes came last, in-band */
+	uint64_t rtt;    /* ns, smoothed over in-band pongs; 0 = none yet */
+	uint32_t pings;  /* in-band, sent; the sequence of the last one */
 	bool asker;
 	bool rare; /* datagrams come too seldom to live by them */
 	bool warned;
+	bool ponged; /* in-band, at least once */
 };
 
 /* What is agreed; times in ns. */

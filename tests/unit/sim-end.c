@@ -206,7 +206,7 @@ static void beat(struct sim *sim, struct sim_event *event)
 		end->warned = true;
 	}
 	if (todo & PULSE_PING)
-		ping_write(end, FRAME_PING, end->pulse.sequence, sim->now);
+		ping_write(end, FRAME_PING, end->pulse.pings, sim->now);
 	if (todo & PULSE_PONG)
 		ping_write(end, FRAME_PONG, 0, 0);
 	if (end->state == SIM_OPEN)
