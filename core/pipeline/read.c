@@ -14,6 +14,8 @@
 
 enum {
 	PAGE = 4096,
+	/* Chunks of holes in one job: the file digest goes over each of them, and others wait for the thread. */
+	HOLES_MAX = 256 * 1024,
 	/*
 	 * Payload of one job. Large enough that waking threads costs nothing beside it, small enough that it is still in
 	 * the second-level cache when it is hashed and sent, and that one file keeps all threads busy.
@@ -57,6 +59,7 @@ struct layout {
 	size_t at;        /* the next frame begins here */
 	size_t limit;     /* frames end here */
 	uint64_t payload; /* bytes so far, of all pieces */
+	uint64_t holes;   /* chunks that may still be found to be holes, see HOLES_MAX */
 	bool full;        /* a chunk did not fit: this job is done */
 	struct store_parent near;
 	struct known_view view; /* digests of the piece's file */
@@ -115,7 +118,7 @@ static bool read_chunk(struct layout *layout, struct read_piece *piece, const st
 
 static bool put_hole(struct layout *layout, struct read_piece *piece, uint64_t first, uint64_t count)
 {
-	if (READ_HOLE_FRAME > layout->limit - layout->at) {
+	if (READ_HOLE_FRAME > layout->limit - layout->at || layout->holes == 0) {
 		layout->full = true;
 		return false;
 	}
@@ -126,6 +129,7 @@ static bool put_hole(struct layout *layout, struct read_piece *piece, uint64_t f
 		return false;
 	}
 	layout->at += frame.len;
+	layout->holes -= count;
 	piece->chunks += count;
 	return true;
 }
@@ -177,6 +181,8 @@ static void read_sparse(struct layout *layout, struct read_piece *piece, const s
 		}
 		if (holes > stop - index)
 			holes = stop - index;
+		if (holes > layout->holes && layout->holes > 0)
+			holes = layout->holes;
 		if (holes > 0 ? !put_hole(layout, piece, index, holes) : !read_chunk(layout, piece, view, index, flags))
 			return;
 		index += holes > 0 ? holes : 1;
@@ -225,6 +231,7 @@ uint64_t read_stage_storage(struct read_job *job)
 		.base = job->buffer->data,
 		.at = PAGE - frame_chunk_overhead(&suite->limits),
 		.limit = job->buffer->size - read_ends_room(suite, job->count),
+		.holes = HOLES_MAX,
 	};
 
 	store_parent_init(&layout.near);

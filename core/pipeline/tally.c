@@ -18,7 +18,8 @@
 enum {
 	PENDING_DIGESTS = 32, /* room in the buffer */
 	RUN_CAP_MIN = 4,
-	ZERO_PIECE = 16384 /* bytes hashed at a time for the digest of zeroes */
+	ZERO_PIECE = 16384, /* bytes hashed at a time for the digest of zeroes */
+	ZEROES_EACH = 1024  /* chunks of zeroes that count as one digest more: it takes time to go over them */
 };
 
 /* Consecutive chunks that wait for an earlier one. */
@@ -34,7 +35,7 @@ struct tally {
 	const struct suite *suite;
 	uint64_t next;          /* first index that is missing */
 	struct table ahead;     /* struct run by its first index */
-	uint64_t waiting;       /* digests in `ahead` */
+	uint64_t waiting;       /* digests in `ahead`, and what zeroes there count as */
 	struct run *last;       /* the run that was added to last, or NULL: the next one often belongs behind it */
 	struct xfer_hash *hash; /* NULL until the buffer was full once */
 	bool zero_known;
@@ -111,6 +112,12 @@ static void tally_feed(struct tally *tally, uint64_t count, const uint8_t *diges
 	}
 }
 
+/* What a run of zeroes counts as. */
+static uint64_t zeroes_weight(uint64_t count)
+{
+	return 1 + count / ZEROES_EACH;
+}
+
 /* Takes the runs that became next in line. */
 static void tally_advance(struct tally *tally)
 {
@@ -119,7 +126,7 @@ static void tally_advance(struct tally *tally)
 	while ((run = table_remove(&tally->ahead, tally->next)) != NULL) {
 		bool zeroes = run->cap == 0;
 
-		tally->waiting -= zeroes ? 1 : run->count;
+		tally->waiting -= zeroes ? zeroes_weight(run->count) : run->count;
 		tally_feed(tally, run->count, zeroes ? tally->zero : run->digests,
 		           zeroes ? 0 : tally->suite->limits.digest_size);
 		if (tally->last == run)
@@ -231,7 +238,8 @@ static int tally_zero(struct tally *tally)
 
 static int zeroes_wait(struct tally *tally, uint64_t first, uint64_t count)
 {
-	if (tally->waiting >= TALLY_AHEAD_MAX || table_get(&tally->ahead, first) != NULL)
+	uint64_t weight = zeroes_weight(count);
+	if (weight > TALLY_AHEAD_MAX - tally->waiting || table_get(&tally->ahead, first) != NULL)
 		return -ERANGE;
 	struct run *run = malloc(sizeof(*run));
 	if (run == NULL)
@@ -241,7 +249,7 @@ static int zeroes_wait(struct tally *tally, uint64_t first, uint64_t count)
 	if (code < 0)
 		free(run);
 	else
-		tally->waiting++;
+		tally->waiting += weight;
 	return code;
 }
 

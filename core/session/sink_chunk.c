@@ -15,9 +15,12 @@ static uint32_t chunk_length(const struct sink *sink, const struct sink_file *fi
 }
 
 /* Whether the chunk is one that is still wanted and may be taken now. */
-static bool chunk_wanted(const struct sink *sink, const struct sink_file *file, const struct frame_chunk *chunk)
+static bool chunk_wanted(const struct sink *sink, const struct sink_request *request, const struct frame_chunk *chunk)
 {
-	if (file == NULL || file->failed || file->resizing || chunk->index >= file->chunks)
+	const struct sink_file *file = request != NULL ? request->file : NULL;
+
+	if (file == NULL || file->failed || file->resizing || request->digests ||
+	    !sink_request_covers(request, chunk->index, 1))
 		return false;
 	if (chunk->length != chunk_length(sink, file, chunk->index))
 		return false;
@@ -45,7 +48,7 @@ int sink_chunk(struct sink_lane *lane, const struct frame_chunk *chunk, void *to
 	/* Everything that came before this sink was consumed. */
 	if (lane->received > lane->granted)
 		return error_set(err, -EPROTO, FAULT_PEER, "more chunks than there was credit for");
-	if (!chunk_wanted(sink, file, chunk)) {
+	if (!chunk_wanted(sink, request, chunk)) {
 		sink_lane_consume(lane, chunk->length);
 		return 0;
 	}
@@ -71,6 +74,28 @@ int sink_chunk(struct sink_lane *lane, const struct frame_chunk *chunk, void *to
 	return 1;
 }
 
+/* Between two holes there is a chunk, and of chunks no more come than there is credit for. */
+static uint64_t holes_max(const struct sink *sink)
+{
+	uint64_t window = sink->params.window_all > sink->params.window ? sink->params.window_all : sink->params.window;
+
+	return HOLES_MORE + window / sink->params.chunk_size;
+}
+
+/* Behind one that ends where it begins, or by itself. */
+static int hole_add(struct sink *sink, const struct sink_piece *piece)
+{
+	struct sink_item *last = sink->items.prev != &sink->items ? list_entry(sink->items.prev, struct sink_item, link)
+	                                                          : NULL;
+
+	if (last != NULL && last->piece.op == SINK_HOLE && last->piece.file == piece->file &&
+	    last->piece.first + last->piece.count == piece->first) {
+		last->piece.count += piece->count;
+		return 0;
+	}
+	return sink_item_add(sink, piece);
+}
+
 int sink_hole(struct sink_lane *lane, uint32_t id, uint64_t first, uint64_t count, struct error *err)
 {
 	struct sink *sink = lane->sink;
@@ -83,6 +108,8 @@ int sink_hole(struct sink_lane *lane, uint32_t id, uint64_t first, uint64_t coun
 	if (count == 0 || first > file->chunks || count > file->chunks - first ||
 	    (first + count == file->chunks && file->size % sink->params.chunk_size != 0))
 		return error_set(err, -EPROTO, FAULT_PEER, "a hole that is not within its file");
+	if (!sink_request_covers(request, first, count))
+		return 0;
 	sink_lane_came(lane, request, count * (uint64_t)sink->params.chunk_size);
 	if (sink_reuse_hole(sink, request, first, count))
 		return 0;
@@ -94,9 +121,10 @@ int sink_hole(struct sink_lane *lane, uint32_t id, uint64_t first, uint64_t coun
 		file->token = NULL;
 		return 0;
 	}
-	if (ranges_add(&file->seen, first, count) < 0)
-		return 0; /* repeated, or too scattered: found missing at the end */
-	if (sink_item_add(sink, &piece) < 0)
+	/* Holes cost no credit: this is what bounds them. */
+	if (sink->holes >= holes_max(sink) || ranges_add(&file->seen, first, count) < 0)
+		return 0; /* too many, repeated, or too scattered: found missing at the end */
+	if (hole_add(sink, &piece) < 0)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a hole");
 	return 0;
 }

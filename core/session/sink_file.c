@@ -47,6 +47,7 @@ int sink_item_add(struct sink *sink, const struct sink_piece *piece)
 		return -ENOMEM;
 	item->piece = *piece;
 	piece->file->writing++;
+	sink->holes += piece->op == SINK_HOLE;
 	list_append(&sink->items, &item->link);
 	return 0;
 }
@@ -278,6 +279,7 @@ void sink_file_abort(struct sink *sink)
 
 		list_remove(node);
 		item->piece.file->writing--;
+		sink->holes -= item->piece.op == SINK_HOLE;
 		if (item->piece.op == SINK_CHUNK) {
 			token_release(sink, item->piece.token);
 			sink_lane_release(item->piece.lane, item->piece.chunk.length);

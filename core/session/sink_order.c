@@ -21,6 +21,19 @@ static void piece_take(struct sink_order *order, const struct sink_piece *piece)
 	order->pieces[order->count++] = *piece;
 }
 
+/* The first part of a long run of holes; the rest stays where it is. */
+static void hole_cut(struct sink *sink, struct sink_order *order, struct sink_piece *piece)
+{
+	struct sink_piece part = *piece;
+
+	part.count = HOLE_PIECE;
+	piece->first += HOLE_PIECE;
+	piece->count -= HOLE_PIECE;
+	piece->file->writing++;
+	sink->holes++;
+	piece_take(order, &part);
+}
+
 static bool take_items(struct sink *sink, struct sink_order *order)
 {
 	uint64_t bytes = 0;
@@ -33,6 +46,10 @@ static bool take_items(struct sink *sink, struct sink_order *order)
 			break;
 		if (must_wait(&item->piece))
 			break;
+		if (item->piece.op == SINK_HOLE && item->piece.count > HOLE_PIECE) {
+			hole_cut(sink, order, &item->piece);
+			break;
+		}
 		bytes += item->piece.chunk.length;
 		piece_take(order, &item->piece);
 		list_remove(node);
@@ -41,7 +58,7 @@ static bool take_items(struct sink *sink, struct sink_order *order)
 	return order->count > 0;
 }
 
-static void take_held(struct sink_order *order, struct sink_file *file)
+static void take_held(struct sink *sink, struct sink_order *order, struct sink_file *file)
 {
 	const struct sink_piece chunk = {
 		.op = SINK_CHUNK, .file = file, .chunk = file->chunk, .token = file->token, .lane = file->lane
@@ -49,6 +66,7 @@ static void take_held(struct sink_order *order, struct sink_file *file)
 	const struct sink_piece hole = { .op = SINK_HOLE, .file = file, .count = 1 };
 
 	piece_take(order, file->token != NULL ? &chunk : &hole);
+	sink->holes += file->token == NULL;
 	file->held = false;
 	file->token = NULL;
 	file->lane = NULL;
@@ -78,7 +96,7 @@ static bool take_ready(struct sink *sink, struct sink_order *order)
 		list_append(&sink->files, node);
 		if (file->held) {
 			bytes += file->size;
-			take_held(order, file);
+			take_held(sink, order, file);
 		}
 		piece_take(order, &end);
 		file->writing++;
@@ -127,6 +145,7 @@ static void chunk_done(struct sink *sink, const struct sink_piece *piece)
 static void hole_done(struct sink *sink, const struct sink_piece *piece)
 {
 	piece->file->barrier = false;
+	sink->holes--;
 	if (piece->code < 0)
 		return;
 	sink->count.chunks += piece->count;

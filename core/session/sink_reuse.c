@@ -243,14 +243,16 @@ static bool take_probes(struct sink *sink, struct sink_order *order)
 
 /* ---- digests come ---- */
 
-/* What it was told of, in case that its lane goes: nothing may be looked at twice. False: it was told before. */
-static bool told_note(const struct sink *sink, struct sink_request *request, uint64_t first, uint64_t count)
+/*
+ * What it was told of: nothing may be looked at twice, neither when it is told again, which costs no credit, nor when its
+ * lane goes. False: it was told before, or is so scattered that nobody can say.
+ */
+static bool told_note(struct sink_request *request, uint64_t first, uint64_t count)
 {
-	int r = sink_spreads(sink) ? ranges_add(&request->told, first, count) : 0;
+	int r = ranges_add(&request->told, first, count);
 
-	if (r < 0 && r != -EEXIST)
-		request->blurred = true;
-	return r != -EEXIST;
+	request->blurred = request->blurred || r == -ENOMEM;
+	return r == 0 || r == -ENOMEM;
 }
 
 int sink_digests(struct sink_lane *lane, uint32_t id, const struct message_digest_run *run, struct error *err)
@@ -261,10 +263,10 @@ int sink_digests(struct sink_lane *lane, uint32_t id, const struct message_diges
 
 	if (file == NULL || file->failed)
 		return 0;
-	if (!file->by_digests || run->first > file->horizon || run->count > file->horizon - run->first)
+	if (!file->by_digests || !request->digests || !sink_request_covers(request, run->first, run->count))
 		return error_set(err, -EPROTO, FAULT_PEER, "digests that were not asked for");
 	sink_lane_came(lane, request, run->count * (uint64_t)sink->params.chunk_size);
-	if (!told_note(sink, request, run->first, run->count))
+	if (!told_note(request, run->first, run->count))
 		return 0;
 	if (keep_cut(sink, file, run->first, run->count, run->digests) < 0)
 		no_memory(sink, file);
@@ -280,7 +282,7 @@ bool sink_reuse_hole(struct sink *sink, struct sink_request *request, uint64_t f
 	if (!file->by_digests || first > file->horizon || count > file->horizon - first)
 		return false;
 	/* What is asked for as it differs is a hole by now, or was one all the time: looked at, either is fine. */
-	if (!told_note(sink, request, first, count))
+	if (!told_note(request, first, count))
 		return true;
 	if (keep_add(sink, &piece) < 0)
 		no_memory(sink, file);

@@ -9,6 +9,8 @@
 
 enum {
 	HOLE_LONG = 4096,         /* chunks; longer runs of holes are written when nothing else of the file is out */
+	HOLE_PIECE = 256 * 1024,  /* chunks of a run that one piece takes: the file digest goes over each of them */
+	HOLES_MORE = 16384,       /* pieces of holes that may be there beside as many as chunks, see holes_max() */
 	LIVE_MAX = 8192,          /* entries under way beyond which no more are listed */
 	LIST_WINDOW = 256 * 1024, /* bytes of entries granted at a time */
 	REPAIRS_MAX = 64,         /* chunks of one file asked for again */
@@ -127,6 +129,7 @@ struct sink {
 	struct list fresh;   /* not asked for yet */
 	struct list ready;   /* complete: publish, a file of one chunk is written on the way; or failed: abandon */
 	struct list items;   /* chunks and holes of larger files */
+	uint64_t holes;      /* pieces of holes there, or out */
 	struct list asks;    /* ranges to be asked for again */
 	struct list unknown; /* files to be probed before anything else */
 	struct list keeps;   /* struct sink_keep_item */
@@ -182,6 +185,12 @@ bool sink_lane_may_ask_range(const struct sink_lane *lane);
 /* What it owes is less by so many bytes. */
 void sink_lane_came(struct sink_lane *lane, struct sink_request *request, uint64_t bytes);
 void sink_request_free(struct sink_lane *lane, struct sink_request *request);
+/* The chunks are among those that it asked for. */
+static inline bool sink_request_covers(const struct sink_request *request, uint64_t first, uint64_t count)
+{
+	return first >= request->first && first - request->first <= request->count &&
+	       count <= request->count - (first - request->first);
+}
 /* sink_tree.c */
 char *sink_local_path(const struct sink *sink, const char *name); /* caller frees; NULL = out of memory */
 bool sink_tree_next(struct sink *sink, struct sink_order *order);

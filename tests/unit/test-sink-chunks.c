@@ -39,6 +39,45 @@ static void chunks_that_nobody_wants(void **state)
 	rig_drop(rig);
 }
 
+/* A source that says the same of a hole again and again, or cuts it small, costs no more memory than one that does not. */
+static void holes_by_the_million(void **state)
+{
+	struct rig *rig = rig_start(0);
+	const struct rig_read *read = one_file(rig, (UINT64_C(1) << 40) * RIG_CHUNK);
+	static struct sink_order order;
+	uint64_t at = 0;
+
+	(void)state;
+	assert_int_equal(sink_hole(sink_main(rig->sink), read->id, 0, 1, NULL), 0);
+	for (uint64_t i = 1; i < 100000; i++)
+		assert_int_equal(sink_hole(sink_main(rig->sink), read->id, i, 1, NULL), 0);
+	assert_int_equal(rig->sink->holes, 1);
+	/* One that is long comes out in pieces, of which nobody is busy with for long. */
+	assert_int_equal(sink_hole(sink_main(rig->sink), read->id, 100000, (UINT64_C(1) << 40) - 100000, NULL), 0);
+	for (int i = 0; i < 5; i++) {
+		assert_true(sink_next(rig->sink, &order));
+		assert_int_equal(order.count, 1);
+		assert_int_equal(order.pieces[0].first, at);
+		assert_true(order.pieces[0].count > 0 && order.pieces[0].count <= HOLE_PIECE);
+		at += order.pieces[0].count;
+		order.pieces[0].code = 0;
+		sink_done(rig->sink, &order);
+	}
+	sink_abort(rig->sink);
+	rig_orders(rig);
+	assert_int_equal(rig->sink->holes, 0);
+	rig_drop(rig);
+	/* Where they cannot be put together there is an end, too. */
+	rig = rig_start(0);
+	read = one_file(rig, (UINT64_C(1) << 40) * RIG_CHUNK);
+	for (uint64_t i = 200000; i > 0; i--)
+		assert_int_equal(sink_hole(sink_main(rig->sink), read->id, i, 1, NULL), 0);
+	assert_true(rig->sink->holes <= HOLES_MORE + rig->params.window / RIG_CHUNK);
+	sink_abort(rig->sink);
+	rig_orders(rig);
+	rig_drop(rig);
+}
+
 static void holes_that_are_none(void **state)
 {
 	static const struct {
@@ -264,6 +303,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(chunks_that_nobody_wants),
+		cmocka_unit_test(holes_by_the_million),
 		cmocka_unit_test(holes_that_are_none),
 		cmocka_unit_test(ends_that_are_none),
 		cmocka_unit_test(a_file_that_failed_at_the_source),

@@ -220,6 +220,40 @@ static void what_is_not_listed_any_more_is_swept_away(void **state)
 	rig_drop(rig);
 }
 
+/* Each costs a look at a whole chunk, and none costs credit. */
+static void digests_told_again_and_again(void **state)
+{
+	static const uint8_t digests[4 * RIG_DIGEST];
+	static const struct message_digest_run some = { 1, 4, digests }, over = { 3, 3, digests },
+					       first = { 0, 1, digests };
+	struct rig *rig = with_old(SINK_FLAG_UPDATE, SINK_OLD, 0, 6 * RIG_CHUNK);
+	const struct rig_read *read = &rig->asked[0];
+	static struct sink_order order;
+	size_t looked = 0;
+
+	(void)state;
+	rig_orders(rig);
+	assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+	for (int i = 0; i < 1000; i++) {
+		assert_int_equal(sink_digests(sink_main(rig->sink), read->id, &some, NULL), 0);
+		assert_int_equal(sink_digests(sink_main(rig->sink), read->id, &over, NULL), 0);
+		assert_int_equal(sink_hole(sink_main(rig->sink), read->id, 2, 2, NULL), 0);
+		assert_int_equal(sink_digests(sink_main(rig->sink), read->id, &first, NULL), 0);
+	}
+	/* Nor is a chunk taken where digests were asked for. */
+	assert_int_equal(rig_chunk(rig, read->id, 0, RIG_CHUNK, NULL), 0);
+	while (sink_next(rig->sink, &order)) {
+		assert_int_equal(order.kind, SINK_ORDER_KEEP);
+		for (size_t i = 0; i < order.count; i++)
+			looked += order.keeps[i].count;
+		sink_done(rig->sink, &order);
+	}
+	assert_int_equal(looked, 5);
+	sink_abort(rig->sink);
+	rig_orders(rig);
+	rig_drop(rig);
+}
+
 /* An earlier run may have left something else under the name, and only part of it. */
 static void what_cannot_be_made_does_not_stay_as_it_was(void **state)
 {
@@ -253,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(digests_that_nobody_asked_for),
+		cmocka_unit_test(digests_told_again_and_again),
 		cmocka_unit_test(only_what_differs_is_fetched),
 		cmocka_unit_test(comparing_changes_nothing),
 		cmocka_unit_test(a_file_that_is_one_hole_is_looked_at),
