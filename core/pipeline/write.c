@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The hash stage of write jobs: nothing that has a wrong digest gets any further. */
 #include "base/checked.h"
-#include "base/crc32c.h"
 #include "pipeline/batch.h"
 #include "pipeline/stage.h"
 #include "pipeline/write_file.h"
@@ -120,11 +119,7 @@ static void tally_piece(struct write_piece *piece)
 		return;
 	}
 	switch (piece->op) {
-	case WRITE_CHUNK:
-		piece->code = tally_add(file->tally, piece->chunk.index, piece->chunk.digest);
-		if (write_notes(file))
-			piece->crc = crc32c(0, piece->chunk.payload, piece->chunk.length);
-		break;
+	case WRITE_CHUNK: piece->code = tally_add(file->tally, piece->chunk.index, piece->chunk.digest); break;
 	case WRITE_HOLE:
 		piece->code = hole_fits(piece) ? tally_add_zeroes(file->tally, piece->first, piece->count) : -ERANGE;
 		break;

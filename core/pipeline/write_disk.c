@@ -3,12 +3,16 @@
  * The storage stage of write jobs: chunks that stand one behind the other in a file are written in one call; then the
  * journal is written; then what is complete is published together.
  */
+#include "base/crc32c.h"
 #include "pipeline/stage.h"
 #include "pipeline/write_file.h"
 
 #include <errno.h>
 
-enum { RUN_MAX = 64 }; /* chunks in one write */
+enum {
+	RUN_MAX = 64,     /* chunks in one write */
+	PART = 256 * 1024 /* bytes of one write, where their CRC is made just before: both find them in the cache */
+};
 
 static uint64_t chunk_offset(const struct write_piece *piece)
 {
@@ -27,27 +31,73 @@ static size_t run_length(const struct write_piece *pieces, size_t count)
 	return run;
 }
 
+/* What is to be written with one call. */
+struct part {
+	struct iovec iov[RUN_MAX];
+	int count;
+	uint64_t bytes;
+	uint64_t offset; /* of the first of them */
+};
+
+static int part_write(struct part *part, int fd)
+{
+	int code = part->count > 0 ? store_writev(fd, part->iov, part->count, part->offset) : 0;
+
+	part->offset += part->bytes;
+	part->bytes = 0;
+	part->count = 0;
+	return code;
+}
+
+/* Adds a chunk to what is to be written, which is written whenever it is enough. */
+static int part_add(struct part *part, struct write_piece *piece, int fd)
+{
+	union {
+		const uint8_t *from;
+		void *base; /* only read */
+	} at = { .from = piece->chunk.payload };
+	bool notes = write_notes(piece->file);
+	uint64_t most = notes ? PART : UINT64_MAX;
+	uint64_t left = piece->chunk.length;
+	uint32_t crc = 0;
+	int code = 0;
+
+	while (left > 0 && code == 0) {
+		uint64_t step = left < most - part->bytes ? left : most - part->bytes;
+
+		if (notes)
+			crc = crc32c(crc, at.from, step);
+		part->iov[part->count++] = (struct iovec){ .iov_base = at.base, .iov_len = step };
+		part->bytes += step;
+		at.from += step;
+		left -= step;
+		if (part->bytes == most || part->count == RUN_MAX)
+			code = part_write(part, fd);
+	}
+	piece->crc = crc;
+	return code;
+}
+
 /* Writes pieces that stand one behind the other in a file. */
 static int write_run(struct write_piece *pieces, size_t count, int fd, uint64_t *bytes)
 {
-	struct iovec iov[RUN_MAX];
+	struct part part = { .offset = chunk_offset(&pieces[0]) };
+	int code = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		union {
-			const void *from;
-			void *base; /* only read */
-		} payload = { .from = pieces[i].chunk.payload };
-
-		iov[i] = (struct iovec){ .iov_base = payload.base, .iov_len = pieces[i].chunk.length };
-		*bytes += iov[i].iov_len;
+	for (size_t i = 0; i < count && code == 0; i++) {
+		code = part_add(&part, &pieces[i], fd);
+		*bytes += pieces[i].chunk.length;
 	}
-	return store_writev(fd, iov, (int)count, chunk_offset(&pieces[0]));
+	return code == 0 ? part_write(&part, fd) : code;
 }
 
 /* Writes a chunk with holes in it. What an earlier run may have left there goes first. */
-static int write_sparse(const struct write_piece *piece, int fd)
+static int write_sparse(struct write_piece *piece, int fd)
 {
 	uint64_t offset = chunk_offset(piece);
+
+	if (write_notes(piece->file))
+		piece->crc = crc32c(0, piece->chunk.payload, piece->chunk.length);
 	int code = piece->file->stale ? store_zero(fd, offset, piece->chunk.length) : 0;
 
 	return code < 0 ? code : store_write_sparse(fd, piece->chunk.payload, piece->chunk.length, offset);

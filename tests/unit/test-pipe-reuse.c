@@ -39,6 +39,38 @@ static void what_is_damaged_on_disk_is_not_kept(void **state)
 	put_end(&put);
 }
 
+/* What is written in several parts is noted with the CRC of each whole chunk, wherever the parts end. */
+static void chunks_written_in_parts_are_known_by_their_crc(void **state)
+{
+	enum { COUNT_OF = 30 };
+	static const uint32_t cuts[] = { 1024, 60 * 1024, 64 * 1024 };
+	for (size_t i = 0; i < COUNT(cuts); i++) {
+		struct rig *rig = *state;
+		struct put put;
+		uint64_t size = COUNT_OF * (uint64_t)cuts[i] - 100;
+		rig_suite(rig, cuts[i], 0);
+		put_begin(&put, rig, true);
+		struct write_file *file = put_file_open(&put, WRITE_NEW, size, 0);
+		put_run_chunks(&put, file, SEED, size, 0, COUNT_OF, 0);
+		assert_int_equal(put_op(&put, file, WRITE_CLOSE, size), 0);
+		write_file_destroy(file);
+		put_again(&put, cuts[i], 0);
+		put_damage(&put, ".xfer-partial", 5 * (uint64_t)cuts[i]);
+		file = put_file_open(&put, WRITE_RESUME, size, 1);
+		for (uint64_t k = 0; k < COUNT_OF; k++)
+			assert_int_equal(put_keep(&put, file, k, 1, NULL), k != 5);
+		put_run_chunks(&put, file, SEED, size, 5, 6, 0);
+		put_last(&put, file, WRITE_PUBLISH, size);
+		put_run(&put, 0);
+		write_file_destroy(file);
+		put_is(&put, "copy", SEED, size);
+		assert_int_equal(journal_remove(put.journal), 0);
+		put.journal = NULL;
+		put_end(&put);
+		assert_int_equal(unlinkat(rig->scratch->fd, "copy", 0), 0);
+	}
+}
+
 /* A partial that is too short, and one that is gone: the journal lied. */
 static void a_lying_journal_costs_no_more_than_its_chunks(void **state)
 {
@@ -489,6 +521,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(a_run_that_broke_off_goes_on),
 		RIG_TEST(what_is_damaged_on_disk_is_not_kept),
+		RIG_TEST(chunks_written_in_parts_are_known_by_their_crc),
 		RIG_TEST(a_lying_journal_costs_no_more_than_its_chunks),
 		RIG_TEST(claims_of_another_cut_count_by_their_crc),
 		RIG_TEST(chunks_are_digested_together),
