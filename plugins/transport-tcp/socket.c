@@ -51,6 +51,30 @@ int tcp_socket_tune(const struct tcp *tcp, int fd)
 	return rc;
 }
 
+static bool tcp_is_loopback(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (address->ss_family != AF_INET6)
+		return false;
+	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+	return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
+}
+
+/*
+ * Nothing is lost between two programs of a machine, and where the system's choice sends by a timer, as bbr does, that
+ * costs a tenth of the processor time of a transfer. To be said before there is a connection: one that has begun to send by
+ * the timer goes on with it.
+ */
+static void tcp_socket_near(const struct tcp *tcp, int fd, const struct sockaddr *address, socklen_t len)
+{
+	static const char reno[] = "reno"; /* every kernel has it */
+	struct sockaddr_storage at = { 0 };
+	memcpy(&at, address, len);
+	if (strlen(tcp->congestion) == 0 && tcp_is_loopback(&at))
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno, sizeof(reno) - 1);
+}
+
 int tcp_socket_open(const struct tcp *tcp, const struct sockaddr *address, int *out)
 {
 	if (address == NULL || (address->sa_family != AF_INET && address->sa_family != AF_INET6)) {
@@ -65,6 +89,8 @@ int tcp_socket_open(const struct tcp *tcp, const struct sockaddr *address, int *
 		close(fd);
 		return rc;
 	}
+	tcp_socket_near(tcp, fd, address,
+	                address->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
 	*out = fd;
 	return 0;
 }
@@ -81,16 +107,6 @@ int tcp_socket_adopt(const struct tcp *tcp, int fd)
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -errno;
 	return 0;
-}
-
-static bool tcp_is_loopback(const struct sockaddr_storage *address)
-{
-	if (address->ss_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	if (address->ss_family != AF_INET6)
-		return false;
-	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
-	return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
 }
 
 /* Every address of ours, where somebody listens; the loopback, where somebody connects to it. */
