@@ -5,8 +5,12 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+
+/* Buffers that nobody has asked for meanwhile go back to the system. */
+#define REST (10 * CLOCK_SECOND)
 
 /* A blocked disk should not stop those who wait for another file. */
 enum { STORAGE_THREADS_MIN = 4 };
@@ -52,6 +56,19 @@ static void on_timer(uv_timer_t *timer)
 	timer_arm(loop);
 }
 
+static void on_rest(struct deadline *deadline)
+{
+	struct loop *loop = list_entry(deadline, struct loop, rest);
+
+	if (!lend_rest(loop->lender)) {
+		(void)loop_deadline(loop, deadline, loop->now + REST);
+		return;
+	}
+#ifdef __GLIBC__
+	malloc_trim(0); /* a tree of many files leaves holes in the heap */
+#endif
+}
+
 static void on_wake(uv_async_t *wake)
 {
 	struct loop *loop = wake->data;
@@ -67,6 +84,8 @@ static void on_wake(uv_async_t *wake)
 		job = next;
 	}
 	loop->settings.settled(loop->settings.context);
+	if (loop->rest.node.at == 0)
+		(void)loop_deadline(loop, &loop->rest, loop->now + REST);
 }
 
 /* Runs in a pool thread. */
@@ -184,6 +203,7 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 	loop->timer.data = loop;
 	loop->timer.timer_cb = on_timer;
 	loop->slow.fire = on_slow;
+	loop->rest.fire = on_rest;
 	loop->wake.data = loop;
 	loop_time(loop);
 	r = lender_create(loop, err);

@@ -62,6 +62,7 @@ struct loop {
 	struct deadline slow;    /* of the next look at who is slow; set while there are any */
 	struct list filling;     /* struct link.thirst: have one, half filled; by the time when they got it */
 	struct list stuck;       /* struct link_out.stuck: what they send is not taken, the longest at rest first */
+	struct deadline rest;    /* of the next look whether buffers are in use; set after a job */
 	struct lent *scratch;    /* see lending.h; NULL while in use */
 	size_t stashed;          /* bytes of frames kept beside the budget */
 	struct deadline pressed; /* set while somebody waits for a buffer */

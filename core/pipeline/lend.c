@@ -16,13 +16,15 @@ enum {
 	RANK_STEPS = 8,      /* ranks per power of two */
 	RANK_MIN_SHIFT = 15, /* 32 KiB, the smallest */
 	RANK_MAX_SHIFT = 26, /* 64 MiB and beyond have no rank: never kept */
-	RANKS = (RANK_MAX_SHIFT - RANK_MIN_SHIFT) * RANK_STEPS + 1
+	RANKS = (RANK_MAX_SHIFT - RANK_MIN_SHIFT) * RANK_STEPS + 1,
+	SPARE_PART = 8 /* of the budget: so much may lie free in sizes that nobody asks for */
 };
 
 struct lender {
 	size_t budget;
 	size_t out;               /* bytes lent now */
 	size_t spare;             /* bytes in the free lists */
+	bool moved;               /* something was lent since lend_rest() looked */
 	size_t used[LEND_USES];   /* of `out` */
 	size_t shares[LEND_USES]; /* what `used` may come to */
 	struct lent *free[RANKS];
@@ -114,6 +116,17 @@ static bool fits(size_t out, size_t limit, size_t size)
 	return out == 0 || (size <= limit && out <= limit - size);
 }
 
+/* Before more is mapped as much goes back: what was lent for one kind of transfer does not add up to what the next needs. */
+static void lend_exchange(struct lender *lender, size_t size)
+{
+	size_t most = lender->out + size < lender->budget ? lender->budget - lender->out - size : 0;
+	size_t keep = lender->spare > size ? lender->spare - size : 0;
+
+	if (keep < lender->budget / SPARE_PART)
+		keep = lender->budget / SPARE_PART;
+	lend_shrink(lender, keep < most ? keep : most);
+}
+
 struct lent *lend_get(struct lender *lender, size_t size)
 {
 	return lend_get_for(lender, LEND_MOVING, size);
@@ -134,13 +147,12 @@ struct lent *lend_get_for(struct lender *lender, enum lend_use use, size_t size)
 		lender->free[rank] = lent->next;
 		lender->spare -= size;
 	} else {
-		size_t taken = lender->out + size;
-
-		lend_shrink(lender, taken < lender->budget ? lender->budget - taken : 0);
+		lend_exchange(lender, size);
 		lent = lent_map(lender, size);
 		if (lent == NULL)
 			return NULL;
 	}
+	lender->moved = true;
 	lent->refs = 1;
 	lent->use = use;
 	lent->next = NULL;
@@ -192,6 +204,11 @@ size_t lend_out(const struct lender *lender)
 	return lender->out;
 }
 
+size_t lend_spare(const struct lender *lender)
+{
+	return lender->spare;
+}
+
 size_t lend_budget(const struct lender *lender)
 {
 	return lender->budget;
@@ -213,4 +230,12 @@ size_t lend_room(const struct lender *lender, enum lend_use use)
 void lend_trim(struct lender *lender)
 {
 	lend_shrink(lender, 0);
+}
+
+bool lend_rest(struct lender *lender)
+{
+	if (!lender->moved)
+		lend_shrink(lender, 0);
+	lender->moved = false;
+	return lender->spare == 0;
 }

@@ -40,14 +40,17 @@ struct lent *lend_get_for(struct lender *lender, enum lend_use use, size_t size)
 struct lent *lent_ref(struct lent *lent);
 /* Counts it as lent for another use; false when that one's share has no room for it. */
 bool lend_reuse(struct lent *lent, enum lend_use use);
-void lent_unref(struct lent *lent);           /* NULL is allowed */
-size_t lend_out(const struct lender *lender); /* bytes out now */
+void lent_unref(struct lent *lent);             /* NULL is allowed */
+size_t lend_out(const struct lender *lender);   /* bytes out now */
+size_t lend_spare(const struct lender *lender); /* bytes that lie free, for the next */
 size_t lend_budget(const struct lender *lender);
 /* At most so many bytes for this use, from now on; a single buffer beyond it is granted as with the budget. */
 void lend_share(struct lender *lender, enum lend_use use, size_t bytes);
 /* Bytes that may still be lent for this use. */
 size_t lend_room(const struct lender *lender, enum lend_use use);
-/* Gives unused memory back to the system, when nothing has moved for a while. */
+/* Gives unused memory back to the system. */
 void lend_trim(struct lender *lender);
+/* The same if nothing was lent since the last call; true: nothing lies free. */
+bool lend_rest(struct lender *lender);
 
 #endif

@@ -199,6 +199,41 @@ static void ranks_fit(void **state)
 	lend_destroy(lender);
 }
 
+/* As much of one size goes back as another size takes. */
+static void sizes_take_turns(void **state)
+{
+	struct lender *lender;
+	struct lent *held[4];
+	struct lent *small[4];
+	(void)state;
+	assert_int_equal(lend_create(&lender, 16 * MIB), 0);
+	for (unsigned i = 0; i < COUNT(held); i++)
+		assert_non_null(held[i] = lend_get(lender, MIB));
+	for (unsigned i = 0; i < COUNT(held); i++)
+		lent_unref(held[i]);
+	for (unsigned i = 0; i < COUNT(small); i++)
+		assert_non_null(small[i] = lend_get(lender, MIB / 2));
+	/* Two MiB, an eighth of the budget, may stay. */
+	assert_int_equal(lend_spare(lender), 2 * MIB);
+	for (unsigned i = 0; i < COUNT(small); i++)
+		lent_unref(small[i]);
+	lend_destroy(lender);
+}
+
+static void rest_gives_back(void **state)
+{
+	struct lender *lender;
+	(void)state;
+	assert_int_equal(lend_create(&lender, 16 * MIB), 0);
+	assert_true(lend_rest(lender));
+	lent_unref(lend_get(lender, MIB));
+	assert_false(lend_rest(lender)); /* it was lent meanwhile */
+	assert_int_equal(lend_spare(lender), MIB);
+	assert_true(lend_rest(lender));
+	assert_int_equal(lend_spare(lender), 0);
+	lend_destroy(lender);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +241,7 @@ int main(void)
 		cmocka_unit_test(a_reference_holds_it), cmocka_unit_test(what_came_back_last_goes_out_first),
 		cmocka_unit_test(trim_gives_all_back),  cmocka_unit_test(spares_are_in_the_budget),
 		cmocka_unit_test(shares_are_kept),      cmocka_unit_test(ranks_fit),
+		cmocka_unit_test(sizes_take_turns),     cmocka_unit_test(rest_gives_back),
 	};
 	return cmocka_run_group_tests_name("lend", tests, NULL, NULL);
 }
