@@ -82,6 +82,14 @@ uint64_t kit_below(struct kit *kit, uint64_t bound)
 	return kit_random(kit) % bound;
 }
 
+int kit_sample(struct kit *kit, void *instance, uint8_t digest[XFER_DIGEST_MAX])
+{
+	uint8_t bytes[KIT_SAMPLE];
+	struct kit same = { .random = 77 };
+	kit_fill(&same, bytes, sizeof(bytes));
+	return KIT_CALL(kit, integrity, digest, instance, bytes, sizeof(bytes), digest, 0);
+}
+
 void kit_fill(struct kit *kit, void *bytes, size_t len)
 {
 	uint8_t *at = bytes;

@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-enum { KIT_THREADS_MAX = 8, KIT_SEEN_MAX = 400 };
+enum { KIT_THREADS_MAX = 8, KIT_SEEN_MAX = 400, KIT_SAMPLE = 997 /* bytes */ };
 
 /* In memory that survives the process of the check. */
 struct kit_report {
@@ -20,11 +20,31 @@ struct kit_report {
 	struct error err; /* of the loader */
 };
 
+/* What all checks of a run have noticed beside what they were for: the first of each, "" while there is none. */
+struct kit_habits {
+	char process[KIT_SEEN_MAX]; /* something of the process changed, or was printed */
+	char waits[KIT_SEEN_MAX];   /* a call waited */
+	/* Of an integrity: the digest of kit_sample(), as the process that loaded it first has it. */
+	uint8_t sample[XFER_DIGEST_MAX];
+};
+
+/* The callback that waited the longest. */
+struct kit_wait {
+	const char *call; /* a literal; NULL: none did */
+	uint64_t ns;
+	uint64_t began;   /* of the call under way, monotonic ns */
+	uint64_t counted; /* when `waits` was looked at */
+	long waits;       /* of this thread before it */
+};
+
 /* One check, in its own process. A thread that it starts has a copy with another `inside`. */
 struct kit {
 	const struct kit_subject *subject;
 	struct kit_report *report;
+	struct kit_habits *habits;
 	_Atomic(const char *) *inside;
+	bool threads; /* calls take turns with those of others, and may wait for them */
+	struct kit_wait wait;
 	struct plugin *plugin;          /* loaded; its instance has the configured values */
 	const union xfer_value *values; /* those, in the order of its options */
 	const char *folder;             /* empty, of this run; what is left in it goes away with it */
@@ -38,7 +58,8 @@ struct kit_check {
 	enum kit_outcome (*run)(struct kit *kit);
 };
 
-extern const struct kit_check kit_option_checks[]; /* for every kind */
+extern const struct kit_check kit_option_checks[]; /* for every kind, as are the habits, which come last */
+extern const struct kit_check kit_habit_checks[];
 extern const struct kit_check kit_integrity_checks[];
 extern const struct kit_check kit_liveness_checks[];
 extern const struct kit_check kit_transport_checks[];
@@ -53,6 +74,18 @@ enum kit_outcome kit_returned(struct kit *kit, const char *call, int64_t rc, con
 /* "-EINVAL", or the number. Returns text. */
 const char *kit_errno(char text[32], int64_t rc);
 
+/* ---- habit.c: what no callback does, whatever it is for ---- */
+
+/* What belongs to the process and not to a plug-in. */
+struct process;
+int process_take(struct process **out);
+/* What has changed since: NULL, or a text (in `text`) of what. */
+const char *process_changed(const struct process *before, char text[KIT_SEEN_MAX]);
+void process_free(struct process *process);
+/* Around a callback: whether it waited. */
+void wait_begin(struct kit *kit);
+void wait_end(struct kit *kit, const char *call);
+
 /*
  * Callbacks are called by these, so that the one that does not come back is known. KIT_CALL is for int, KIT_SIZE for
  * ssize_t, KIT_VOID for none: KIT_CALL(kit, integrity, digest, instance, bytes, len, out, 0).
@@ -61,10 +94,12 @@ static inline void kit_enter(struct kit *kit, const char *name)
 {
 	atomic_store_explicit(kit->inside, name, memory_order_relaxed);
 	plugin_error_clear();
+	wait_begin(kit);
 }
 
 static inline int64_t kit_left(struct kit *kit, int64_t rc)
 {
+	wait_end(kit, atomic_load_explicit(kit->inside, memory_order_relaxed));
 	atomic_store_explicit(kit->inside, NULL, memory_order_relaxed);
 	return rc;
 }
@@ -78,6 +113,8 @@ static inline int64_t kit_left(struct kit *kit, int64_t rc)
 uint64_t kit_random(struct kit *kit);
 uint64_t kit_below(struct kit *kit, uint64_t bound); /* bound > 0 */
 void kit_fill(struct kit *kit, void *bytes, size_t len);
+/* The digest of bytes that are the same in each process. 0, or what digest() returned. */
+int kit_sample(struct kit *kit, void *instance, uint8_t digest[XFER_DIGEST_MAX]);
 
 /* Another instance with these values, in *out; 0, or what create() returned. Never NULL on success. */
 int kit_create(struct kit *kit, const union xfer_value *values, void **out);

@@ -27,6 +27,10 @@ enum kit_outcome hash_parts(struct kit *kit, struct xfer_hash *hash, const uint8
 /* hash_finish(), which has to give `want`. */
 enum kit_outcome hash_end(struct kit *kit, struct xfer_hash *hash, const uint8_t *want, const char *where);
 
+/* ---- integrity_agree.c ---- */
+enum kit_outcome check_same(struct kit *kit);
+enum kit_outcome check_chunk(struct kit *kit);
+enum kit_outcome check_lanes(struct kit *kit);
 /* ---- integrity_memory.c ---- */
 enum kit_outcome check_aligned(struct kit *kit);
 enum kit_outcome check_bounds(struct kit *kit);

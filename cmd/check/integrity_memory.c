@@ -15,6 +15,7 @@ enum {
 	THREAD_ROUNDS = 300,
 	THREAD_INPUTS = 16,
 	THREAD_LEN = 2000, /* bytes at most */
+	THREAD_MANY = 8,   /* buffers at once */
 	LEAK_ROUNDS = 3000,
 	LEAK_WARMUP = 300
 };
@@ -122,16 +123,17 @@ struct thread_work {
 	const size_t *lens;                     /* shared */
 	const uint8_t (*want)[XFER_DIGEST_MAX]; /* shared */
 	struct kit_report told;                 /* of this thread */
+	uint8_t shifted[THREAD_MANY][THREAD_LEN + THREAD_MANY];
 	enum kit_outcome outcome;
 };
 
 /* By the calls of the registry, which honour the thread model, as the pools do. */
-static enum kit_outcome thread_round(struct kit *kit, const struct thread_work *work, struct xfer_hash *hash)
+static enum kit_outcome thread_round(struct kit *kit, struct thread_work *work, struct xfer_hash *hash)
 {
 	const struct plugin *plugin = kit->plugin;
-	size_t a = (size_t)kit_below(kit, THREAD_INPUTS), b = (size_t)kit_below(kit, THREAD_INPUTS);
+	size_t a = (size_t)kit_below(kit, THREAD_INPUTS);
 	const uint8_t *bytes = work->bytes + a * THREAD_LEN;
-	struct out out, outs[2];
+	struct out out, outs[THREAD_MANY];
 	out_reset(&out);
 	kit_enter(kit, "digest()");
 	int rc = plugin_digest(plugin, bytes, work->lens[a], out.bytes);
@@ -157,21 +159,26 @@ static enum kit_outcome thread_round(struct kit *kit, const struct thread_work *
 	if ((outcome = out_check(kit, &out, work->want[a], "hash_finish()", "while others call, too")) != KIT_OK)
 		return outcome;
 
-	struct iovec buffers[2] = { { .iov_len = work->lens[a] }, { .iov_len = work->lens[b] } };
-	const uint8_t *other = work->bytes + b * THREAD_LEN;
-	uint8_t *const places[2] = { outs[0].bytes, outs[1].bytes };
-	memcpy(&buffers[0].iov_base, &bytes, sizeof(bytes));
-	memcpy(&buffers[1].iov_base, &other, sizeof(other));
-	out_reset(&outs[0]);
-	out_reset(&outs[1]);
+	/* As many as all lanes take, each at another alignment. */
+	struct iovec buffers[THREAD_MANY];
+	uint8_t *places[THREAD_MANY];
+	size_t inputs[THREAD_MANY];
+	for (size_t i = 0; i < THREAD_MANY; i++) {
+		inputs[i] = (size_t)kit_below(kit, THREAD_INPUTS);
+		buffers[i].iov_base = work->shifted[i] + i;
+		buffers[i].iov_len = work->lens[inputs[i]];
+		memcpy(buffers[i].iov_base, work->bytes + inputs[i] * THREAD_LEN, buffers[i].iov_len);
+		places[i] = outs[i].bytes;
+		out_reset(&outs[i]);
+	}
 	kit_enter(kit, "digest_many()");
-	rc = plugin_digest_many(plugin, buffers, 2, places);
+	rc = plugin_digest_many(plugin, buffers, THREAD_MANY, places);
 	kit_left(kit, 0);
 	if (rc != 0)
 		return kit_returned(kit, "digest_many()", rc, "while others call, too");
-	outcome = out_check(kit, &outs[0], work->want[a], "digest_many()", "while others call, too");
-	if (outcome == KIT_OK)
-		outcome = out_check(kit, &outs[1], work->want[b], "digest_many()", "while others call, too");
+	for (size_t i = 0; i < THREAD_MANY && outcome == KIT_OK; i++)
+		outcome = out_check(kit, &outs[i], work->want[inputs[i]], "digest_many()",
+		                    "at any address, while others call, too");
 	return outcome;
 }
 
@@ -222,6 +229,7 @@ enum kit_outcome check_threads(struct kit *kit)
 		};
 		work->kit.inside = &kit->report->inside[1 + i];
 		work->kit.report = &work->told;
+		work->kit.threads = true;
 		work->kit.random += i;
 		if (pthread_create(&work->id, NULL, thread_run, work) != 0)
 			return kit_failed(kit, "no thread for the check");

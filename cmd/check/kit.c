@@ -30,13 +30,21 @@ static const struct kit_check load_check = {
 	.expected = "the loader takes it, and create() with the configured values succeeds",
 };
 
+/* What the processes share. */
+struct shared {
+	struct kit_report report; /* of the check under way */
+	struct kit_habits habits;
+};
+
 struct run {
 	const struct kit_subject *subject;
-	struct kit_report *report; /* owned, shared with the processes, as are the notes */
+	struct shared *shared;     /* owned, as are the notes */
+	struct kit_report *report; /* in it */
 	struct notes *notes;       /* of what the loader calls; of one check */
 	char folder[PATH_MAX];     /* of sockets and the like */
 	sigset_t mask;             /* as it was before */
 	int interrupts;            /* signalfd(2) of SIGINT and SIGTERM */
+	int printed;               /* memfd: standard output of the check under way */
 };
 
 /* ---- the process of a check ------------------------------------------------------------------------------------- */
@@ -75,6 +83,8 @@ static int child_load(struct kit *kit, struct notes *notes, struct error *err)
 static void child_about(struct kit *kit)
 {
 	const struct xfer_plugin *about = &kit->plugin->about;
+	if (about->kind == XFER_KIND_INTEGRITY)
+		(void)kit_sample(kit, kit->plugin->instance, kit->habits->sample);
 	struct kit_about *out = &kit->report->about;
 	out->kind = about->kind;
 	snprintf(out->name, sizeof(out->name), "%s", about->name);
@@ -82,7 +92,7 @@ static void child_about(struct kit *kit)
 }
 
 /* What the plug-in prints is no result; no core files; nothing outlives the program. */
-static void child_prepare(pid_t parent)
+static void child_prepare(const struct run *run, pid_t parent)
 {
 	const struct rlimit no_core = { 0, 0 };
 	(void)setpgid(0, 0);
@@ -90,7 +100,7 @@ static void child_prepare(pid_t parent)
 	if (getppid() != parent)
 		_exit(1);
 	(void)setrlimit(RLIMIT_CORE, &no_core);
-	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	(void)dup2(run->printed, STDOUT_FILENO);
 	/* A sanitizer's handlers would make a plain end of a crash. */
 	static const int deadly[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
 	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
@@ -98,23 +108,44 @@ static void child_prepare(pid_t parent)
 	note_catch(false);
 }
 
+/* What it noticed on the way; the first one that is to be told counts. */
+static void child_habits(struct kit *kit, const struct kit_check *check, const struct process *before)
+{
+	struct kit_habits *habits = kit->habits;
+	char text[KIT_SEEN_MAX], span[TEXT_NUMBER_MAX];
+	if (habits->process[0] == '\0' && process_changed(before, text) != NULL)
+		snprintf(habits->process, sizeof(habits->process), "%.300s, in \"%s\"", text, check->name);
+	if (habits->waits[0] == '\0' && kit->wait.call != NULL)
+		snprintf(habits->waits, sizeof(habits->waits), "%s waited, and came back after %s, in \"%s\"",
+		         kit->wait.call, text_human_duration(span, kit->wait.ns), check->name);
+	fflush(stdout);
+}
+
 static void child_run(const struct run *run, const struct kit_check *check)
 {
 	struct kit_report *report = run->report;
+	struct process *process = NULL;
 	struct kit kit = {
 		.subject = run->subject,
 		.report = report,
+		.habits = &run->shared->habits,
 		.folder = run->folder,
 		.inside = &report->inside[0],
 		.random = 1,
 	};
-	int rc = child_load(&kit, run->notes, &report->err);
+	int rc = process_take(&process);
+	if (rc == 0)
+		rc = child_load(&kit, run->notes, &report->err);
+	else
+		error_system(&report->err, rc, FAULT_LOCAL, "no memory for a check");
 	if (rc < 0)
 		report->outcome = KIT_SKIPPED;
 	else if (check->run == NULL)
 		child_about(&kit);
 	if (rc == 0)
 		report->outcome = check->run == NULL ? kit_ok(&kit, "it is loaded") : check->run(&kit);
+	if (rc == 0)
+		child_habits(&kit, check, process);
 	_exit(0);
 }
 
@@ -194,6 +225,24 @@ static int check_await(const struct run *run, int end, bool *late, struct error 
 	}
 }
 
+/* What it printed, for whoever looks for its faults by printing; and a habit that it had better not have. */
+static void take_printed(const struct run *run, const struct kit_check *check)
+{
+	struct kit_habits *habits = &run->shared->habits;
+	char bytes[512], line[64];
+	off_t at = 0;
+	for (ssize_t got; (got = pread(run->printed, bytes, sizeof(bytes), at)) > 0; at += got) {
+		const char *end = memchr(bytes, '\n', (size_t)got);
+		if (at == 0 && habits->process[0] == '\0')
+			snprintf(habits->process, sizeof(habits->process),
+			         "it prints \"%s\" to standard output, in \"%s\"",
+			         text_printable(line, sizeof(line), bytes,
+			                        end != NULL ? (size_t)(end - bytes) : (size_t)got),
+			         check->name);
+		(void)!write(STDERR_FILENO, bytes, (size_t)got);
+	}
+}
+
 /* One check in a process of its own; *report says how it went. */
 static int check_spawn(struct run *run, const struct kit_check *check, struct error *err)
 {
@@ -208,14 +257,19 @@ static int check_spawn(struct run *run, const struct kit_check *check, struct er
 	}
 	if (made < 0)
 		return error_system(err, made, FAULT_LOCAL, "no memory for the notes of a check");
+	run->printed = memfd_create("printed", MFD_CLOEXEC);
+	if (run->printed < 0)
+		return error_system(err, -errno, FAULT_LOCAL, "no memory for what a check prints");
 	fflush(NULL); /* or a plug-in that calls exit() writes it again */
 	pid_t self = getpid();
 	pid_t pid = fork();
-	if (pid < 0)
+	if (pid < 0) {
+		close(run->printed);
 		return error_system(err, -errno, FAULT_LOCAL, "cannot start a process for a check");
+	}
 	if (pid == 0) {
 		(void)sigprocmask(SIG_SETMASK, &run->mask, NULL);
-		child_prepare(self);
+		child_prepare(run, self);
 		child_run(run, check);
 	}
 	(void)setpgid(pid, pid);
@@ -232,6 +286,8 @@ static int check_spawn(struct run *run, const struct kit_check *check, struct er
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		continue;
 	judge(run, status, late);
+	take_printed(run, check);
+	close(run->printed);
 	folder_empty(run->folder);
 	return rc;
 }
@@ -302,7 +358,8 @@ static int run_all(struct run *run, const struct kit_watch *watch, struct kit_su
 		return report->err.code;
 	}
 	/* Its kind is known once it is loaded. */
-	const struct kit_check *const lists[] = { kit_option_checks, checks_of(report->about.kind), NULL };
+	const struct kit_check *const lists[] = { kit_option_checks, checks_of(report->about.kind), kit_habit_checks,
+		                                  NULL };
 	if (report->outcome == KIT_OK) {
 		if ((rc = only_known(subject, lists, err)) < 0)
 			return rc;
@@ -338,15 +395,16 @@ static int run_prepared(struct run *run, const struct kit_watch *watch, struct k
 	run->interrupts = signalfd(-1, &interrupts, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (run->interrupts < 0)
 		return error_system(err, -errno, FAULT_LOCAL, "cannot wait for signals");
-	run->report = mmap(NULL, sizeof(*run->report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	run->shared = mmap(NULL, sizeof(*run->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int rc = -errno;
-	if (run->report == MAP_FAILED) {
+	if (run->shared == MAP_FAILED) {
 		error_system(err, rc, FAULT_LOCAL, "no memory for the results");
 	} else {
+		run->report = &run->shared->report;
 		(void)sigprocmask(SIG_BLOCK, &interrupts, &run->mask);
 		rc = run_all(run, watch, sums, err);
 		(void)sigprocmask(SIG_SETMASK, &run->mask, NULL);
-		munmap(run->report, sizeof(*run->report));
+		munmap(run->shared, sizeof(*run->shared));
 	}
 	close(run->interrupts);
 	return rc;

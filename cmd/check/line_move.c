@@ -29,6 +29,26 @@ static int cut(struct kit *kit, const struct line_end *end, struct iovec *pieces
 	return count;
 }
 
+/* What was taken, but held: poll() asks to be called for it. As below. */
+static bool send_held(struct kit *kit, struct line_end *end, enum kit_outcome *outcome)
+{
+	const struct iovec none = { NULL, 0 };
+	if (end->broken != 0 || (line_poll(kit, end->conn).events & XFER_POLL_WRITE) == 0)
+		return false;
+	ssize_t rc = (ssize_t)KIT_SIZE(kit, transport, sendv, end->conn, &none, 0, 0);
+	if (rc == -EAGAIN)
+		return false;
+	if (rc > 0)
+		*outcome = kit_failed(kit, "sendv() returned %zd for no piece", rc);
+	else if (rc == -EINVAL)
+		*outcome = kit_returned(kit, "sendv()", rc, "for no piece, which poll() had asked for");
+	else if (rc == 0 && (line_poll(kit, end->conn).events & XFER_POLL_WRITE) != 0)
+		*outcome = kit_failed(kit, "sendv() returned 0 for no piece, and poll() still asks for it");
+	else if (rc < 0)
+		end->broken = rc;
+	return true;
+}
+
 /* Returns whether something moved; a failure in *outcome. */
 static bool send_some(struct kit *kit, struct line_end *end, enum kit_outcome *outcome)
 {
@@ -52,6 +72,10 @@ static bool send_some(struct kit *kit, struct line_end *end, enum kit_outcome *o
 		else
 			end->sent += (size_t)took;
 	}
+	if (end->sent == end->send_len && !end->shut)
+		moved = send_held(kit, end, outcome) || moved;
+	if (*outcome != KIT_OK)
+		return false;
 	if (end->sent == end->send_len && end->shuts && !end->shut && end->broken == 0) {
 		int rc = KIT_CALL(kit, transport, shutdown, end->conn, 0);
 		end->shut = rc == 0;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PEER_ROUNDS = 3000, PEER_WARMUP = 300, EXCHANGES = 20 };
+enum { PEER_ROUNDS = 3000, PEER_WARMUP = 300, EXCHANGES = 20, ENDURANCE_ROUNDS = 66000 };
 
 static enum kit_outcome check_timing(struct kit *kit)
 {
@@ -182,6 +182,25 @@ static enum kit_outcome check_stats(struct kit *kit)
 	return kit_ok(kit, "%d exchanges counted and measured", 2 * EXCHANGES);
 }
 
+/* A session of a night: whatever counts in it has more bits than two bytes have. */
+static enum kit_outcome check_endurance(struct kit *kit)
+{
+	struct duo *duo;
+	enum kit_outcome outcome = duo_begin(kit, &duo, 0);
+	for (unsigned round = 0; round < ENDURANCE_ROUNDS && outcome == KIT_OK; round++)
+		outcome = duo_exchange(duo);
+	if (outcome != KIT_OK)
+		return outcome;
+	struct xfer_liveness_stats stats = duo_stats(duo, duo->asker);
+	if (stats.received != ENDURANCE_ROUNDS || stats.rejected != 0 || duo_verdict(duo, duo->asker) != XFER_ALIVE)
+		return kit_failed(kit,
+		                  "of %d exchanges %" PRIu64 " count, %" PRIu64 " were rejected, and the peer is %s",
+		                  ENDURANCE_ROUNDS, stats.received, stats.rejected,
+		                  duo_verdict_name(duo_verdict(duo, duo->asker)));
+	duo_end(duo);
+	return kit_ok(kit, "%d exchanges", ENDURANCE_ROUNDS);
+}
+
 static enum kit_outcome progress_check(struct duo *duo, struct xfer_peer *from, struct xfer_peer *to, const char *who)
 {
 	struct kit *kit = duo->kit;
@@ -267,6 +286,7 @@ const struct kit_check kit_liveness_checks[] = {
 	{ "lengths", "a datagram of any other length is refused with -EBADMSG", check_lengths },
 	{ "sessions", "a datagram of a session with another key or slot is refused", check_sessions },
 	{ "stats", "counts and round trips are those that were", check_stats },
+	{ "endurance", "a session of tens of thousands of exchanges goes on as it began", check_endurance },
 	{ "progress", "the progress of either side arrives at the other", check_progress },
 	{ "leaks", "peers that are made and destroyed thousands of times leave nothing behind", check_peers },
 	{ 0 },

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RANDOM_ROUNDS = 2000 };
+enum { RANDOM_ROUNDS = 2000, OLD_ROUNDS = 3000 };
 
 /* Hands in what is none of this peer's, and looks that only the count of rejected ones changes. */
 static enum kit_outcome refuse(struct duo *duo, bool asker, const uint8_t *bytes, size_t len, const char *what)
@@ -158,6 +158,15 @@ enum kit_outcome check_repetition(struct kit *kit)
 	}
 	if (outcome != KIT_OK)
 		return outcome;
+	/* What is so old that nobody could remember it. */
+	for (int i = 0; i < OLD_ROUNDS && outcome == KIT_OK; i++)
+		outcome = duo_exchange(duo);
+	if (outcome == KIT_OK)
+		outcome = refuse(duo, false, question, duo->size, "a question that it had thousands of others ago");
+	if (outcome == KIT_OK)
+		outcome = refuse(duo, true, answer, duo->size, "an answer that it had thousands of others ago");
+	if (outcome != KIT_OK)
+		return outcome;
 	/* And on the network, later and out of order. */
 	duo->repeats = true;
 	duo->delay = duo->interval / 50;
@@ -166,7 +175,8 @@ enum kit_outcome check_repetition(struct kit *kit)
 	if (duo->taken_again > 0)
 		return kit_failed(kit, "%zu datagrams were taken twice", duo->taken_again);
 	duo_end(duo);
-	return kit_ok(kit, "each datagram twice, at once and up to three intervals later");
+	return kit_ok(kit, "each datagram twice: at once, up to three intervals later, and after %d others",
+	              OLD_ROUNDS);
 }
 
 /* Peers of one instance that share all but the key, or all but the slot. */

@@ -121,23 +121,29 @@ static enum kit_outcome create_string(struct kit *kit, union xfer_value *values,
 	return outcome;
 }
 
+/* The least value that the option can have, or the greatest; a text is left alone. */
+static int64_t extreme_set(const struct xfer_option *option, bool greatest, union xfer_value *value)
+{
+	bool bound = has_range(option), integer = option->type == XFER_OPTION_INT;
+	int64_t number = greatest ? INT64_MAX : integer ? INT64_MIN : 0;
+	if (bound)
+		number = greatest ? option->max : option->min;
+	if (option->type == XFER_OPTION_BOOL)
+		value->boolean = greatest;
+	else if (integer)
+		value->integer = number;
+	else if (option->type != XFER_OPTION_STRING)
+		value->number = (uint64_t)number;
+	return number;
+}
+
 static enum kit_outcome create_number(struct kit *kit, union xfer_value *values, size_t i)
 {
 	const struct xfer_option *option = &kit->plugin->about.options[i];
-	bool bound = has_range(option), integer = option->type == XFER_OPTION_INT;
-	const int64_t extremes[] = {
-		bound     ? option->min
-		: integer ? INT64_MIN
-			  : 0,
-		bound ? option->max : INT64_MAX,
-	};
-	for (size_t k = 0; k < 2; k++) {
+	for (int greatest = 0; greatest < 2; greatest++) {
 		char text[TEXT_NUMBER_MAX];
-		if (integer)
-			values[i].integer = extremes[k];
-		else
-			values[i].number = (uint64_t)extremes[k];
-		enum kit_outcome outcome = create_with(kit, values, option, number_text(option, extremes[k], text));
+		int64_t number = extreme_set(option, greatest != 0, &values[i]);
+		enum kit_outcome outcome = create_with(kit, values, option, number_text(option, number, text));
 		if (outcome != KIT_OK)
 			return outcome;
 	}
@@ -166,8 +172,19 @@ static enum kit_outcome check_extremes(struct kit *kit)
 		case XFER_OPTION_DURATION: outcome = create_number(kit, values, i); break;
 		}
 	}
+	/* And all of them at once; a text stays what it is. */
+	for (int greatest = 0; greatest < 2 && outcome == KIT_OK; greatest++) {
+		memcpy(values, kit->values, about->option_count * sizeof(*values));
+		for (size_t i = 0; i < about->option_count; i++)
+			(void)extreme_set(&about->options[i], greatest != 0, &values[i]);
+		outcome = create_with(kit, values, &about->options[0],
+		                      greatest != 0 ? "its greatest value, as all others"
+		                                    : "its least value, as all others");
+	}
 	free(values);
-	return outcome != KIT_OK ? outcome : kit_ok(kit, "%zu options at both ends", about->option_count);
+	return outcome != KIT_OK
+	               ? outcome
+	               : kit_ok(kit, "%zu options at both ends, each alone and all together", about->option_count);
 }
 
 /* ---- instances -------------------------------------------------------------------------------------------------- */

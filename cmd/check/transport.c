@@ -13,6 +13,8 @@
 
 enum {
 	STREAM_LEN = 1500000,
+	VOLUME_LEN = 4 * 1024 * 1024, /* bytes of a round, each way */
+	VOLUME_ROUNDS = 6,
 	PIECE_COUNT = 5000,              /* in one call: more than the system takes at a time */
 	PARTIAL_MAX = 128 * 1024 * 1024, /* bytes that are taken while nobody reads them: no buffer is so large */
 	PARTIAL_STEP = 64 * 1024
@@ -294,6 +296,29 @@ static enum kit_outcome check_stream(struct kit *kit)
 	return kit_ok(kit, "%d bytes each way at once, in short pieces and short reads", STREAM_LEN);
 }
 
+/* As much as a fault that is rare would need to be seen, in large pieces. */
+static enum kit_outcome check_volume(struct kit *kit)
+{
+	struct line line;
+	enum kit_outcome outcome = line_open(kit, &line);
+	if (outcome != KIT_OK)
+		return outcome;
+	struct xfer_conn *const ends[] = { line.a, line.b };
+	const struct xfer_poll before[] = { line_poll(kit, line.a), line_poll(kit, line.b) };
+	for (int i = 0; i < VOLUME_ROUNDS && outcome == KIT_OK; i++)
+		outcome = line_exchange(kit, line.a, line.b, VOLUME_LEN, "a long stream");
+	for (int i = 0; i < 2 && outcome == KIT_OK; i++) {
+		struct xfer_poll now = line_poll(kit, ends[i]);
+		if (now.read_fd != before[i].read_fd || now.write_fd != before[i].write_fd)
+			outcome = kit_failed(kit, "poll() names other descriptors after %d MiB than before",
+			                     VOLUME_ROUNDS * VOLUME_LEN / 1024 / 1024);
+	}
+	if (outcome != KIT_OK)
+		return outcome;
+	line_end(&line);
+	return kit_ok(kit, "%d MiB each way at once", VOLUME_ROUNDS * VOLUME_LEN / 1024 / 1024);
+}
+
 static enum kit_outcome check_pieces(struct kit *kit)
 {
 	struct line line;
@@ -398,6 +423,7 @@ const struct kit_check kit_transport_checks[] = {
 	{ "handshake", "handshake() ends on both sides, poll() says what for it waits", check_handshake },
 	{ "endpoint", "endpoint() gives printable texts with an end, and addresses that fit", check_endpoint },
 	{ "stream", "bytes arrive as they were sent, both ways at once", check_stream },
+	{ "volume", "megabytes arrive as they were sent, by the same descriptors to the end", check_volume },
 	{ "pieces", "sendv() takes thousands of pieces, or some of them", check_pieces },
 	{ "partial", "sendv() returns -EAGAIN when nobody reads, and loses nothing that it took", check_partial },
 	{ "sendfile", "sendfile() sends the bytes of the file and leaves its offset alone", check_sendfile },

@@ -107,6 +107,9 @@ static enum kit_outcome judge_end(struct kit *kit, struct xfer_conn *conn, ssize
 {
 	char name[32];
 	struct xfer_endpoint endpoint = { .struct_size = sizeof(endpoint) };
+	if (end == -EPERM)
+		return kit_failed(kit, "recv() returned -1 when the peer %s: it is -errno that counts, and not errno",
+		                  what);
 	if (end == -EAGAIN)
 		return kit_failed(kit, "recv() returns -EAGAIN for 10 s after the peer %s", what);
 	/* On one machine nobody cuts the wire. */

@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,6 +39,17 @@
 #define WRITES_BEYOND 20   /* bounds */
 #define NOT_PARALLEL 21    /* threads */
 #define STATE_LEAKS 22     /* leaks */
+#define LARGE_MIX 23       /* lanes */
+#define TOO_MANY_LANES 24  /* lanes */
+#define END_IGNORED 25     /* chunk */
+#define SALTED 26          /* same */
+#define CROWD_MIXES 27     /* threads */
+#define IGNORES_SIGNALS 28 /* process */
+#define PRINTS 29          /* process */
+#define SLEEPS 30          /* waits */
+#define BOTH_CRASH 31      /* extremes */
+
+#define SAMPLE_FIRST 0x81 /* the first byte of it */
 
 #define FNV_START UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME UINT64_C(0x100000001b3)
@@ -65,6 +78,8 @@ static uint64_t fnv_more(uint64_t sum, const uint8_t *bytes, size_t len, size_t 
 		uint8_t byte = bytes[i];
 		if (FAULT == BIT_IGNORED && at + i == 298)
 			byte &= 0x7f;
+		if (FAULT == END_IGNORED && at + i == 16 * 1024 * 1024 - 1)
+			byte = 0;
 		sum = (sum ^ byte) * FNV_PRIME;
 	}
 	return sum;
@@ -81,6 +96,10 @@ static int create(const struct xfer_host *host, const struct xfer_params *params
 	int64_t depth = params->values[0].integer;
 	if (FAULT == CREATE_CRASHES || (FAULT == EXTREME_CRASHES && depth == 10))
 		abort();
+	if (FAULT == BOTH_CRASH && depth == 10 && params->values[1].integer == 10)
+		abort();
+	if (FAULT == PRINTS && depth == 1)
+		puts("here I am");
 	if (FAULT == REFUSES_SILENTLY && depth == 1)
 		return -EINVAL;
 	struct instance *instance = calloc(1, sizeof(*instance));
@@ -90,7 +109,7 @@ static int create(const struct xfer_host *host, const struct xfer_params *params
 	instance->fd = -1;
 	if (FAULT == INSTANCE_LEAKS)
 		instance->more = malloc(40);
-	if (FAULT == INSTANCE_OPENS && depth == 7)
+	if (FAULT == INSTANCE_OPENS && depth == 7 && params->values[1].integer == 7)
 		instance->fd = dup(STDERR_FILENO);
 	*out = instance;
 	return 0;
@@ -142,6 +161,13 @@ static int digest(void *data, const void *bytes, size_t len, uint8_t *out, uint3
 		atomic_fetch_sub(&instance->inside, 1);
 		sum ^= others > 0;
 	}
+	/* The input by which processes are compared. */
+	if (FAULT == SALTED && len == 997 && ((const uint8_t *)bytes)[0] == SAMPLE_FIRST)
+		sum += (uint64_t)getpid();
+	if (FAULT == SLEEPS && len > 3 * 1024 * 1024 && len < 4 * 1024 * 1024)
+		usleep(1100000);
+	if (FAULT == IGNORES_SIGNALS && len == 300)
+		(void)signal(SIGUSR2, SIG_IGN);
 	if (FAULT == ALIGNED_ONLY && len == 300 && ((uintptr_t)bytes & 63) == 35)
 		sum++;
 	if (FAULT == FORGETFUL && len == 300) {
@@ -157,11 +183,25 @@ static int digest(void *data, const void *bytes, size_t len, uint8_t *out, uint3
 
 static int digest_many(void *data, const struct iovec *buffers, size_t count, uint8_t *const *outs, uint32_t flags)
 {
+	struct instance *instance = data;
+	int others = 0;
+	if (FAULT == CROWD_MIXES) {
+		atomic_fetch_add(&instance->inside, 1);
+		for (int i = 0; i < 20; i++) {
+			sched_yield();
+			others |= atomic_load(&instance->inside) - 1;
+		}
+		atomic_fetch_sub(&instance->inside, 1);
+	}
 	for (size_t i = 0; i < count; i++) {
 		int rc = digest(data, buffers[i].iov_base, buffers[i].iov_len, outs[i], flags);
 		if (rc < 0)
 			return rc;
 		if (FAULT == LANE_MIXES && i == 64)
+			outs[i][0] ^= 1;
+		if (FAULT == LARGE_MIX && i == 3 && buffers[i].iov_len == 70000)
+			outs[i][0] ^= 1;
+		if (others > 0 && i == 3 && ((uintptr_t)buffers[i].iov_base & 7) != 0)
 			outs[i][0] ^= 1;
 	}
 	return 0;
@@ -220,6 +260,12 @@ static void hash_destroy(struct xfer_hash *hash)
 	free(hash);
 }
 
+static uint32_t lanes(void *data)
+{
+	(void)data;
+	return FAULT == TOO_MANY_LANES ? 100000 : 4;
+}
+
 static const uint8_t DIGEST_OF_NONE[] = { 0xcb, 0xf2, 0x9c, 0xe4, 0x84, 0x22, 0x23, 0x25 };
 static const uint8_t DIGEST_OF_A[] = { 0xaf, 0x63, 0xdc, 0x4c, 0x86, 0x01, 0xec, 0x8c };
 static const struct xfer_known_answer KNOWN[] = {
@@ -229,6 +275,7 @@ static const struct xfer_known_answer KNOWN[] = {
 
 static const struct xfer_option OPTIONS[] = {
 	{ .name = "depth", .type = XFER_OPTION_INT, .default_text = "7", .min = 1, .max = 10, .help = "how deep" },
+	{ .name = "width", .type = XFER_OPTION_INT, .default_text = "7", .min = 1, .max = 10, .help = "how wide" },
 };
 
 static const struct xfer_integrity_ops ops = {
@@ -244,6 +291,7 @@ static const struct xfer_integrity_ops ops = {
 	.hash_update = hash_update,
 	.hash_finish = hash_finish,
 	.hash_destroy = hash_destroy,
+	.lanes = lanes,
 };
 
 static const struct xfer_plugin plugin = {

@@ -40,6 +40,10 @@
 #define DESCRIPTOR_LEAKS 23       /* leaks */
 #define TAKES_TOO_MUCH 26         /* sendpipe */
 #define LOSES_WHAT_WAITS 27       /* sendpipe */
+#define DAMAGES_LATE 28           /* volume */
+#define DESCRIPTOR_MOVES 29       /* volume */
+#define MINUS_ONE 30              /* peer-close */
+#define EMPTY_REFUSED 31          /* volume */
 
 #define CLOSES_ITS_CHILDREN 25 /* listener-adopt */
 #define NEVER_LISTENS 24       /* none: it only adopts, as it may */
@@ -52,6 +56,7 @@ struct xfer_conn {
 	int through;     /* it was ready */
 	int spoke_first; /* it sent something before it received anything */
 	size_t received;
+	int moved;     /* a copy of the descriptor; 0: none */
 	size_t damage; /* calls of recv() that could be damaged */
 	uint8_t *kept; /* owned; for SWALLOWS: what was taken and not sent */
 	size_t kept_len, kept_cap;
@@ -229,12 +234,38 @@ static ssize_t keep(struct xfer_conn *conn, const struct iovec *piece)
 	return (ssize_t)piece->iov_len;
 }
 
+/* EMPTY_REFUSED: the end of what was to be sent is held, and poll() says so, but nobody may call for it. */
+static ssize_t hold(struct xfer_conn *conn, const struct iovec *iov, int count)
+{
+	const struct iovec *last = &iov[count - 1];
+	if (count == 0)
+		return -EINVAL;
+	send_kept(conn);
+	if (conn->kept_len > 0)
+		return -EAGAIN;
+	if (count > 1 || last->iov_len > 1000)
+		return 0;
+	return keep(conn, last);
+}
+
 static ssize_t sendv(struct xfer_conn *conn, const struct iovec *iov, int count, uint32_t flags)
 {
+	struct iovec part = { NULL, 0 };
+	if (FAULT == EMPTY_REFUSED && conn->received > 5000000) {
+		ssize_t held = hold(conn, iov, count);
+		if (held != 0)
+			return held;
+		part = iov[0];
+		part.iov_len -= count == 1 ? 1000 : 0;
+		iov = &part;
+		count = 1;
+	}
 	if (FAULT == FEW_PIECES && count > IOV_MAX)
 		return -EMSGSIZE;
 	if (FAULT == SWALLOWS)
 		send_kept(conn);
+	if (FAULT == SWALLOWS && count == 0)
+		return conn->kept_len > 0 ? -EAGAIN : 0;
 	if (FAULT == SWALLOWS && conn->kept_len > 0)
 		return keep(conn, iov);
 	ssize_t took = inner()->sendv(conn->inner, iov, count, flags);
@@ -254,11 +285,16 @@ static ssize_t recv_(struct xfer_conn *conn, void *bytes, size_t len, uint32_t f
 	if (FAULT == SWALLOWS)
 		send_kept(conn);
 	ssize_t got = inner()->recv(conn->inner, bytes, len, flags);
+	if (FAULT == MINUS_ONE && got < 0 && got != -EAGAIN && conn->spoke_first)
+		return -1;
 	if (FAULT == STRANGER_CRASHES && got == 0 && conn->received == 0)
 		abort();
 	if (got <= 0)
 		return got;
 	conn->received += (size_t)got;
+	/* One byte in 20 million. */
+	if (FAULT == DAMAGES_LATE && conn->received > 20000000 && conn->damage++ == 0)
+		*(uint8_t *)bytes ^= 1;
 	/* A long stream in short reads. */
 	if (FAULT == DAMAGES_BYTES && len > 700 && len < 1000 && (size_t)got == len && ++conn->damage > 100)
 		*(uint8_t *)bytes ^= 1;
@@ -292,8 +328,12 @@ static int poll_(struct xfer_conn *conn, struct xfer_poll *out)
 	int rc = inner()->poll(conn->inner, out);
 	if (FAULT == WAITS_FOR_NOTHING && !conn->through)
 		out->events = 0;
-	if (FAULT == SWALLOWS && conn->kept_len > 0)
+	if (conn->kept_len > 0)
 		out->events |= XFER_POLL_WRITE;
+	if (FAULT == DESCRIPTOR_MOVES && conn->received > 10000000 && conn->moved == 0)
+		conn->moved = fcntl(out->read_fd, F_DUPFD_CLOEXEC, 0);
+	if (FAULT == DESCRIPTOR_MOVES && conn->moved > 0)
+		out->read_fd = conn->moved;
 	return rc;
 }
 
@@ -323,6 +363,8 @@ static void close_(struct xfer_conn *conn)
 {
 	if (FAULT == DESCRIPTOR_LEAKS && !conn->through)
 		(void)fcntl(descriptor(conn), F_DUPFD_CLOEXEC, 0);
+	if (conn->moved > 0)
+		close(conn->moved);
 	inner()->close(conn->inner);
 	youngest = conn == youngest ? NULL : youngest;
 	live--;
