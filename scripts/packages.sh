@@ -4,6 +4,8 @@
 
 PACKAGES_BUILD="autoconf automake libtool pkg-config gcc make libc6-dev libssl-dev libinih-dev libuv1-dev libisal-dev
 	libxxhash-dev zlib1g-dev"
+# For x86 only.
+[ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || PACKAGES_BUILD="$PACKAGES_BUILD libipsec-mb-dev"
 PACKAGES_CHECK="$PACKAGES_BUILD g++ clang clang-format libclang-rt-14-dev libcmocka-dev mandoc shellcheck strace iproute2 iptables
 	binutils openssl xz-utils procps libfuse3-dev e2fsprogs xfsprogs
 	openssh-client openssh-server"

@@ -208,6 +208,8 @@ int tls_context_make(struct tls *tls)
 		SSL_CTX_free(context);
 	else
 		tls->context = context;
+	if (rc == 0 && tls->fast)
+		tls->engine = aead_engine_create();
 	return rc;
 }
 
@@ -215,6 +217,7 @@ void tls_context_free(struct tls *tls)
 {
 	SSL_CTX_free(tls->context);
 	BIO_meth_free(tls->method);
+	aead_engine_destroy(tls->engine);
 	free(tls->scratch);
 	tls_keys_free(&tls->keys);
 }

@@ -14,6 +14,7 @@ enum {
 	OPTION_CERTIFICATE_KEY,
 	OPTION_CA,
 	OPTION_REKEY_AFTER,
+	OPTION_ENGINE,
 	OPTION_TCP, /* from here on: those of transport-tcp */
 	OPTIONS = OPTION_TCP + TCP_OPTIONS_SHARED
 };
@@ -56,6 +57,13 @@ static const struct xfer_option options[OPTIONS] = {
 		.unit = "bytes",
 		.help = "bytes that are sent before a connection changes its key",
 	},
+	[OPTION_ENGINE] = {
+		.name = "engine",
+		.type = XFER_OPTION_STRING,
+		.default_text = "auto",
+		.max = 16,
+		.help = "auto: AES by the multi-buffer library where that is faster; openssl: never",
+	},
 	TCP_OPTION_ROWS,
 };
 
@@ -92,6 +100,10 @@ static int tls_check(const struct xfer_host *host, const union xfer_value *value
 		host->error(host, "certificate-key is set, and certificate is not");
 		return -EINVAL;
 	}
+	if (strcmp(values[OPTION_ENGINE].text, "auto") != 0 && strcmp(values[OPTION_ENGINE].text, "openssl") != 0) {
+		host->error(host, "engine = %s: it is auto or openssl", values[OPTION_ENGINE].text);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -117,6 +129,7 @@ static int tls_create(const struct xfer_host *host, const struct xfer_params *pa
 	tls->certificate_key = values[OPTION_CERTIFICATE_KEY].text;
 	tls->authorities = values[OPTION_CA].text;
 	tls->rekey_after = values[OPTION_REKEY_AFTER].number;
+	tls->fast = strcmp(values[OPTION_ENGINE].text, "auto") == 0;
 	*instance = tls;
 	return 0;
 }

@@ -72,8 +72,8 @@ static int key_make(struct tls_seal *seal, bool sealing)
 
 	if (rc == 0)
 		rc = expand(seal, "iv", seal->nonce, sizeof(seal->nonce));
-	if (rc == 0 && EVP_CipherInit_ex(seal->cipher, seal->suite, NULL, key, NULL, sealing) != 1)
-		rc = -EPROTO;
+	if (rc == 0)
+		rc = aead_key(&seal->aead, seal->engine, seal->suite, key, sealing);
 	OPENSSL_cleanse(key, sizeof(key));
 	seal->sequence = 0;
 	return rc;
@@ -88,7 +88,7 @@ int tls_seal_renew(struct tls_seal *seal)
 		return rc;
 	memcpy(seal->secret, next, seal->secret_len);
 	OPENSSL_cleanse(next, sizeof(next));
-	return key_make(seal, EVP_CIPHER_CTX_is_encrypting(seal->cipher));
+	return key_make(seal, seal->aead.sealing);
 }
 
 static int seal_begin(struct tls_seal *seal, const SSL_CIPHER *suite, bool sealing)
@@ -97,16 +97,17 @@ static int seal_begin(struct tls_seal *seal, const SSL_CIPHER *suite, bool seali
 	seal->hash = SSL_CIPHER_get_handshake_digest(suite);
 	if (seal->suite == NULL || seal->hash == NULL || seal->secret_len != (size_t)EVP_MD_get_size(seal->hash))
 		return -EPROTO;
-	seal->cipher = EVP_CIPHER_CTX_new();
-	if (seal->cipher == NULL)
-		return -ENOMEM;
 	return key_make(seal, sealing);
 }
 
 int tls_seal_begin(struct tls_conn *conn)
 {
 	const SSL_CIPHER *suite = SSL_get_current_cipher(conn->ssl);
-	int rc = suite != NULL && SSL_has_pending(conn->ssl) == 0 ? seal_begin(&conn->in, suite, false) : -EPROTO;
+	int rc;
+
+	conn->in.engine = conn->tls->engine;
+	conn->out.engine = conn->tls->engine;
+	rc = suite != NULL && SSL_has_pending(conn->ssl) == 0 ? seal_begin(&conn->in, suite, false) : -EPROTO;
 
 	if (rc == 0)
 		rc = seal_begin(&conn->out, suite, true);
@@ -120,7 +121,7 @@ int tls_seal_begin(struct tls_conn *conn)
 
 void tls_seal_end(struct tls_seal *seal)
 {
-	EVP_CIPHER_CTX_free(seal->cipher);
+	aead_end(&seal->aead);
 	OPENSSL_cleanse(seal, sizeof(*seal));
 }
 
@@ -130,14 +131,12 @@ void tls_seal_end(struct tls_seal *seal)
 static bool record_begin(struct tls_seal *seal, const uint8_t *header)
 {
 	uint8_t nonce[TLS_NONCE];
-	int len;
 
 	memcpy(nonce, seal->nonce, sizeof(nonce));
 	for (unsigned i = 0; i < 8; i++)
 		nonce[TLS_NONCE - 1 - i] ^= (uint8_t)(seal->sequence >> (8 * i));
 	seal->sequence++;
-	return EVP_CipherInit_ex(seal->cipher, NULL, NULL, NULL, nonce, -1) == 1 &&
-	       EVP_CipherUpdate(seal->cipher, NULL, &len, header, TLS_HEADER) == 1;
+	return aead_begin(&seal->aead, nonce, header);
 }
 
 /* Encrypts the next `left` bytes of the pieces. */
@@ -146,10 +145,8 @@ static bool pieces_seal(struct tls_seal *seal, struct tls_reading *reading, size
 	while (left > 0) {
 		size_t have = reading->iov->iov_len - reading->at;
 		size_t take = have < left ? have : left;
-		int len;
 
-		if (take > 0 && EVP_CipherUpdate(seal->cipher, out, &len,
-		                                 (const uint8_t *)reading->iov->iov_base + reading->at, (int)take) != 1)
+		if (!aead_update(&seal->aead, (const uint8_t *)reading->iov->iov_base + reading->at, take, out))
 			return false;
 		out += take;
 		left -= take;
@@ -164,7 +161,6 @@ ssize_t tls_seal_make(struct tls_seal *seal, uint8_t type, struct tls_reading *r
 {
 	size_t content = 0, at = reading->at, inner;
 	uint8_t *tag;
-	int len;
 
 	for (int i = 0; i < reading->count && content < TLS_RECORD; i++, at = 0)
 		content += reading->iov[i].iov_len - at;
@@ -179,9 +175,7 @@ ssize_t tls_seal_make(struct tls_seal *seal, uint8_t type, struct tls_reading *r
 	       TLS_HEADER);
 	tag = out + TLS_HEADER + content + 1;
 	if (!record_begin(seal, out) || !pieces_seal(seal, reading, content, out + TLS_HEADER) ||
-	    EVP_CipherUpdate(seal->cipher, tag - 1, &len, &type, 1) != 1 ||
-	    EVP_CipherFinal_ex(seal->cipher, tag, &len) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(seal->cipher, EVP_CTRL_AEAD_GET_TAG, TLS_TAG, tag) != 1) {
+	    !aead_update(&seal->aead, &type, 1, tag - 1) || !aead_seal(&seal->aead, tag)) {
 		ERR_clear_error();
 		return -EPROTO;
 	}
@@ -191,14 +185,9 @@ ssize_t tls_seal_make(struct tls_seal *seal, uint8_t type, struct tls_reading *r
 ssize_t tls_seal_open(struct tls_seal *seal, const uint8_t *record, size_t len, uint8_t *out, uint8_t *type)
 {
 	size_t inner = len - TLS_HEADER - TLS_TAG;
-	uint8_t tag[TLS_TAG];
-	int part;
 
-	memcpy(tag, record + TLS_HEADER + inner, sizeof(tag));
-	if (!record_begin(seal, record) ||
-	    EVP_CipherUpdate(seal->cipher, out, &part, record + TLS_HEADER, (int)inner) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(seal->cipher, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) != 1 ||
-	    EVP_CipherFinal_ex(seal->cipher, out + inner, &part) != 1) {
+	if (!record_begin(seal, record) || !aead_update(&seal->aead, record + TLS_HEADER, inner, out) ||
+	    !aead_open(&seal->aead, record + TLS_HEADER + inner)) {
 		ERR_clear_error();
 		return -EBADMSG;
 	}

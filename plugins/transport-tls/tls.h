@@ -9,19 +9,20 @@
 #define XFER_TRANSPORT_TLS_H
 
 #include "../transport-tcp/tcp.h"
+#include "aead.h"
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
 enum {
-	TLS_NAME_MAX = 128,     /* bytes of the name of a key */
-	TLS_KEY_MIN = 16,       /* bytes of a key: 128 bits */
-	TLS_KEY_MAX = 64,       /* bytes */
-	TLS_RECORD = 16 * 1024, /* bytes of payload in a full record */
-	TLS_RECORD_EXTRA = 256, /* bytes that protection adds, at most */
-	TLS_HEADER = 5,         /* bytes in front of a record */
-	TLS_TAG = 16,           /* bytes of authentication at its end */
-	TLS_AROUND = 22,        /* bytes around the payload of a record of ours: header, the type, the tag */
+	TLS_NAME_MAX = 128,       /* bytes of the name of a key */
+	TLS_KEY_MIN = 16,         /* bytes of a key: 128 bits */
+	TLS_KEY_MAX = 64,         /* bytes */
+	TLS_RECORD = 16 * 1024,   /* bytes of payload in a full record */
+	TLS_RECORD_EXTRA = 256,   /* bytes that protection adds, at most */
+	TLS_HEADER = AEAD_HEADER, /* bytes in front of a record */
+	TLS_TAG = AEAD_TAG,       /* bytes of authentication at its end */
+	TLS_AROUND = 22,          /* bytes around the payload of a record of ours: header, the type, the tag */
 	TLS_RECORD_MAX = TLS_HEADER + TLS_RECORD + TLS_RECORD_EXTRA,
 	TLS_BATCH = 8,             /* records that are made before they are sent, or read with one call */
 	TLS_PENDING_MAX = 65536,   /* bytes of answers that wait to be sent; a peer that wants more has to read first */
@@ -29,7 +30,7 @@ enum {
 	TLS_FIRST = 8,             /* bytes that are kept of a stream's beginning */
 	TLS_BARE_MAX = 256 * 1024, /* bytes without payload that one call reads from TCP */
 	TLS_SECRET_MAX = 64,       /* bytes of a secret: those of a hash */
-	TLS_NONCE = 12             /* bytes */
+	TLS_NONCE = AEAD_NONCE     /* bytes */
 };
 
 /* The instance's buffer: records on their way while a call runs, and behind them one that is not wanted whole. */
@@ -58,16 +59,19 @@ struct tls {
 	const char *certificate;
 	const char *certificate_key;
 	const char *authorities;
-	uint64_t rekey_after; /* bytes */
-	struct tls_keys keys; /* with the next one: read when the first connection or listener is made */
-	SSL_CTX *context;     /* owned; NULL until then */
-	BIO_METHOD *method;   /* owned; NULL until then */
-	uint8_t *scratch;     /* owned; NULL until then; TLS_SCRATCH_SIZE bytes */
+	uint64_t rekey_after;       /* bytes */
+	bool fast;                  /* other engines than OpenSSL are welcome */
+	struct tls_keys keys;       /* with the next one: read when the first connection or listener is made */
+	SSL_CTX *context;           /* owned; NULL until then */
+	struct aead_engine *engine; /* owned; NULL = OpenSSL */
+	BIO_METHOD *method;         /* owned; NULL until then */
+	uint8_t *scratch;           /* owned; NULL until then; TLS_SCRATCH_SIZE bytes */
 };
 
 /* The protection of one direction. */
 struct tls_seal {
-	EVP_CIPHER_CTX *cipher; /* owned; NULL until the handshake is done */
+	struct aead aead; /* owned; has a key once the handshake is done */
+	const struct aead_engine *engine;
 	const EVP_CIPHER *suite;
 	const EVP_MD *hash;
 	uint64_t sequence; /* of the next record */

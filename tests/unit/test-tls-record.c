@@ -31,6 +31,7 @@ struct peer {
 	struct rig_pair pair;
 	SSL *ssl;
 	int fd;
+	struct tls shadow_tls;
 	struct tls_conn shadow; /* the client's secrets; its `out` makes what the daemon takes */
 };
 
@@ -42,12 +43,15 @@ static void on_secret(const SSL *ssl, const char *line)
 	tls_seal_secret(ssl, line);
 }
 
-static void peer_make(struct peer *peer, const char *suite)
+static void peer_make_by(struct peer *peer, const char *suite, const char *engine)
 {
+	struct rig_options options = rig_certificates_daemon;
 	struct sockaddr_storage address;
+	options.engine = engine;
 	*peer = (struct peer){ 0 };
+	peer->shadow.tls = &peer->shadow_tls;
 	struct rig_pair *pair = &peer->pair;
-	pair->server_plugin = rig_plugin(&pair->registries[0], &rig_certificates_daemon);
+	pair->server_plugin = rig_plugin(&pair->registries[0], &options);
 	pair->ops = &pair->server_plugin->transport;
 	assert_int_equal(pair_listen(pair->server_plugin, "127.0.0.1", 0, &pair->listener), 0);
 	socklen_t len = pair_address(&address, "127.0.0.1", pair_port(pair->server_plugin, pair->listener));
@@ -75,6 +79,11 @@ static void peer_make(struct peer *peer, const char *suite)
 	}
 	assert_int_equal(rc, 0);
 	assert_string_equal(SSL_get_cipher(peer->ssl), suite);
+}
+
+static void peer_make(struct peer *peer, const char *suite)
+{
+	peer_make_by(peer, suite, NULL);
 }
 
 static void peer_break(struct peer *peer)
@@ -145,10 +154,10 @@ static void test_suites(void **state)
 	(void)state;
 	static const char *const suites[] = { "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
 		                              "TLS_CHACHA20_POLY1305_SHA256" };
-	for (unsigned i = 0; i < COUNT(suites); i++) {
+	for (unsigned i = 0; i < 2 * COUNT(suites); i++) {
 		struct peer peer;
 		uint8_t byte;
-		peer_make(&peer, suites[i]);
+		peer_make_by(&peer, suites[i / 2], i % 2 ? "openssl" : "auto");
 		peer_sends(&peer, i);
 		peer_receives(&peer, i);
 		assert_int_equal(SSL_set_block_padding(peer.ssl, 500), 1);
@@ -196,7 +205,7 @@ static size_t make(struct peer *peer, uint8_t type, const void *bytes, size_t le
 {
 	const struct iovec iov = { (void *)(uintptr_t)bytes, len };
 	struct tls_reading reading = { &iov, 1, 0 };
-	if (peer->shadow.out.cipher == NULL) {
+	if (peer->shadow.out.suite == NULL) {
 		peer->shadow.ssl = peer->ssl;
 		SSL_up_ref(peer->ssl); /* it is let go of when the keys are made */
 		assert_int_equal(tls_seal_begin(&peer->shadow), 0);
@@ -300,6 +309,48 @@ static void test_long(void **state)
 	peer_break(&peer);
 }
 
+/* Both engines, with pieces of any length and in any place: the same bytes, and the same tag. */
+static void test_engines(void **state)
+{
+	(void)state;
+	struct aead_engine *engine = aead_engine_create();
+	if (engine == NULL) {
+		print_message("# skipped: OpenSSL is what AES is made by, here\n");
+		skip();
+	}
+	const EVP_CIPHER *suites[] = { EVP_aes_128_gcm(), EVP_aes_256_gcm() };
+	static uint8_t out[2][TLS_RECORD + AEAD_TAG], back[TLS_RECORD];
+	unsigned seed = 1;
+	for (unsigned i = 0; i < 400; i++) {
+		struct aead seal[2] = { { 0 }, { 0 } }, open = { 0 };
+		size_t len = (size_t)rand_r(&seed) % (i % 2 ? TLS_RECORD : 600), begin = (size_t)rand_r(&seed) % 64;
+		for (unsigned k = 0; k < 2; k++) {
+			unsigned cuts = k == 0 ? 7 * i + 1 : i;
+			assert_int_equal(aead_key(&seal[k], k == 0 ? engine : NULL, suites[i / 2 % 2], data + i, true),
+			                 0);
+			assert_true(aead_begin(&seal[k], data + 3 * i, data + 5 * i));
+			for (size_t at = 0, take; at < len; at += take) {
+				take = 1 + (size_t)rand_r(&cuts) % (i % 3 ? 40 : 9000);
+				take = take < len - at ? take : len - at;
+				assert_true(aead_update(&seal[k], data + begin + at, take, out[k] + at));
+			}
+			assert_true(aead_seal(&seal[k], out[k] + len));
+			aead_end(&seal[k]);
+		}
+		assert_memory_equal(out[0], out[1], len + AEAD_TAG);
+		assert_int_equal(aead_key(&open, engine, suites[i / 2 % 2], data + i, false), 0);
+		for (unsigned wrong = 0; wrong < 2; wrong++) {
+			assert_true(aead_begin(&open, data + 3 * i, data + 5 * i));
+			assert_true(aead_update(&open, out[0], len, back));
+			assert_memory_equal(back, data + begin, len);
+			out[0][len + i % AEAD_TAG] ^= (uint8_t)(wrong << i % 8);
+			assert_int_equal(aead_open(&open, out[0] + len), !wrong);
+		}
+		aead_end(&open);
+	}
+	aead_engine_destroy(engine);
+}
+
 static int setup(void **state)
 {
 	for (size_t i = 0; i < SIZE; i++)
@@ -311,7 +362,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_suites), cmocka_unit_test(test_kinds), cmocka_unit_test(test_bits),
-		cmocka_unit_test(test_order),  cmocka_unit_test(test_long),
+		cmocka_unit_test(test_order),  cmocka_unit_test(test_long),  cmocka_unit_test(test_engines),
 	};
 	return cmocka_run_group_tests_name("tls-record", tests, setup, rig_teardown);
 }

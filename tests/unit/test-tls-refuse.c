@@ -522,6 +522,7 @@ static void test_options(void **state)
 		{ { NULL, "/c", NULL, NULL }, "certificate and ca go together" },
 		{ { NULL, NULL, NULL, "/c" }, "certificate and ca go together" },
 		{ { NULL, NULL, "/c", NULL }, "certificate-key is set, and certificate is not" },
+		{ { NULL, NULL, NULL, NULL }, "engine = fast: it is auto or openssl" },
 	};
 	const char *build = getenv("top_builddir");
 	char dir[600];
@@ -535,7 +536,11 @@ static void test_options(void **state)
 		assert_int_equal(registry_load(registry, XFER_KIND_TRANSPORT, "tls", &plugin, &err), 0);
 		for (size_t k = 0; k < plugin->about.option_count; k++)
 			if (plugin->options[k].type == XFER_OPTION_STRING)
-				values[k].text = k < 4 && wrong[i].set[k] != NULL ? wrong[i].set[k] : "";
+				values[k].text = k < 4 && wrong[i].set[k] != NULL ? wrong[i].set[k]
+				                                                  : plugin->options[k].default_text;
+		for (size_t k = 0; k < plugin->about.option_count; k++)
+			if (i == COUNT(wrong) - 1 && strcmp(plugin->options[k].name, "engine") == 0)
+				values[k].text = "fast";
 		assert_int_equal(plugin_start(plugin, values, &err), -EINVAL);
 		assert_contains(err.text, wrong[i].words);
 		registry_destroy(registry);

@@ -162,13 +162,15 @@ struct plugin *rig_plugin(struct registry **registry, const struct rig_options *
 	for (size_t i = 0; i < plugin->about.option_count; i++) {
 		const struct xfer_option *option = &plugin->options[i];
 		if (option->type == XFER_OPTION_STRING)
-			values[i].text = "";
+			values[i].text = option->default_text;
 		else if (option->type == XFER_OPTION_INT)
 			values[i].integer = atoi(option->default_text);
 		if (strcmp(option->name, "send-buffer") == 0 || strcmp(option->name, "receive-buffer") == 0)
 			values[i].number = options->buffers;
 		if (strcmp(option->name, "rekey-after") == 0)
 			values[i].number = options->rekey_after > 0 ? options->rekey_after : UINT64_C(64) << 30;
+		if (strcmp(option->name, "engine") == 0 && options->engine != NULL)
+			values[i].text = options->engine;
 		/* Texts live as long as the instance. */
 		for (size_t k = 0; k < COUNT(names); k++) {
 			static char kept[64][256];

@@ -11,6 +11,7 @@ struct rig_options {
 	const char *certificate;
 	const char *certificate_key;
 	const char *ca;
+	const char *engine;   /* NULL: the default */
 	uint64_t rekey_after; /* bytes; 0 = the default */
 	uint64_t buffers;     /* bytes of the socket's; 0 = the kernel's */
 };
