@@ -48,6 +48,9 @@ void channel_pulse_look(struct channel *channel)
 
 	if (channel->link.received_at > channel->pulse.came)
 		pulse_bytes(&channel->pulse, channel->link.received_at);
+	/* As long as we do not listen, that nothing is heard proves nothing. */
+	if (channel->link.paused)
+		pulse_bytes(&channel->pulse, channel_now(channel));
 	todo = pulse_check(&channel->pulse, datagrams, channel_now(channel));
 	if (todo & PULSE_DEAD) {
 		error_set(&err, -ETIMEDOUT, FAULT_PEER, "%s is dead: no heartbeat, no byte and no ping for %s",

@@ -107,6 +107,7 @@ struct link {
 	bool blocked; /* the transport did not take all that there is */
 	bool willing; /* it just said that it takes bytes */
 	bool holding; /* the transport has something to send that we gave it, or of its own */
+	bool paused;  /* by link_pause(): nothing is received */
 	bool ended;
 	bool broken; /* the transport failed: nothing can be sent any more */
 	bool linger; /* the last words count: link_close() waits until the peer has heard them */
@@ -140,6 +141,12 @@ size_t link_queued(const struct link *link);
 /* Bytes of a frame that is not whole yet. */
 size_t link_half(const struct link *link);
 unsigned link_batches(const struct link *link);
+/*
+ * Receives nothing more, but what is in its buffer already, until link_go_on(): for an owner who cannot get rid of what
+ * comes. The peer is held up by the transport.
+ */
+void link_pause(struct link *link);
+void link_go_on(struct link *link);
 /* Those who had no buffer to receive into try again; called when buffers came back. */
 void links_feed(struct loop *loop);
 /* Looks at those who have had a buffer to receive into for long: see lending.h. */

@@ -310,7 +310,7 @@ void link_receive(struct link *link)
 	size_t turn = 0;
 
 	list_remove(&link->unread);
-	while (!link->ended && turn < LINK_TURN && !closed) {
+	while (!link->ended && !link->paused && turn < LINK_TURN && !closed) {
 		uint64_t begin;
 		size_t want;
 		ssize_t n;
@@ -356,6 +356,8 @@ void link_receive(struct link *link)
 	}
 	if (thirsty)
 		rx_thirsty(link);
+	else if (link->paused)
+		link_poll_drop(link, XFER_POLL_READ);
 	else if (!dry)
 		link_again(link);
 	else
@@ -363,6 +365,23 @@ void link_receive(struct link *link)
 	loop_slow(link->loop, &link->polled, link->events == XFER_POLL_READ && rx_trickles(link, turn));
 	if (frames > 0)
 		link->watch->settled(link);
+}
+
+void link_pause(struct link *link)
+{
+	link->paused = true;
+}
+
+void link_go_on(struct link *link)
+{
+	if (!link->paused)
+		return;
+	link->paused = false;
+	link->rx_at = link->loop->now; /* the peer could not send it any quicker */
+	if (link->ended)
+		return;
+	link_poll_add(link, XFER_POLL_READ);
+	link_again(link);
 }
 
 size_t link_half(const struct link *link)
@@ -396,7 +415,7 @@ void links_hurry(struct loop *loop)
 		size_t have = link->rx_fill - link->rx_start;
 
 		next = node->next;
-		if (loop->now - link->rx_at < SLOW_AFTER)
+		if (link->paused || loop->now - link->rx_at < SLOW_AFTER)
 			continue;
 		if (link->rx->use == LEND_MOVING && !rx_came_at(link, have, QUICK))
 			(void)lend_reuse(link->rx, LEND_SLOW);

@@ -2,7 +2,6 @@
 #include "engine/relay.h"
 
 #include "engine/local.h"
-#include "engine/receiving.h"
 #include "registry/transport.h"
 
 #include <errno.h>
@@ -11,6 +10,8 @@
 
 enum {
 	CONTROL_AHEAD = 8 * 1024 * 1024, /* bytes to the client: READs of as many paths as may be unanswered, twice */
+	HELD_MAX = 8 * 1024 * 1024,      /* bytes of buffers that wait for the other worker */
+	BATCHES_MAX = 16                 /* of them, those that are on its link; the others can be counted */
 };
 
 /* Whole frames in one buffer. */
@@ -29,7 +30,6 @@ struct relay {
 	struct message_join join;
 	uint32_t request;
 	struct list parcels; /* in the order in which they came; they go out as the link takes them */
-	uint64_t waiting;    /* bytes of them */
 	uint64_t held;       /* bytes of the buffers that they lie in */
 	bool used;           /* the channel is not closed yet */
 };
@@ -42,10 +42,35 @@ static struct relay *of_channel(struct channel *channel)
 static void parcel_free(struct relay *relay, struct parcel *parcel)
 {
 	list_remove(&parcel->link);
-	relay->waiting -= parcel->len;
 	relay->held -= parcel->buffer->size;
 	lent_unref(parcel->buffer);
 	free(parcel);
+}
+
+/*
+ * Two chunks are always taken, so that one comes while the other goes. What is more is an eighth of all buffers at most:
+ * other sessions want some, too.
+ */
+static uint64_t held_max(const struct relay *relay)
+{
+	uint64_t eighth = relay->base.setup->settings->memory / 8;
+	uint64_t two = 2 * (uint64_t)relay->session->suite.limits.chunk_size;
+	uint64_t most = eighth < HELD_MAX ? eighth : HELD_MAX;
+
+	return most < two ? two : most;
+}
+
+/* The client is not listened to as long as the other worker does not keep up, for whatever reason. */
+static void session_pace(struct relay *relay)
+{
+	uint64_t held = relay->held + link_queued(&relay->channel.link);
+
+	if (relay->session == NULL)
+		return;
+	if (held > held_max(relay))
+		link_pause(&relay->session->link);
+	else if (held <= held_max(relay) / 2)
+		link_go_on(&relay->session->link);
 }
 
 /* All of it as batches: a control frame would overtake the chunks that came before it. */
@@ -54,7 +79,7 @@ static void parcels_send(struct relay *relay)
 	struct list *node;
 
 	while (relay->channel.state == CHANNEL_OPEN && (node = list_first(&relay->parcels)) != NULL &&
-	       link_batches(&relay->channel.link) < LINK_BATCHES_MAX) {
+	       link_batches(&relay->channel.link) < BATCHES_MAX) {
 		struct parcel *parcel = list_entry(node, struct parcel, link);
 
 		if (link_batch(&relay->channel.link, lent_ref(parcel->buffer), parcel->offset, parcel->len, NULL) < 0)
@@ -63,6 +88,7 @@ static void parcels_send(struct relay *relay)
 	}
 	if (relay->channel.state == CHANNEL_OPEN)
 		channel_flush(&relay->channel);
+	session_pace(relay);
 }
 
 /* ---- the other worker ---- */
@@ -233,20 +259,7 @@ int relay_open(struct relay **out, struct channel *session, uint32_t request, co
 	return r;
 }
 
-/*
- * Credit is the other worker's to count, but what waits here for it is ours: it is no more than was asked for, and the
- * heads of frames, in buffers that may be larger. Who sends more has not been asked.
- */
-static int parcels_check(const struct relay *relay, size_t len, struct error *err)
-{
-	uint64_t half = relay->base.setup->settings->memory / 2, window = receiving_window(relay->session);
-
-	if (relay->waiting + link_queued(&relay->channel.link) + len <= window + window / 2 &&
-	    relay->held <= (half > 2 * window ? half : 2 * window))
-		return 0;
-	return error_set(err, -EDQUOT, FAULT_PEER, "more was sent than was asked for");
-}
-
+/* What may be sent at all is the other worker's to say, who grants credit for it. */
 int relay_frame(struct relay *relay, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
                 struct error *err)
 {
@@ -255,13 +268,9 @@ int relay_frame(struct relay *relay, const struct frame_header *header, const ui
 	                              ? list_entry(relay->parcels.prev, struct parcel, link)
 	                              : NULL;
 	struct parcel *parcel;
-	int r = parcels_check(relay, len, err);
 
-	if (r < 0)
-		return r;
 	if (last != NULL && last->buffer == buffer && last->offset + last->len == offset) {
 		last->len += len;
-		relay->waiting += len;
 		return 0;
 	}
 	parcel = calloc(1, sizeof(*parcel));
@@ -270,9 +279,9 @@ int relay_frame(struct relay *relay, const struct frame_header *header, const ui
 	parcel->buffer = lent_ref(buffer);
 	parcel->offset = offset;
 	parcel->len = len;
-	relay->waiting += len;
 	relay->held += buffer->size;
 	list_append(&relay->parcels, &parcel->link);
+	session_pace(relay);
 	return 0;
 }
 
@@ -289,6 +298,8 @@ void relay_drop(struct relay *relay)
 
 void relay_close(struct relay *relay)
 {
+	if (relay->session != NULL)
+		link_go_on(&relay->session->link);
 	relay->session = NULL;
 	parcels_drop(relay);
 	if (!relay->used) {

@@ -16,9 +16,11 @@
 #include <unistd.h>
 
 enum {
-	FRAMES = 300 * 1000,  /* of CREDIT: more than a link takes in one turn */
-	PATIENCE = 10 * 1000, /* ms */
-	TAKES_NOTHING_FOR = 3 /* calls of sendv() that hold what they take */
+	FRAMES = 300 * 1000,   /* of CREDIT: more than a link takes in one turn */
+	PATIENCE = 10 * 1000,  /* ms */
+	TAKES_NOTHING_FOR = 3, /* calls of sendv() that hold what they take */
+	PAUSE_AT = 1000,       /* frames, some way into the first buffer */
+	TURNS = 100            /* in which nothing happens */
 };
 
 struct rig {
@@ -32,9 +34,12 @@ struct rig {
 	unsigned seen; /* frames */
 	size_t held;   /* bytes that were taken and not sent */
 	size_t sent;
-	unsigned empty; /* calls of sendv() without a piece */
+	unsigned empty;    /* calls of sendv() without a piece */
+	unsigned pause_at; /* behind so many frames the owner wants no more; 0: never */
+	unsigned turns;    /* of the loop, while they are counted */
 	bool timed_out;
 	uv_timer_t timer;
+	uv_idle_t idle;
 	bool (*over)(const struct rig *rig);
 };
 
@@ -113,7 +118,8 @@ static int on_frame(struct link *link, const struct frame_header *header, const 
 	(void)buffer;
 	(void)err;
 	assert_int_equal(header->type, FRAME_CREDIT);
-	rig->seen++;
+	if (++rig->seen == rig->pause_at)
+		link_pause(link);
 	look(rig);
 	return 0;
 }
@@ -238,11 +244,50 @@ static void test_sends_what_is_held(void **state)
 	rig_close(rig);
 }
 
+static void on_turn(uv_idle_t *idle)
+{
+	struct rig *rig = idle->data;
+	rig->turns++;
+	look(rig);
+}
+
+static bool turned(const struct rig *rig)
+{
+	return rig->turns == TURNS;
+}
+
+/* Who pauses gets what is in the buffer, and nothing more until it goes on; nor is the loop kept busy by what waits. */
+static void test_pauses(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_open();
+	for (unsigned i = 0; i < FRAMES; i++)
+		assert_int_equal(message_credit_write(&rig->holds, 0, i), 0);
+	assert_int_equal(write(rig->fds[1], "", 1), 1); /* the descriptor can be read */
+	rig->pause_at = PAUSE_AT;
+	uv_idle_init(&rig->loop->uv, &rig->idle);
+	rig->idle.data = rig;
+	uv_idle_start(&rig->idle, on_turn);
+	run(rig, turned);
+	assert_false(rig->timed_out);
+	assert_in_range(rig->seen, PAUSE_AT, FRAMES / 2);
+	assert_true(rig->given <= LENDING_SCRATCH);
+	assert_int_equal(rig->link.events & XFER_POLL_READ, 0);
+
+	uv_close((uv_handle_t *)&rig->idle, NULL);
+	link_go_on(&rig->link);
+	run(rig, all_seen);
+	assert_false(rig->timed_out);
+	assert_int_equal(rig->given, rig->holds.len);
+	rig_close(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_receives_what_is_held),
 		cmocka_unit_test(test_sends_what_is_held),
+		cmocka_unit_test(test_pauses),
 	};
 	return cmocka_run_group_tests_name("link", tests, NULL, NULL);
 }
