@@ -16,6 +16,8 @@ enum {
 	CONTROL_AHEAD = 256 * 1024 /* bytes of control frames not yet sent */
 };
 
+#define PATIENCE (4 * CLOCK_MS) /* a chunk waits so long for others to be hashed with */
+
 static void job_submit(struct receiving *receiving, struct job *job)
 {
 	job->suite = &receiving->suite;
@@ -26,39 +28,94 @@ static void job_submit(struct receiving *receiving, struct job *job)
 	loop_submit(receiving->base->loop, job);
 }
 
+static void patience_end(struct receiving *receiving)
+{
+	if (receiving->patient)
+		(void)loop_deadline(receiving->base->loop, &receiving->patience, CLOCK_NEVER);
+	receiving->patient = false;
+}
+
+static void on_late(struct deadline *deadline)
+{
+	struct receiving *receiving = list_entry(deadline, struct receiving, patience);
+
+	receiving->patient = false;
+	receiving->late = true;
+	receiving_pump(receiving);
+}
+
+/* Without memory nothing is waited for. */
+static bool patience_begin(struct receiving *receiving)
+{
+	struct loop *loop = receiving->base->loop;
+
+	if (receiving->patient)
+		return true;
+	receiving->patience.fire = on_late;
+	receiving->patient = loop_deadline(loop, &receiving->patience, loop->now + PATIENCE) == 0;
+	return receiving->patient;
+}
+
 /*
- * Large chunks that the integrity plug-in could take side by side with the next ones wait for these, while there is
- * something to write that came before them.
+ * Large chunks that the integrity plug-in could take side by side with the next ones wait for these: while there is
+ * something to write that came before them, and for a moment where more is to come.
  */
-static bool jobs_wait(const struct receiving *receiving)
+static bool jobs_wait(struct receiving *receiving)
 {
 	const struct suite *suite = &receiving->suite;
+	uint64_t chunk = suite->limits.chunk_size;
 
-	return receiving->writing > 0 && receiving->ready > 0 && !receiving->aborted &&
-	       receiving->ready < suite->integrity->lanes &&
-	       (uint64_t)receiving->ready * suite->limits.chunk_size < read_job_payload(suite);
+	if (receiving->ready == 0 || receiving->aborted || receiving->late ||
+	    receiving->ready >= suite->integrity->lanes || receiving->ready * chunk >= read_job_payload(suite))
+		return false;
+	return receiving->writing > 0 || (sink_left(receiving->sink) >= chunk && patience_begin(receiving));
+}
+
+static unsigned large_chunks(const struct sink_order *order)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; order->kind == SINK_ORDER_WRITE && i < order->count; i++)
+		count += order->pieces[i].op == SINK_CHUNK && order->pieces[i].chunk.length >= LARGE;
+	return count;
+}
+
+/* The next order, unless it is better to wait; false also when there is none. */
+static bool order_next(struct receiving *receiving, struct sink_order *order)
+{
+	unsigned count;
+
+	if (jobs_wait(receiving))
+		return false;
+	if (!sink_next(receiving->sink, order)) {
+		receiving->ready = 0;
+		return false;
+	}
+	count = large_chunks(order);
+	receiving->ready -= count < receiving->ready ? count : receiving->ready;
+	return true;
 }
 
 static void jobs_begin(struct receiving *receiving)
 {
-	if (jobs_wait(receiving))
-		return;
-	receiving->ready = 0;
 	for (;;) {
 		struct receiving_job *work = receiving->waiting;
 
 		if (work == NULL) {
 			work = receiving->spare != NULL ? receiving->spare : malloc(sizeof(*work));
 			receiving->spare = work;
-			if (work == NULL || !sink_next(receiving->sink, &work->order))
-				return; /* without memory the next event tries again */
+			if (work == NULL || !order_next(receiving, &work->order))
+				break; /* without memory the next event tries again */
 			receiving->spare = NULL;
 		}
 		receiving->waiting = receiving_order_begin(receiving, work) == -ENOBUFS ? work : NULL;
 		if (receiving->waiting != NULL)
-			return;
+			break;
 		job_submit(receiving, &work->job);
 	}
+	receiving->late = false;
+	if (receiving->ready == 0 || receiving->writing > 0)
+		patience_end(receiving);
 }
 
 /* The journal is of no use any more: nothing is left that it tells of. */
@@ -473,6 +530,7 @@ void receiving_close(struct receiving *receiving)
 	if (receiving->sink == NULL)
 		return;
 	list_remove(&receiving->hunger);
+	patience_end(receiving);
 	checks_over(receiving);
 	for (struct list *node; (node = list_first(&receiving->lanes)) != NULL;) {
 		list_entry(node, struct receiving_lane, link)->lane = NULL;

@@ -68,7 +68,10 @@ struct receiving {
 	struct list jobs;        /* struct job.link, oldest first */
 	unsigned job_count;
 	unsigned writing;              /* of them, those that write */
-	unsigned ready;                /* large chunks that came since all that there was went into an order */
+	unsigned ready;                /* large chunks that came and are in no order yet, as far as that is known */
+	struct deadline patience;      /* while chunks wait for others that they could be hashed with */
+	bool patient;                  /* that is set */
+	bool late;                     /* it was over: what is ready goes as it is */
 	struct receiving_job *spare;   /* owned; for the next order, may be NULL */
 	struct receiving_job *waiting; /* owned; an order for which there was no buffer */
 	struct list hunger;            /* in loop.keeping while there is one */

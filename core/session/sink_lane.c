@@ -198,7 +198,12 @@ static uint64_t window_of(const struct sink *sink)
 
 	if (sink->lane_count > 1 && sink->params.window_all > 0 && sink->params.window_all / sink->lane_count < window)
 		window = sink->params.window_all / sink->lane_count;
-	return window < least && sink->params.window > least ? least : window;
+	if (window < least && sink->params.window > least)
+		window = least;
+	/* Whole orders: what is left beside them would be sent, hashed and written by itself each time. */
+	if (window >= 2 * (uint64_t)sink->params.order_payload && sink->params.order_payload > 0)
+		window -= window % sink->params.order_payload;
+	return window;
 }
 
 bool sink_held(const struct sink *sink)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A receiving half whose sessions go while what came over them is still looked at, and lanes whose peer listens to nothing. */
+/*
+ * A receiving half whose sessions go while what came over them is still looked at, lanes whose peer listens to nothing, and
+ * chunks that wait for others.
+ */
 #include "scratch.h"
 
 #include "config/settings.h"
 #include "engine/receiving.h"
 #include "engine/setup.h"
 
-enum { DIGEST = 4, MEMORY = 8 << 20 };
+enum { DIGEST = 4, MEMORY = 8 << 20, CHUNK = 256 << 10 };
 
 struct rig {
 	struct loop *loop;
@@ -19,6 +22,7 @@ struct rig {
 	struct receiving *receiving; /* NULL: freed */
 	struct receiving_lane lane;  /* of the second session */
 	unsigned gone;
+	bool stops; /* whenever jobs came back, the loop stops */
 };
 
 static struct rig *the_rig;
@@ -71,6 +75,8 @@ static const struct receiving_watch watch = {
 static void on_settled(void *context)
 {
 	(void)context;
+	if (the_rig->stops)
+		loop_stop(the_rig->loop);
 }
 
 static void channel_fake(struct rig *rig, struct channel *channel)
@@ -81,7 +87,7 @@ static void channel_fake(struct rig *rig, struct channel *channel)
 	channel->link.loop = rig->loop;
 	channel->suite = (struct suite){
 		.integrity = &rig->integrity,
-		.limits = { .control_max = FRAME_CONTROL_MAX, .chunk_size = 65536, .digest_size = DIGEST },
+		.limits = { .control_max = FRAME_CONTROL_MAX, .chunk_size = CHUNK, .digest_size = DIGEST },
 	};
 }
 
@@ -184,11 +190,106 @@ static void a_lane_that_is_deaf_is_told_no_more(void **state)
 	assert_true(second->len > 0);
 }
 
+/* The listing: one file of so many chunks. */
+static void file_comes(struct rig *rig, uint64_t chunks)
+{
+	struct lent *buffer = lend_get(rig->loop->lender, 4096);
+	struct entry entry = { .kind = ENTRY_FILE, .mode = 0644, .size = chunks * CHUNK, .name = "src", .name_len = 3 };
+	struct frame_header header = { .type = FRAME_ENTRIES, .request = 1 };
+	struct error err = { 0 };
+
+	assert_non_null(buffer);
+	memset(buffer->data, 0, 4096);
+	struct buf body = { .data = buffer->data + FRAME_HEADER, .cap = 4096 - FRAME_HEADER };
+	assert_int_equal(message_entry_write(&body, &entry), 0);
+	header.length = (uint32_t)body.len + DIGEST;
+	assert_int_equal(receiving_frame(&rig->receiving->main, &header, buffer->data, buffer, &err), 0);
+	lent_unref(buffer);
+}
+
+/* As a link hands it on. */
+static void chunk_comes(struct rig *rig, uint64_t index)
+{
+	const struct frame_limits *limits = &rig->first.suite.limits;
+	const uint8_t digest[DIGEST] = { 0 };
+	size_t overhead = frame_chunk_overhead(limits);
+	struct lent *buffer = lend_get(rig->loop->lender, overhead + CHUNK);
+	struct frame_header header;
+	struct error err = { 0 };
+
+	assert_non_null(buffer);
+	frame_chunk_seal(buffer->data, limits, 2, 0, index, CHUNK, digest);
+	memset(buffer->data + overhead, (int)index, CHUNK);
+	assert_int_equal(frame_header_read(buffer->data, limits, &header, &err), 0);
+	assert_int_equal(receiving_frame(&rig->receiving->main, &header, buffer->data, buffer, &err), 0);
+	lent_unref(buffer);
+	receiving_pump(rig->receiving);
+}
+
+static uint64_t chunks_written(struct rig *rig)
+{
+	struct sink_count count;
+
+	sink_counts(rig->receiving->sink, &count);
+	return count.chunks;
+}
+
+/* Until no job is out. */
+static void jobs_end(struct rig *rig)
+{
+	while (rig->receiving->job_count > 0 || rig->receiving->main.checks.jobs > 0)
+		loop_run(rig->loop);
+}
+
+/* Three go together; fewer wait for others, but not for long. */
+static void chunks_wait_for_others_for_a_moment(void **state)
+{
+	struct rig *rig = *state;
+	struct receiving *receiving = rig->receiving;
+
+	rig->integrity.lanes = 3;
+	rig->stops = true;
+	rig->second.state = CHANNEL_ENDED;
+	receiving_pump(receiving);
+	file_comes(rig, 9);
+	jobs_end(rig);
+	for (uint64_t i = 0; i < 2; i++) {
+		chunk_comes(rig, i);
+		assert_int_equal(receiving->job_count, 0);
+	}
+	chunk_comes(rig, 2);
+	assert_int_equal(receiving->writing, 1);
+	jobs_end(rig);
+	assert_int_equal(chunks_written(rig), 3);
+
+	/* While something is written the next ones wait for that, and four are three and one. */
+	for (uint64_t i = 3; i < 6; i++)
+		chunk_comes(rig, i);
+	assert_int_equal(receiving->writing, 1);
+	chunk_comes(rig, 6);
+	assert_int_equal(receiving->writing, 1);
+	jobs_end(rig);
+	assert_int_equal(chunks_written(rig), 6);
+
+	/* Nothing more comes. */
+	while (chunks_written(rig) == 6)
+		loop_run(rig->loop);
+	assert_int_equal(chunks_written(rig), 7);
+
+	rig->stops = false;
+	rig->first.state = CHANNEL_ENDED;
+	receiving_lane_end(&rig->lane);
+	receiving_abort(receiving);
+	loop_run(rig->loop);
+	assert_null(rig->receiving);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_lane_goes_before_the_end, rig_open, rig_close),
 		cmocka_unit_test_setup_teardown(a_lane_that_is_deaf_is_told_no_more, rig_open, rig_close),
+		cmocka_unit_test_setup_teardown(chunks_wait_for_others_for_a_moment, rig_open, rig_close),
 	};
 
 	return cmocka_run_group_tests_name("receiving", tests, NULL, NULL);
