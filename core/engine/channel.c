@@ -328,6 +328,9 @@ static void on_settled(struct link *link)
 {
 	struct channel *channel = of_link(link);
 
+	/* Ten thousand that rest are looked at rarely, until bytes come. */
+	if (channel->state == CHANNEL_OPEN && link->received_at - channel->pulse.came >= channel->pulse.dead_after)
+		channel_pulse_look(channel);
 	if (channel->state == CHANNEL_OPEN)
 		channel->base->watch->settled(channel);
 	if (channel->state != CHANNEL_ENDED)

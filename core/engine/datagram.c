@@ -17,6 +17,8 @@ union ancillary {
 	char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
 
+enum { RECEIVE_ROOM = 1024 * 1024 /* bytes of datagrams, with the kernel's own, that may wait for the loop */ };
+
 /* ---- opening ---- */
 
 static bool is_wildcard(const struct sockaddr *address)
@@ -39,11 +41,13 @@ static int takes_v6_only(int listener)
 
 static int socket_set(int fd, const struct addrinfo *at, int listener)
 {
-	const int on = 1, only = takes_v6_only(listener);
+	const int on = 1, only = takes_v6_only(listener), room = RECEIVE_ROOM;
 	bool v6 = at->ai_family == AF_INET6;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
 		return -errno;
+	/* Ten thousand clients ask twenty times in a millisecond. More than the system allows it does not give. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)) < 0)
 		return -errno;
 	if (!is_wildcard(at->ai_addr))

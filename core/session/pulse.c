@@ -125,7 +125,8 @@ uint64_t pulse_deadline(const struct pulse *pulse, enum pulse_datagrams datagram
 	uint64_t ask;
 
 	if (!pulse->asker)
-		ask = now + reticence(pulse);
+		/* Where no bytes come there is nothing to say unasked; when they come again, somebody looks. */
+		ask = now - pulse->came < pulse->dead_after ? now + reticence(pulse) : death;
 	else if (asks_in_band(pulse, datagrams, now))
 		ask = pulse->asked + pulse->interval;
 	else if (datagrams == PULSE_UNHEARD)

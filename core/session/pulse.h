@@ -68,7 +68,7 @@ void pulse_asked(struct pulse *pulse, uint64_t now);
 void pulse_pong(struct pulse *pulse, uint64_t sent, uint64_t now);
 /* Returns PULSE_* bits. */
 unsigned pulse_check(struct pulse *pulse, enum pulse_datagrams datagrams, uint64_t now);
-/* When to check again at the latest. */
+/* When to check again at the latest; also when bytes come after dead_after without any. */
 uint64_t pulse_deadline(const struct pulse *pulse, enum pulse_datagrams datagrams, uint64_t now);
 
 #endif

@@ -2,23 +2,26 @@
 /*
  * Thousands of clients in one process, none of them in a hurry: what a daemon has to bear beside its good clients.
  *
- *   many [-n COUNT] [-b BYTES] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-s] idle PORT
+ *   many [-n COUNT] [-b BYTES] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-H] [-s] idle PORT
  *   many [...] read PORT PATH SIZE
  *   many [...] put PORT FOLDER
  *
  * Opens COUNT sessions with 127.0.0.1:PORT, -s: each from an address of its own. `idle` does nothing in them; `read` asks
  * in each for all of a file of SIZE bytes and then reads one byte (-b) a second of what comes; `put` puts a file of one
  * chunk of zeroes into FOLDER in each, of which it sends one byte (-b) a second, under the integrity `none`. With -p each
- * sends a ping as often as that (not in a put); the daemon has to have a long dead-after otherwise. The kernel holds
+ * sends a ping as often as that (not in a put), with -H heartbeats as often as the daemon wants them (liveness udp); it
+ * has to have a long dead-after otherwise. The kernel holds
  * little of what is not read: elsewhere it would be other kernels that do.
  *
  * Prints "open N in MS ms" when all have had their WELCOME or something else, "moving N in MS ms" when all of these have
  * had their first byte or sent it, "none is left" when all have ended, and at the end of its standard input "there N of
- * COUNT" and a line "ended N: TEXT" for each way in which others ended. Its status is 0 when all are there.
+ * COUNT", with -H "heartbeats N, answered M", and a line "ended N: TEXT" for each way in which others ended. Its status is 0 when all are there.
  */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "wire/message.h"
+
+#include "beat.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -50,6 +53,7 @@ struct session {
 	bool begun;       /* put: the head of the chunk is sent */
 	uint32_t request; /* put: what it answers, 0 = nothing */
 	uint64_t bytes;   /* read, or of payload sent */
+	struct beat beat;
 };
 
 struct cause {
@@ -61,9 +65,13 @@ struct many {
 	enum mode mode;
 	unsigned count;
 	uint16_t port;
-	bool spread;      /* an address for each session */
-	size_t rate;      /* bytes a second */
-	unsigned ping;    /* seconds; 0 = never */
+	bool spread;         /* an address for each session */
+	size_t rate;         /* bytes a second */
+	unsigned ping;       /* seconds; 0 = never */
+	bool beats;          /* heartbeats */
+	int beat_fd;         /* -1 before the first WELCOME */
+	unsigned beat_turns; /* from one question of a session to its next */
+	uint64_t asked, answered;
 	const char *path; /* of the file to read, or of the folder to put to */
 	uint64_t size;    /* its bytes */
 	struct message_hello hello;
@@ -283,6 +291,25 @@ static void last_words(const struct frame_header *header, const uint8_t *body, c
 		snprintf(text, size, "a frame of type %d", (int)header->type);
 }
 
+/* Its heartbeats begin. All sessions share a socket, and each has its own slot. */
+static void session_beats(struct many *many, struct session *session, const uint8_t *body, size_t len)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = many->count + 1 };
+	struct message_welcome welcome;
+
+	if (message_welcome_read(body, len, &welcome, NULL) < 0 || welcome.heartbeat_port == 0)
+		die("no heartbeats in the welcome");
+	session->beat.slot = welcome.slot;
+	memcpy(session->beat.key, welcome.key, sizeof(session->beat.key));
+	if (many->beat_fd >= 0)
+		return;
+	many->beat_turns = welcome.interval_ms * TURNS / 1000;
+	many->beat_turns += many->beat_turns == 0;
+	many->beat_fd = beat_socket(welcome.heartbeat_port);
+	if (many->beat_fd < 0 || epoll_ctl(many->epoll, EPOLL_CTL_ADD, many->beat_fd, &event) < 0)
+		die("heartbeats");
+}
+
 /* One frame; false: the session ends with `text`. */
 static bool frame_take(struct many *many, struct session *session, const struct frame_header *header,
                        const uint8_t *body, char *text, size_t size)
@@ -291,6 +318,8 @@ static bool frame_take(struct many *many, struct session *session, const struct 
 	case FRAME_WELCOME:
 		if (session->state != STATE_WELCOME)
 			break;
+		if (many->beats)
+			session_beats(many, session, body, header->length);
 		session_opened(many, session);
 		return true;
 	case FRAME_PONG: return true;
@@ -405,6 +434,13 @@ static void turn(struct many *many)
 		if (session->state == STATE_OPEN && many->mode != MODE_IDLE)
 			session_move(many, session);
 	}
+	for (unsigned at = (unsigned)(many->turn % many->beat_turns); many->beat_fd >= 0 && at < many->count;
+	     at += many->beat_turns) {
+		if (many->sessions[at].state != STATE_OPEN)
+			continue;
+		beat_ask(many->beat_fd, &many->sessions[at].beat, clock_monotonic() - many->began);
+		many->asked++;
+	}
 	many->turn++;
 	maybe_told_moving(many);
 }
@@ -436,6 +472,8 @@ static void run(struct many *many)
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.u32 == many->count)
 				over = true;
+			else if (events[i].data.u32 == many->count + 1)
+				many->answered += beat_hear(many->beat_fd);
 			else
 				on_event(many, events[i].data.u32);
 		}
@@ -447,7 +485,7 @@ static void run(struct many *many)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: many [-n COUNT] [-b BYTES] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-s] idle PORT\n"
+	fprintf(stderr, "usage: many [-n COUNT] [-b BYTES] [-c CHUNK] [-l LIVENESS] [-p SECONDS] [-H] [-s] idle PORT\n"
 	                "       many [...] read PORT PATH SIZE\n"
 	                "       many [...] put PORT FOLDER\n");
 	exit(2);
@@ -457,13 +495,14 @@ static void arguments(struct many *many, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "n:b:c:l:p:s")) != -1) {
+	while ((option = getopt(argc, argv, "n:b:c:l:p:Hs")) != -1) {
 		switch (option) {
 		case 'b': many->rate = (size_t)atoi(optarg); break;
 		case 'n': many->count = (unsigned)atoi(optarg); break;
 		case 'c': many->hello.chunk_size = (uint32_t)atoi(optarg); break;
 		case 'l': snprintf(many->hello.liveness, sizeof(many->hello.liveness), "%s", optarg); break;
 		case 'p': many->ping = (unsigned)atoi(optarg); break;
+		case 'H': many->beats = true; break;
 		case 's': many->spread = true; break;
 		default: usage();
 		}
@@ -491,6 +530,8 @@ int main(int argc, char **argv)
 	struct many many = {
 		.count = 300,
 		.rate = 1,
+		.beat_fd = -1,
+		.beat_turns = 1,
 		.hello = {
 			.version_min = MESSAGE_VERSION,
 			.version_max = MESSAGE_VERSION,
@@ -517,6 +558,9 @@ int main(int argc, char **argv)
 	many.began = clock_monotonic();
 	run(&many);
 	printf("there %u of %u\n", many.open, many.count);
+	if (many.beats)
+		printf("heartbeats %llu, answered %llu\n", (unsigned long long)many.asked,
+		       (unsigned long long)many.answered);
 	for (const struct cause *cause = many.causes; cause < many.causes + CAUSES_MAX && cause->count > 0; cause++)
 		printf("ended %u: %s\n", cause->count, cause->text);
 	free(many.sessions);

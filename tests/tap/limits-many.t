@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Many clients that rest, read or put one byte a second, and a good one that should not notice: with the limits that the
-# daemon has by default. `make check` asks for 300 of them and only that all is well; `make check-faults` (XFER_MANY=10000)
+# daemon has by default. And what one that rests costs. `make check` asks for 300 of them and only that all is well; `make check-faults` (XFER_MANY=10000)
 # for nine tenths of the speed as well, over medians, since machines are noisy.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
 . "$top_srcdir/tests/tap/many.sh"
@@ -59,8 +59,14 @@ several() {
 median() {
 	sort -n "$1" | sed -n "$((($(wc -l <"$1") + 1) / 2))p"
 }
+# All of the daemon, in KiB.
 pss() {
-	sed -n 's/^Pss:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$worker/smaps_rollup"
+	sed -n 's/^Pss:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$daemon_pid/smaps_rollup" "/proc/$worker/smaps_rollup" |
+		awk '{ sum += $1 } END { print sum }'
+}
+# Processor time of the worker, in hundredths of a second where a tick is one.
+ticks() {
+	sed 's/.*) //' "/proc/$worker/stat" | awk '{ print $12 + $13 }'
 }
 
 # beside NAME MODE ARGUMENTS...: the good client's speed without and with so many of that kind.
@@ -98,6 +104,34 @@ beside "one byte a second read" read read "$daemon_port" pub/big $size
 beside "one byte a second put" put put "$daemon_port" in/
 stop_daemon
 is "$daemon_status" 0 "the daemon stops"
+
+# With heartbeats as everybody has them, and nothing asked for. Some come and go before, for what the first ones cost.
+# What a table has too much when it has just grown counts too: of 3,000 sessions some 40 bytes each.
+resting=$((count > 3000 ? count : 3000))
+[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge $((2 * resting + 600)) ] || resting=$count
+need_daemon -c "$tmp/xferd.ini"
+worker=$(worker_pid 0)
+begin_many -n 100 -l udp -H idle "$daemon_port"
+end_many
+rested=$(pss)
+check "$resting with heartbeats" begin_many -n $resting -l udp -H idle "$daemon_port"
+grew=$((($(pss) - rested) * 1024 / resting))
+diag "heartbeats: memory of the daemon grows by $grew bytes for each of $resting"
+if sanitized; then
+	skip "a session at rest is a KiB" "a sanitizer takes memory of its own"
+else
+	check "a session at rest is no more than a KiB ($grew bytes)" test $grew -le 1024
+fi
+if [ "$rounds" -gt 1 ]; then
+	spent=$(ticks)
+	sleep 10
+	spent=$((($(ticks) - spent) * 10 / $(getconf CLK_TCK)))
+	check "heartbeats: less than 15 % of a processor ($spent %)" test $spent -lt 15
+fi
+end_many
+like_file "$out" "^there $resting of $resting\$" "all of them stay"
+diag "$(grep '^heartbeats' "$out")"
+stop_daemon
 unlike "$(cat "$daemon_log")" ' error: ' "nothing went wrong"
 
 done_testing
