@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A long wire between two network namespaces, for bench/far: packets leave one at a time at a rate, arrive a delay
- * later, are lost at random, and find a queue that drops what does not fit.
+ * A long wire between two network namespaces, for bench/far and tests/tap/far.t: packets leave one at a time at a rate,
+ * arrive a delay later, are lost at random, and find a queue that drops what does not fit.
  *
  *   wire -d MS -r MBIT -l PPM [-q BYTES] [-s SEED] NAMESPACE NAMESPACE
  *
- * -d is one way; -q defaults to what is under way in a round trip. It makes a device `wan` in each namespace (a TUN of
- * IP packets, gone when it ends), prints "ready" when both are there, and ends on SIGTERM with the counts of both ways.
+ * A namespace is a name of `ip netns`, or a path. -d is one way; -q defaults to what is under way in a round trip. It makes a
+ * device `wan` in each namespace (a TUN of IP packets, gone when it ends), prints "ready" when both are there, and ends on
+ * SIGTERM with the counts of both ways.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -87,7 +88,7 @@ static int device_open(const char *name)
 	char path[256];
 	int fd, r;
 
-	snprintf(path, sizeof(path), "/run/netns/%s", name);
+	snprintf(path, sizeof(path), "%s%s", strchr(name, '/') != NULL ? "" : "/run/netns/", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || setns(fd, CLONE_NEWNET) < 0) {
 		fprintf(stderr, "wire: %s: %s\n", path, strerror(errno));

@@ -92,7 +92,7 @@ static void lane_look(struct fetch *fetch, struct stream *stream)
 	struct client *client = fetch->client;
 
 	if (stream->surplus) {
-		sink_lane_rest(stream->lane.lane, true);
+		sink_lane_yield(stream->lane.lane);
 		if (sink_lane_idle(stream->lane.lane))
 			streams_leave(stream);
 		return;
@@ -120,13 +120,11 @@ void fetch_lanes_look(struct fetch *fetch)
 void fetch_lanes_grow(struct fetch *fetch)
 {
 	const struct sink *sink = fetch->receiving.sink;
-	struct sink_count count;
-
 	if (!works(fetch) || !streams_due(fetch->client))
 		return;
-	sink_counts(sink, &count);
+	/* Half of a chunk counts: a whole one may take longer than a period. */
 	streams_grow(fetch->client, &(struct streams_look){
-					    .moved = count.received,
+					    .moved = fetch_lanes_taken(fetch),
 					    .left = sink_left(sink),
 					    .held = sink_held(sink),
 				    });

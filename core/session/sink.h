@@ -248,6 +248,8 @@ int sink_lane_add(struct sink *sink, struct sink_lane **out, uint32_t requests_m
                   uint64_t granted);
 /* Nothing more is asked of it, or again. */
 void sink_lane_rest(struct sink_lane *lane, bool rests);
+/* The same for good, and of large files others are asked for what it has not brought. */
+void sink_lane_yield(struct sink_lane *lane);
 /* It owes nothing. */
 bool sink_lane_idle(const struct sink_lane *lane);
 /* The sink cannot go on without it: it is the one that lists, and no other lane can list again. */

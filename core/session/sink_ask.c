@@ -179,7 +179,7 @@ static int request_add(struct sink_lane *lane, struct buf *body, uint32_t id, co
 static uint64_t ask_part(const struct sink *sink, const struct sink_ask *ask)
 {
 	const struct sink_params *params = &sink->params;
-	uint64_t part = ask->count / (2 * (uint64_t)sink_width(sink));
+	uint64_t part = ask->count / (2 * (uint64_t)sink_parts(sink));
 	uint64_t most = params->window / params->chunk_size, least = params->order_payload / 4 / params->chunk_size;
 
 	if (!sink_spreads(sink))

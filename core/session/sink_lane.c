@@ -83,6 +83,20 @@ void sink_lane_rest(struct sink_lane *lane, bool rests)
 	lane->resting = rests;
 }
 
+void sink_lane_yield(struct sink_lane *lane)
+{
+	struct sink_request *request;
+	uint64_t id;
+
+	if (lane->resting)
+		return;
+	lane->resting = true;
+	for (size_t at = 0; (request = table_next(&lane->requests, &at, &id)) != NULL;) {
+		if (!request->whole && message_cancel_write(&lane->cancels, (uint32_t)id) == 0)
+			request->returned = true;
+	}
+}
+
 bool sink_lane_idle(const struct sink_lane *lane)
 {
 	return lane->requests.count == 0 && (lane != lane->sink->lister || !lane->sink->listing);

@@ -20,6 +20,7 @@ enum {
 	 * the file digest can hold back no more than so many.
 	 */
 	HORIZON = 32768,
+	PARTS_LEAST = 4,  /* lanes that there may be soon, where there may be more */
 	RANGES_AHEAD = 2, /* ranges that are asked of one lane at a time, where they are large */
 	BATCH_MAX = 64,   /* READs that one of several lanes is given at a time */
 	SPREAD_ORDERS = 4 /* a file of more orders than that is asked of several lanes */
@@ -55,7 +56,8 @@ struct sink_request {
 	uint64_t owed;         /* bytes of them that have not come, as far as that was counted */
 	struct ranges told;    /* of a file compared by digests: chunks of which it was said what they are */
 	bool whole, digests;
-	bool blurred; /* `told` is not all of it */
+	bool blurred;  /* `told` is not all of it */
+	bool returned; /* cancelled: what has not come by its end is asked of others */
 };
 
 /* A session, to the sink. */
@@ -177,6 +179,13 @@ static inline bool sink_spreads(const struct sink *sink)
 static inline unsigned sink_width(const struct sink *sink)
 {
 	return sink->lane_count > sink->params.lanes ? sink->lane_count : sink->params.lanes;
+}
+/* For how many the ranges of a large file are made: of what one owes others that join later take nothing. */
+static inline unsigned sink_parts(const struct sink *sink)
+{
+	unsigned width = sink_width(sink);
+
+	return sink->params.shared && width < PARTS_LEAST ? PARTS_LEAST : width;
 }
 /* Whether one more thing may be asked of it. */
 bool sink_lane_may_ask(const struct sink_lane *lane);

@@ -29,6 +29,7 @@ struct lane {
 	struct read reads[READS];
 	unsigned count;
 	uint64_t granted, received;
+	bool yields;
 };
 
 struct world {

@@ -267,13 +267,8 @@ static unsigned lanes_live(const struct world *world)
 	return count;
 }
 
-static void lane_cut(struct world *world)
+static void lane_lose(struct world *world, struct lane *lane)
 {
-	struct lane *lane = &world->lanes[lanes_below(world, LANES)];
-
-	if (lane->lane == NULL || lanes_live(world) == 1 || world->cuts == 0 || sink_lane_needed(lane->lane))
-		return;
-	world->cuts--;
 	/* What it was granted and did not use nobody has any more. */
 	world->granted_all -= lane->granted - lane->received;
 	sink_lane_lost(lane->lane);
@@ -281,6 +276,34 @@ static void lane_cut(struct world *world)
 	lane->count = 0;
 	if (world->lister == lane - world->lanes)
 		world->lister = -1;
+}
+
+static void lane_cut(struct world *world)
+{
+	struct lane *lane = &world->lanes[lanes_below(world, LANES)];
+
+	if (lane->lane == NULL || lanes_live(world) == 1 || world->cuts == 0 || sink_lane_needed(lane->lane))
+		return;
+	world->cuts--;
+	lane_lose(world, lane);
+}
+
+/* It is let go of when it owes nothing any more. */
+static void lane_yield(struct world *world)
+{
+	struct lane *lane = &world->lanes[1 + lanes_below(world, LANES - 1)];
+
+	if (lane->lane != NULL)
+		sink_lane_yield(lane->lane);
+	lane->yields = lane->lane != NULL;
+}
+
+static void lane_leave(struct world *world, struct lane *lane)
+{
+	if (!lane->yields || !sink_lane_idle(lane->lane) || sink_lane_needed(lane->lane))
+		return;
+	MUST(world, lane->count == 0);
+	lane_lose(world, lane);
 }
 
 static void lane_add(struct world *world)
@@ -337,7 +360,8 @@ static void world_begin(struct world *world, uint64_t seed)
 		.requests_max = 1 + (uint32_t)lanes_below(world, READS),
 		.window = (2 + lanes_below(world, 100)) * CHUNK,
 		.window_all = lanes_below(world, 2) * 100 * CHUNK,
-		.lanes = world->lane_max,
+		.lanes = lanes_below(world, 2) == 0 ? world->lane_max : 1,
+		.shared = world->lane_max > 1,
 		.order_payload = (1 + lanes_below(world, 16)) * CHUNK,
 		.keep_payload = 16 * CHUNK,
 		.keeps_max = 2,
@@ -361,6 +385,8 @@ static bool step(struct world *world)
 		lane_cut(world);
 	else if (what < 4)
 		lane_add(world);
+	else if (what == 4)
+		lane_yield(world);
 	if (world->lister >= 0 && !world->listed && lanes_below(world, 4) == 0)
 		listing_send(world);
 	if (what % 3 == 0)
@@ -369,6 +395,8 @@ static bool step(struct world *world)
 		some = lanes_order_back(world);
 	if (lane->lane != NULL)
 		some |= frames_take(world, lane) || answer(world, lane);
+	if (lane->lane != NULL)
+		lane_leave(world, lane);
 	return some;
 }
 
