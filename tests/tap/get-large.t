@@ -9,13 +9,17 @@ pub=$tmp/pub
 mkdir "$pub"
 export MALLOC_ARENA_MAX=1 # so that figures can be compared
 write_config "$tmp/xferd.ini" "$pub"
-need_daemon -c "$tmp/xferd.ini"
+# A machine that is busy fills more of the buffers that it may have, which is not what is looked for here.
+buffers="--set pipeline.memory=8M"
+# shellcheck disable=SC2086
+need_daemon -c "$tmp/xferd.ini" $buffers
 url=xfer://$daemon_address/pub
 worker=$(worker_pid 0)
 
 # fetch ARGUMENTS...: as run, and the client's peak in $client_peak.
 fetch() {
-	"$xfer" get "$@" >"$out" 2>"$err" &
+	# shellcheck disable=SC2086
+	"$xfer" $buffers get "$@" >"$out" 2>"$err" &
 	fetch_pid=$!
 	remember $fetch_pid
 	client_peak=0
@@ -104,8 +108,8 @@ if truncate -s 1T "$pub/tera" 2>/dev/null; then
 		check "1 TiB: what is at $at KiB" cmp "$tmp/there" "$tmp/here"
 	done
 	# Room for what the small file did not need yet: buffers, threads that had not run.
-	bounded "1 TiB: memory of the client" "$client_peak" $((small + 65536))
-	bounded "1 TiB: memory of the daemon" "$(peak_kib "$worker")" $((worker_small + 65536))
+	bounded "1 TiB: memory of the client" "$client_peak" $((small + 16384))
+	bounded "1 TiB: memory of the daemon" "$(peak_kib "$worker")" $((worker_small + 16384))
 	rm -f "$tmp/tera"
 else
 	skip "1 TiB" "this file system has no files as large"
@@ -131,8 +135,9 @@ like_file "$tmp/summary" '"files":50000,"folders":11,' "50,000 files: all are co
 is "$(find "$tmp/many" -type f | wc -l)" 50000 "50,000 files: all are there"
 check "50,000 files: the daemon counts them too, empty as they are" wait_line "$daemon_log" \
 	'transfer peer=127.* file=pub/many files=50000 bytes=0 .*result=ok'
-bounded "50,000 files: memory of the client" "$client_peak" $((few + 16384))
-bounded "50,000 files: memory of the daemon" "$(peak_kib "$worker")" $((worker_few + 16384))
+# Room for thousands of entries that are not done yet: how many there are at a time depends on who is given the processor.
+bounded "50,000 files: memory of the client" "$client_peak" $((few + 24576))
+bounded "50,000 files: memory of the daemon" "$(peak_kib "$worker")" $((worker_few + 24576))
 bounded "memory of both together" $(($(peak_kib "$worker") + client_peak)) 204800
 
 stop_daemon
