@@ -222,6 +222,7 @@ remember() {
 # wait_line FILE ERE [PID [COUNT]]: prints the first COUNT (1) lines that match, as soon as they are there. Fails when PID
 # ends before, or when patience does. (Not in $(): there the shell learns of the end of its own child too late.)
 wait_line() {
+	: >>"$1" # whoever is to write it may not have begun
 	timeout "$patience" tail -n +1 -s 0.05 -f ${3:+--pid="$3"} "$1" 2>/dev/null | grep -E -m "${4:-1}" -e "$2"
 }
 
