@@ -117,6 +117,15 @@ static void attempt_failed(struct attempt *attempt, int code)
 	attempt_next(dial);
 }
 
+/* What the handshake waits for. One that waits for nothing, and is new, is called from the loop, not from here. */
+static void attempt_wait(struct attempt *attempt, uint32_t wanted, uv_poll_cb fire)
+{
+	int events = wanted & XFER_POLL_WRITE ? UV_WRITABLE : 0;
+
+	events |= wanted & XFER_POLL_READ ? UV_READABLE : 0;
+	uv_poll_start(&attempt->poll, events, fire);
+}
+
 static void attempt_go(struct attempt *attempt)
 {
 	struct dial *dial = attempt->dial;
@@ -132,10 +141,7 @@ static void attempt_go(struct attempt *attempt)
 	} else if (r != -EAGAIN) {
 		attempt_failed(attempt, r);
 	} else if (transport_poll(dial->transport, conn, &poll) == 0) {
-		int events = poll.events & XFER_POLL_WRITE ? UV_WRITABLE : 0;
-
-		events |= poll.events & XFER_POLL_READ ? UV_READABLE : 0;
-		uv_poll_start(&attempt->poll, events, attempt->poll.poll_cb);
+		attempt_wait(attempt, poll.events, attempt->poll.poll_cb);
 	}
 }
 
@@ -177,7 +183,7 @@ static int attempt_begin(struct attempt *attempt, const struct addrinfo *address
 	attempt->poll.data = attempt;
 	attempt->poll.poll_cb = on_poll;
 	dial->open++;
-	uv_poll_start(&attempt->poll, UV_WRITABLE, on_poll);
+	attempt_wait(attempt, poll.events != 0 ? poll.events : XFER_POLL_WRITE, on_poll);
 	return 0;
 }
 

@@ -9,26 +9,49 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+static struct xfer_conn *conn_new(const struct ssh_transport *self)
+{
+	struct xfer_conn *conn = calloc(1, sizeof(*conn));
+
+	if (conn == NULL)
+		return NULL;
+	conn->self = self;
+	conn->wait_fd = -1;
+	conn->end_fd = -1;
+	conn->timer_fd = -1;
+	return conn;
+}
+
 int conn_connect(void *instance, const struct xfer_connect *how, struct xfer_conn **out)
 {
 	const struct ssh_transport *self = instance;
-	struct xfer_conn *conn = calloc(1, sizeof(*conn));
+	struct epoll_event readable = { .events = EPOLLIN };
+	struct xfer_conn *conn = conn_new(self);
 	int rc;
 
 	if (conn == NULL)
 		return -ENOMEM;
-	rc = ssh_spawn(self, how, &conn->read_fd, &conn->pid);
+	conn->wait_fd = epoll_create1(EPOLL_CLOEXEC);
+	rc = conn->wait_fd < 0 ? -errno : ssh_spawn(self, how, &conn->read_fd, &conn->pid);
 	if (rc < 0) {
+		if (conn->wait_fd >= 0)
+			close(conn->wait_fd);
 		free(conn);
 		return rc;
 	}
-	conn->self = self;
+	if (epoll_ctl(conn->wait_fd, EPOLL_CTL_ADD, conn->read_fd, &readable) < 0) {
+		rc = -errno;
+		conn->write_fd = conn->read_fd;
+		conn_close(conn);
+		return rc;
+	}
 	conn->write_fd = conn->read_fd;
 	snprintf(conn->text, sizeof(conn->text), "%s%s%s", how->user != NULL ? how->user : "",
 	         how->user != NULL ? "@" : "", how->authority);
@@ -64,10 +87,9 @@ int conn_adopt(void *instance, const struct xfer_adopt *how, struct xfer_conn **
 		rc = descriptor_adopt(self, how->write_fd);
 	if (rc < 0)
 		return rc;
-	conn = calloc(1, sizeof(*conn));
+	conn = conn_new(self);
 	if (conn == NULL)
 		return -ENOMEM;
-	conn->self = self;
 	conn->read_fd = how->read_fd;
 	conn->write_fd = how->write_fd;
 	conn->server = how->server != 0;
@@ -98,6 +120,8 @@ static int greeting_send(struct xfer_conn *conn)
 /* Byte by byte, since what follows the greeting is the stream's. It is short, and so is what precedes it mostly. */
 static int greeting_receive(struct xfer_conn *conn)
 {
+	if (conn->timer_fd >= 0)
+		return ssh_ended(conn);
 	while (conn->greeting < GREETING_LEN) {
 		char byte;
 		ssize_t got = conn_recv(conn, &byte, 1, 0);
@@ -158,7 +182,7 @@ ssize_t conn_recv(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flag
 
 int conn_poll(struct xfer_conn *conn, struct xfer_poll *out)
 {
-	out->read_fd = conn->read_fd;
+	out->read_fd = conn->wait_fd >= 0 ? conn->wait_fd : conn->read_fd;
 	out->write_fd = conn->write_fd;
 	out->events = conn->greeted ? 0 : conn->server ? XFER_POLL_WRITE : XFER_POLL_READ;
 	return 0;
@@ -205,6 +229,12 @@ void conn_close(struct xfer_conn *conn)
 	close(conn->read_fd);
 	if (conn->write_fd != conn->read_fd)
 		close(conn->write_fd);
+	if (conn->wait_fd >= 0)
+		close(conn->wait_fd);
+	if (conn->end_fd >= 0)
+		close(conn->end_fd);
+	if (conn->timer_fd >= 0)
+		close(conn->timer_fd);
 	if (conn->pid > 0) {
 		/* What was taken is still on its way through ssh, unless nobody wants it any more. */
 		if (!conn->shut)

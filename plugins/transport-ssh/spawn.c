@@ -4,14 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,28 +152,41 @@ int ssh_spawn(const struct ssh_transport *self, const struct xfer_connect *how, 
 	return 0;
 }
 
-/* *status is that of waitpid(); -EAGAIN: it runs on. */
-static int reap(pid_t pid, int *status)
+/* From now on wait_fd is for ssh's end, or for that of our patience. Without these there is no waiting. */
+static bool end_await(struct xfer_conn *conn)
 {
-	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	pid_t got;
+	const struct itimerspec patience = { .it_value = { .tv_sec = 0, .tv_nsec = END_MS * 1000000L } };
+	struct epoll_event readable = { .events = EPOLLIN };
 
-	if (fd >= 0) {
-		struct pollfd ends = { .fd = fd, .events = POLLIN };
+	conn->end_fd = (int)syscall(SYS_pidfd_open, conn->pid, 0);
+	conn->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	return conn->end_fd >= 0 && conn->timer_fd >= 0 && timerfd_settime(conn->timer_fd, 0, &patience, NULL) == 0 &&
+	       epoll_ctl(conn->wait_fd, EPOLL_CTL_DEL, conn->read_fd, NULL) == 0 &&
+	       epoll_ctl(conn->wait_fd, EPOLL_CTL_ADD, conn->end_fd, &readable) == 0 &&
+	       epoll_ctl(conn->wait_fd, EPOLL_CTL_ADD, conn->timer_fd, &readable) == 0;
+}
 
-		(void)poll(&ends, 1, END_MS);
-		close(fd);
-	}
-	got = waitpid(pid, status, WNOHANG);
-	return got == pid ? 0 : got == 0 ? -EAGAIN : -errno;
+/* *status is that of waitpid(); -EAGAIN: it runs on, and is waited for; -ETIMEDOUT: it runs on and on. */
+static int reap(struct xfer_conn *conn, int *status)
+{
+	pid_t got = waitpid(conn->pid, status, WNOHANG);
+	uint64_t expired;
+
+	if (got != 0)
+		return got == conn->pid ? 0 : -errno;
+	if (conn->timer_fd < 0)
+		return end_await(conn) ? -EAGAIN : -ETIMEDOUT;
+	return read(conn->timer_fd, &expired, sizeof(expired)) < 0 ? -EAGAIN : -ETIMEDOUT;
 }
 
 int ssh_ended(struct xfer_conn *conn)
 {
 	const struct xfer_host *host = conn->self->host;
 	int status;
-	int rc = conn->pid > 0 ? reap(conn->pid, &status) : -ECHILD;
+	int rc = conn->pid > 0 ? reap(conn, &status) : -ECHILD;
 
+	if (rc == -EAGAIN)
+		return rc;
 	if (rc != 0) {
 		host->error(host, "%s: ssh closed the connection", conn->text);
 		return -EHOSTUNREACH;

@@ -33,7 +33,13 @@ struct ssh_transport {
 struct xfer_conn {
 	const struct ssh_transport *self;
 	int read_fd, write_fd; /* owned; may be the same */
-	pid_t pid;             /* of ssh; 0: adopted, or reaped */
+	/*
+	 * At the client what the core waits for, owned: an epoll(7) of the stream and, when that has ended too early, of
+	 * ssh's end. -1 at the daemon, where it is read_fd.
+	 */
+	int wait_fd;
+	int end_fd, timer_fd; /* owned; ssh's end, and the end of our patience with it; -1: not waited for */
+	pid_t pid;            /* of ssh; 0: adopted, or reaped */
 	bool server;
 	bool greeted;
 	bool shut;
@@ -44,7 +50,10 @@ struct xfer_conn {
 
 /* spawn.c: *fd is one end of a stream whose other one is the standard input and output of ssh. -errno with a text. */
 int ssh_spawn(const struct ssh_transport *self, const struct xfer_connect *how, int *fd, pid_t *pid);
-/* Waits a moment for ssh to end, whose stream has ended; an error with a text that says what its status means. */
+/*
+ * The stream of ssh has ended, which ends itself behind it: -EAGAIN for a moment, as long as it has not, with wait_fd to
+ * wait for; then an error with a text that says what its status means.
+ */
 int ssh_ended(struct xfer_conn *conn);
 
 /* conn.c */

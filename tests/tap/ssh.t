@@ -195,6 +195,20 @@ run "$xfer" -c "$tmp/client.ini" get "$url$from/big" "$into/none"
 is "$status" 3 "a key that is not let in: status"
 like_file "$err" 'Permission denied' "ssh's own words are there"
 like_file "$err" 'was not let in' "... and ours"
+# The output of ssh ends before it does: for a moment its status is waited for.
+cat >"$tmp/slow-ssh" <<-'END'
+	#!/bin/sh
+	exec <&- >&-
+	sleep "$SLOW"
+	exit 127
+END
+chmod +x "$tmp/slow-ssh"
+run env SLOW=0.02 "$xfer" -c "$tmp/client.ini" --set "transport.ssh.program=$tmp/slow-ssh" --retry-for 0 ls "$url$from"
+is "$status" 3 "an ssh that closes first and ends then: status"
+like_file "$err" 'cannot be run there: install|ssh closed the connection' "... and a reason"
+run env SLOW=5 "$xfer" -c "$tmp/client.ini" --set "transport.ssh.program=$tmp/slow-ssh" --retry-for 0 ls "$url$from"
+is "$status" 3 "one that does not end: status"
+like_file "$err" 'ssh closed the connection' "... and that it closed"
 configure "yes"
 run "$xfer" -c "$tmp/client.ini" get "$url$from/big" "$into/none"
 is "$status" 3 "something else than xferd: status"
