@@ -349,7 +349,8 @@ static void on_refill(struct link *link)
 {
 	struct channel *channel = of_link(link);
 
-	if (channel->state == CHANNEL_OPEN)
+	/* Where it is not told, its owner looks by itself. */
+	if (channel->state == CHANNEL_OPEN && channel->base->watch->refill != NULL)
 		channel->base->watch->refill(channel);
 }
 

@@ -24,7 +24,7 @@ struct channel_watch {
 	             struct lent *buffer, struct error *err);
 	void (*settled)(struct channel *channel);
 	void (*sent)(struct channel *channel);
-	/* As link_watch.refill; the daemon's, for it alone has many sessions that share its buffers. */
+	/* As link_watch.refill. NULL is allowed: what is wanted is found by sending_pump(). */
 	void (*refill)(struct channel *channel);
 	/* Fills our progress for the peer. */
 	void (*progress)(struct channel *channel, struct xfer_progress *ours);

@@ -94,6 +94,24 @@ static void take_back(struct loop *loop)
 	}
 }
 
+struct pipe_lent *lending_pipes(struct loop *loop, size_t bytes)
+{
+	struct pipe_lent *list = pipes_take(loop->pipes, bytes);
+
+	if (list != NULL || loop->now - loop->pipes_back < LOOK_AGAIN)
+		return list;
+	loop->pipes_back = loop->now;
+	for (struct list *node = loop->stuck.next; node != &loop->stuck && list == NULL; node = node->next) {
+		struct link *link = list_entry(node, struct link_out, stuck)->link;
+
+		if (loop->now - link->moved_at < PATIENCE)
+			break;
+		if (link_pipes_back(link))
+			list = pipes_take(loop->pipes, bytes);
+	}
+	return list;
+}
+
 static bool anybody_waits(const struct loop *loop)
 {
 	return !list_empty(&loop->hungry) || !list_empty(&loop->hungry_new) || !list_empty(&loop->keeping) ||

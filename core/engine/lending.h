@@ -36,6 +36,9 @@ uint64_t lending_ahead(const struct link *link, uint64_t most);
  */
 uint32_t lending_together(const struct loop *loop);
 
+/* Empty pipes that hold `bytes` together, if need be those of sessions that do not get on; NULL: there are none. */
+struct pipe_lent *lending_pipes(struct loop *loop, size_t bytes);
+
 /* Puts the node at the end of the queue `list` of the loop's, and sees to it that buffers come back. */
 void lending_wait(struct loop *loop, struct list *list, struct list *node);
 

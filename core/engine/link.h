@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "engine/loop.h"
 #include "pipeline/again.h"
+#include "pipeline/pipes.h"
 #include "registry/registry.h"
 #include "wire/frame.h"
 
@@ -41,14 +42,19 @@ struct link_watch {
 
 enum { LINK_BATCHES_MAX = 64 };
 
-/* [ sent | in the buffer | taken back ]; one of the last two is all that is left at the end, and then nothing. */
+/*
+ * [ sent | in the buffer | taken back ]; one of the last two is all that is left at the end, and then nothing. Or it is
+ * [ sent | in `again` and in the pipes ] until its pipes are taken back, all at once.
+ */
 struct link_batch {
-	struct lent *buffer; /* NULL: all that is left was taken back */
-	size_t offset;       /* in the buffer, of the next byte to be sent */
-	size_t len;          /* bytes in the buffer */
-	size_t taken;        /* bytes behind them */
-	size_t size;         /* bytes of the whole */
-	struct again *again; /* how to have them again, owned; NULL: they stay */
+	struct lent *buffer; /* NULL: all that is left was taken back, or it is piped */
+	bool piped;
+	struct pipe_lent *pipes; /* the payload, in order; empty ones are given back */
+	size_t offset;           /* in the buffer, of the next byte to be sent */
+	size_t len;              /* bytes in the buffer, or in `again` and the pipes */
+	size_t taken;            /* bytes behind them */
+	size_t size;             /* bytes of the whole */
+	struct again *again;     /* how to have them again, owned; NULL: they stay */
 };
 
 /* What only a link with something to send has. */
@@ -102,12 +108,13 @@ struct link {
 	int mute;                      /* why nothing can be sent any more, -errno; 0 = it can */
 	uint8_t events;                /* what is waited for, XFER_POLL_* */
 	bool ready;
-	bool large;   /* the last frame was large: ask for no more than the next header */
-	bool quick;   /* the last large frame came in no time: the next one gets its buffer before it is there */
-	bool blocked; /* the transport did not take all that there is */
-	bool willing; /* it just said that it takes bytes */
-	bool holding; /* the transport has something to send that we gave it, or of its own */
-	bool paused;  /* by link_pause(): nothing is received */
+	bool large;    /* the last frame was large: ask for no more than the next header */
+	bool quick;    /* the last large frame came in no time: the next one gets its buffer before it is there */
+	bool blocked;  /* the transport did not take all that there is */
+	bool pipeless; /* it takes nothing out of pipes on this connection */
+	bool willing;  /* it just said that it takes bytes */
+	bool holding;  /* the transport has something to send that we gave it, or of its own */
+	bool paused;   /* by link_pause(): nothing is received */
 	bool ended;
 	bool broken; /* the transport failed: nothing can be sent any more */
 	bool linger; /* the last words count: link_close() waits until the peer has heard them */
@@ -125,12 +132,18 @@ struct buf *link_control(struct link *link);
  * kept). -ENOBUFS when LINK_BATCHES_MAX are queued.
  */
 int link_batch(struct link *link, struct lent *buffer, size_t offset, size_t len, struct again *again);
+/* The same of frames whose heads are in `again` (again_note_heads()) and whose payload is in the pipes; `len`: of all. */
+int link_batch_piped(struct link *link, struct pipe_lent *pipes, size_t len, struct again *again);
+/* Whether the transport takes payload out of pipes, as far as is known. */
+bool link_takes_pipes(const struct link *link);
 /* The batch whose bytes are wanted again, NULL when there is none. */
 const struct link_batch *link_wants(const struct link *link);
 /* The next `len` of them, at the front of the buffer, of which one reference is taken over. */
 void link_refill(struct link *link, struct lent *buffer, size_t len);
 /* Takes back the buffers of what can be had again. */
 void link_take_back(struct link *link);
+/* Takes back its pipes only; false when it has none. */
+bool link_pipes_back(struct link *link);
 /* Bytes that were sent since it was new, or since its buffers were taken back: what it has shown to be worth. */
 uint64_t link_pace(const struct link *link);
 /* Sends what can be sent now. */

@@ -17,10 +17,20 @@ static size_t batch_left(const struct link_batch *batch)
 	return batch->len + batch->taken;
 }
 
-static void batch_drop(struct link_batch *batch)
+static void batch_drop(struct link *link, struct link_batch *batch)
 {
 	lent_unref(batch->buffer);
+	pipes_give(link->loop->pipes, batch->pipes);
 	again_destroy(batch->again);
+}
+
+/* What of a batch comes next: bytes in memory, or NULL and how much payload is in the pipes; 0 when it is not here. */
+static const uint8_t *batch_next(const struct link_batch *batch, size_t *len)
+{
+	if (batch->piped)
+		return again_at(batch->again, batch->size - batch->len, len);
+	*len = batch->len;
+	return batch->len > 0 ? batch->buffer->data + batch->offset : NULL;
 }
 
 /* Without a batch a link that rests needs none of it. */
@@ -36,11 +46,22 @@ void link_out_drop(struct link *link)
 	if (link->out == NULL)
 		return;
 	for (unsigned i = 0; i < link->out->count; i++)
-		batch_drop(batch_at(link->out, i));
+		batch_drop(link, batch_at(link->out, i));
 	out_drop(link);
 }
 
-/* What can be sent now, in order. */
+/* Adds what of a batch can be sent out of memory now; false: something else comes behind it. */
+static bool iov_add(const struct link_batch *batch, struct iovec *iov, int *count)
+{
+	size_t len;
+	const uint8_t *bytes = batch_next(batch, &len);
+
+	if (bytes != NULL)
+		iov[(*count)++] = (struct iovec){ (uint8_t *)(uintptr_t)bytes, len };
+	return (bytes != NULL || len == 0) && len == batch->len && batch->taken == 0;
+}
+
+/* What can be sent now out of memory, in order. */
 static int iov_fill(const struct link *link, struct iovec *iov)
 {
 	struct link_out *out = link->out;
@@ -48,25 +69,65 @@ static int iov_fill(const struct link *link, struct iovec *iov)
 	unsigned at = 0;
 	int count = 0;
 
-	if (out != NULL && out->begun) {
-		const struct link_batch *batch = batch_at(out, at++);
-
-		if (batch->len > 0)
-			iov[count++] = (struct iovec){ batch->buffer->data + batch->offset, batch->len };
-		if (batch->taken > 0)
-			return count; /* the rest of its frame comes before anything else */
-	}
+	/* The rest of a frame comes before anything else. */
+	if (out != NULL && out->begun && !iov_add(batch_at(out, at++), iov, &count))
+		return count;
 	if (control > 0)
 		iov[count++] = (struct iovec){ link->control.data + link->control_sent, control };
-	for (; out != NULL && at < out->count && count < IOV_BATCHES; at++) {
-		const struct link_batch *batch = batch_at(out, at);
-
-		if (batch->len > 0)
-			iov[count++] = (struct iovec){ batch->buffer->data + batch->offset, batch->len };
-		if (batch->taken > 0)
+	for (; out != NULL && at < out->count && count < IOV_BATCHES; at++)
+		if (!iov_add(batch_at(out, at), iov, &count))
 			break;
-	}
 	return count;
+}
+
+/* How much can be sent out of a pipe now, from where: payload is never the beginning of a batch. */
+static size_t pipe_next(const struct link *link)
+{
+	const struct link_batch *batch = link->out != NULL && link->out->begun ? batch_at(link->out, 0) : NULL;
+	size_t len;
+
+	if (batch == NULL || !batch->piped || batch_next(batch, &len) != NULL)
+		return 0;
+	return len < batch->pipes->fill ? len : batch->pipes->fill;
+}
+
+/* The transport took n bytes out of the first pipe. */
+static void pipe_sent(struct link *link, size_t n)
+{
+	struct link_batch *batch = batch_at(link->out, 0);
+	struct pipe_lent *pipe = batch->pipes;
+
+	pipe->fill -= n;
+	if (pipe->fill > 0)
+		return;
+	batch->pipes = pipe->next;
+	pipe->next = NULL;
+	pipes_give(link->loop->pipes, pipe);
+}
+
+/* What is left of it has to be read again. */
+static void pipes_drop(struct link *link, struct link_batch *batch)
+{
+	pipes_give(link->loop->pipes, batch->pipes);
+	batch->pipes = NULL;
+	batch->piped = false;
+	batch->taken = batch->len;
+	batch->len = 0;
+}
+
+bool link_pipes_back(struct link *link)
+{
+	bool had = false;
+
+	for (unsigned i = 0; i < link->out->count; i++) {
+		struct link_batch *batch = batch_at(link->out, i);
+
+		if (!batch->piped)
+			continue;
+		pipes_drop(link, batch);
+		had = true;
+	}
+	return had;
 }
 
 /* Takes up to n bytes off the first batch; returns how many. */
@@ -87,7 +148,7 @@ static size_t batch_sent(struct link *link, size_t n)
 		batch->buffer = NULL;
 		return take;
 	}
-	batch_drop(batch);
+	batch_drop(link, batch);
 	out->first = (uint8_t)((out->first + 1) % LINK_BATCHES_MAX);
 	out->count--;
 	link->batch_at = link->loop->now;
@@ -172,13 +233,29 @@ static void shut_down(struct link *link)
 	link->shut = false;
 }
 
+/* Sends out of memory, or out of a pipe; -EOPNOTSUPP: that is not to be. */
+static ssize_t send_next(struct link *link, const struct iovec *iov, int count, size_t piped)
+{
+	ssize_t n;
+
+	if (piped == 0)
+		return transport_sendv(link->transport, link->conn, iov, count);
+	n = transport_sendpipe(link->transport, link->conn, batch_at(link->out, 0)->pipes->out, piped);
+	if (n == 0 || n > (ssize_t)piped)
+		n = -EIO; /* no good plug-in does that */
+	if (n > 0)
+		pipe_sent(link, (size_t)n);
+	return n;
+}
+
 static void flush(struct link *link)
 {
 	struct iovec iov[IOV_BATCHES + 1];
 	size_t turn = 0;
 
 	for (;;) {
-		int count = iov_fill(link, iov);
+		size_t piped = pipe_next(link);
+		int count = piped > 0 ? 1 : iov_fill(link, iov);
 		uint64_t begin;
 		ssize_t n;
 
@@ -189,8 +266,13 @@ static void flush(struct link *link)
 			return;
 		}
 		begin = clock_monotonic();
-		n = transport_sendv(link->transport, link->conn, iov, count);
+		n = send_next(link, iov, count, piped);
 		loop_moved(&link->loop->moved.sent, begin, n);
+		if (n == -EOPNOTSUPP && piped > 0) {
+			link->pipeless = true;
+			(void)link_pipes_back(link);
+			continue;
+		}
 		if (n == -EAGAIN || n == -EINTR) {
 			if (count > 0)
 				blocked(link, turn > 0);
@@ -238,7 +320,8 @@ struct buf *link_control(struct link *link)
 	return &link->control;
 }
 
-int link_batch(struct link *link, struct lent *buffer, size_t offset, size_t len, struct again *again)
+/* Takes over what the batch has, also on failure. */
+static int batch_add(struct link *link, struct link_batch batch)
 {
 	int r = 0;
 
@@ -256,18 +339,37 @@ int link_batch(struct link *link, struct lent *buffer, size_t offset, size_t len
 		r = -ENOBUFS;
 	}
 	if (r < 0) {
-		lent_unref(buffer);
-		again_destroy(again);
+		batch_drop(link, &batch);
 		return r;
 	}
-	*batch_at(link->out, link->out->count) = (struct link_batch){
-		.buffer = buffer, .offset = offset, .len = len, .size = len, .again = again
-	};
+	*batch_at(link->out, link->out->count) = batch;
 	link->out->count++;
-	link->out->queued += len;
+	link->out->queued += batch.size;
 	if (link->blocked && list_empty(&link->out->stuck)) /* by control frames, so far */
 		list_append(&link->loop->stuck, &link->out->stuck);
 	return 0;
+}
+
+int link_batch(struct link *link, struct lent *buffer, size_t offset, size_t len, struct again *again)
+{
+	return batch_add(link, (struct link_batch){
+				       .buffer = buffer, .offset = offset, .len = len, .size = len, .again = again });
+}
+
+int link_batch_piped(struct link *link, struct pipe_lent *pipes, size_t len, struct again *again)
+{
+	int r = batch_add(link, (struct link_batch){
+					.piped = true, .pipes = pipes, .len = len, .size = len, .again = again });
+
+	/* It was under way when the transport refused the one before. */
+	if (r == 0 && link->pipeless)
+		pipes_drop(link, batch_at(link->out, link->out->count - 1u));
+	return r;
+}
+
+bool link_takes_pipes(const struct link *link)
+{
+	return link->transport->transport.sendpipe != NULL && !link->pipeless;
 }
 
 const struct link_batch *link_wants(const struct link *link)
@@ -302,6 +404,8 @@ void link_take_back(struct link *link)
 		struct link_batch *batch = batch_at(out, i);
 		size_t sent = batch->size - batch_left(batch);
 
+		if (batch->piped)
+			pipes_drop(link, batch);
 		if (batch->buffer == NULL || batch->again == NULL)
 			continue;
 		/* The buffer of one that was noted before need not begin where the batch does. */

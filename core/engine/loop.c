@@ -15,6 +15,8 @@
 /* A blocked disk should not stop those who wait for another file. */
 enum { STORAGE_THREADS_MIN = 4 };
 
+enum { PIPES_MAX = 64 * 1024 * 1024 /* bytes of all pipes; and no more than half of what buffers may have */ };
+
 static void timer_arm(struct loop *loop)
 {
 	struct heap_node *first = heap_first(&loop->deadlines);
@@ -131,6 +133,8 @@ static int lender_create(struct loop *loop, struct error *err)
 	if (r == 0) {
 		munmap(probe, budget);
 		r = lend_create(&loop->lender, budget);
+		if (r == 0)
+			r = pipes_create(&loop->pipes, budget / 2 < PIPES_MAX ? budget / 2 : PIPES_MAX);
 	}
 	return r == 0 ? 0
 	              : error_system(err, r, FAULT_LOCAL, "the system does not give the %s of [pipeline] memory",
@@ -212,6 +216,7 @@ int loop_create(struct loop **out, const struct loop_settings *settings, struct 
 	if (r < 0) {
 		if (loop->lender != NULL)
 			lend_destroy(loop->lender);
+		pipes_destroy(loop->pipes);
 		handles_close(loop);
 		free(loop);
 		return r;
@@ -227,6 +232,7 @@ void loop_destroy(struct loop *loop)
 	pipeline_destroy(loop->pipeline);
 	lent_unref(loop->scratch);
 	lend_destroy(loop->lender);
+	pipes_destroy(loop->pipes);
 	handles_close(loop);
 	heap_free(&loop->deadlines);
 	free(loop);

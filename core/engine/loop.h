@@ -13,6 +13,7 @@
 #include "base/heap.h"
 #include "engine/poller.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/pipes.h"
 
 #include <uv.h>
 
@@ -52,6 +53,8 @@ struct loop {
 	struct heap deadlines;
 	struct pipeline *pipeline;
 	struct lender *lender;
+	struct pipes *pipes;
+	uint64_t pipes_back;     /* steady ns, when it was looked last for pipes that stand still */
 	struct list hungry;      /* struct sending.hunger: wait for a buffer to read into, and have moved before */
 	struct list hungry_new;  /* the same, who have not, or not lately */
 	struct list keeping;     /* struct receiving.hunger: wait for a buffer to look at what is there */

@@ -202,6 +202,17 @@ static bool refill(struct sending *sending)
 	return true;
 }
 
+/* Pipes for payload that nobody looks at: whether there is any, the job finds out. */
+static struct pipe_lent *pipes_for(const struct sending *sending, const struct source_order *order)
+{
+	const struct source_piece *piece = &order->pieces[0];
+	size_t bytes = 0;
+
+	if (order->count == 1 && !order->is_list && !order->digests && link_takes_pipes(&sending->channel->link))
+		bytes = read_job_pipes(&sending->channel->suite, piece->request->part, order->payload_max);
+	return bytes > 0 ? lending_pipes(sending->channel->base->loop, bytes) : NULL;
+}
+
 /* The next order, with a buffer where it needs one. 0: there is none; -ENOBUFS: there is no buffer for it. */
 static int order_next(struct sending *sending, struct sending_job *work)
 {
@@ -220,6 +231,7 @@ static int order_next(struct sending *sending, struct sending_job *work)
 	}
 	memset(&work->read, 0, offsetof(struct read_job, pieces) + work->order.count * sizeof(work->read.pieces[0]));
 	work->read.buffer = buffer;
+	work->read.pipes = pipes_for(sending, &work->order);
 	return 1;
 }
 
@@ -232,8 +244,10 @@ static int order_begin(struct sending_job *work)
 		return list_begin(work);
 	}
 	r = read_begin(work);
-	if (r < 0)
+	if (r < 0) {
 		lent_unref(work->read.buffer);
+		pipes_give(work->sending->channel->base->loop->pipes, work->read.pipes);
+	}
 	return r;
 }
 
@@ -327,6 +341,29 @@ static void list_done(struct sending_job *work)
 	buf_free(&list->out);
 }
 
+/* The frames of a job, on their way; takes over its buffer and its pipes. */
+static int frames_send(struct sending *sending, struct read_job *read)
+{
+	struct link *link = &sending->channel->link;
+	bool keep = read->piped || sending->channel->server;
+	struct again *again = keep ? again_create(read) : NULL;
+	size_t len = read->out_len;
+	int r;
+
+	if (!read->piped) {
+		pipes_give(sending->channel->base->loop->pipes, read->pipes);
+		return link_batch(link, read->buffer, read->out_offset, len, again);
+	}
+	r = again != NULL ? again_note_heads(again, read->buffer->data + read->out_offset, len) : -ENOMEM;
+	lent_unref(read->buffer);
+	if (r < 0) {
+		pipes_give(sending->channel->base->loop->pipes, read->pipes);
+		again_destroy(again);
+		return r;
+	}
+	return link_batch_piped(link, read->pipes, len + read->pieces[0].bytes, again);
+}
+
 static void read_done(struct sending_job *work)
 {
 	struct sending *sending = work->sending;
@@ -346,11 +383,12 @@ static void read_done(struct sending_job *work)
 		if (sending->watch->piece != NULL)
 			sending->watch->piece(sending, &read->pieces[i], piece->request);
 	}
-	if (read->out_len > 0 && sending->channel->state == CHANNEL_OPEN)
-		r = link_batch(&sending->channel->link, read->buffer, read->out_offset, read->out_len,
-		               sending->channel->server ? again_create(read) : NULL);
-	else
+	if (read->out_len > 0 && sending->channel->state == CHANNEL_OPEN) {
+		r = frames_send(sending, read);
+	} else {
 		lent_unref(read->buffer);
+		pipes_give(sending->channel->base->loop->pipes, read->pipes);
+	}
 	if (r == 0 && read->code < 0)
 		r = read->code;
 	if (r < 0)

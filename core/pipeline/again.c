@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes that are kept, and behind them payload of a file. */
+/* Bytes that are kept, of one frame or of several, and behind them payload of a file. */
 struct part {
 	struct read_file *file; /* NULL without payload */
 	uint64_t offset;        /* in the file */
@@ -77,29 +77,79 @@ static struct read_file *source_find(const struct again *again, uint32_t request
 	return NULL;
 }
 
-/* The frame at `at`, which is one of our own, as a part; returns its length, 0 when it is none. */
-static size_t frame_part(const struct again *again, const uint8_t *bytes, size_t len, size_t at, struct part *out)
-{
-	const struct frame_limits *limits = &again->suite->limits;
-	struct frame_header header;
-	struct frame_chunk chunk;
-	size_t whole;
+/* Frames that are being taken down: where the next one is, and the part that it belongs to. */
+struct noting {
+	const struct again *again;
+	const uint8_t *bytes;
+	size_t len, at;
+	bool heads; /* payload is not among the bytes */
+	size_t count;
+	size_t kept;
+	struct part part; /* the last of `count` */
+};
 
-	if (len - at < FRAME_HEADER || frame_header_read(bytes + at, limits, &header, NULL) < 0)
-		return 0;
+/* The next frame, which is one of our own. A frame without payload goes along with the one behind it. */
+static int noting_next(struct noting *noting)
+{
+	const struct frame_limits *limits = &noting->again->suite->limits;
+	const uint8_t *frame = noting->bytes + noting->at;
+	size_t left = noting->len - noting->at, whole;
+	struct frame_header header;
+	struct frame_chunk chunk = { 0 };
+
+	if (left < FRAME_HEADER || frame_header_read(frame, limits, &header, NULL) < 0)
+		return -EINVAL;
 	whole = FRAME_HEADER + header.length;
-	if (whole > len - at)
-		return 0;
-	*out = (struct part){ .kept = (uint32_t)whole };
-	if (header.type != FRAME_CHUNK)
-		return whole;
-	if (frame_chunk_read(bytes + at, limits, &chunk, NULL) < 0)
-		return 0;
-	out->file = source_find(again, chunk.request);
-	out->offset = chunk.index * limits->chunk_size;
-	out->kept = (uint32_t)frame_chunk_overhead(limits);
-	out->payload = chunk.length;
-	return out->file != NULL ? whole : 0;
+	if (header.type == FRAME_CHUNK && frame_chunk_read(frame, limits, &chunk, NULL) < 0)
+		return -EINVAL;
+	if (noting->heads)
+		whole -= chunk.length;
+	if (whole > left)
+		return -EINVAL;
+	if (noting->count == 0 || noting->part.payload > 0) {
+		noting->part = (struct part){ 0 };
+		noting->count++;
+	}
+	if (header.type == FRAME_CHUNK) {
+		noting->part.file = source_find(noting->again, chunk.request);
+		noting->part.offset = chunk.index * limits->chunk_size;
+		noting->part.payload = chunk.length;
+		if (noting->part.file == NULL)
+			return -EINVAL;
+	}
+	size_t kept = header.type == FRAME_CHUNK ? frame_chunk_overhead(limits) : whole;
+	noting->part.kept += (uint32_t)kept;
+	noting->kept += kept;
+	noting->at += whole;
+	return 0;
+}
+
+static int note(struct again *again, const uint8_t *bytes, size_t len, bool heads)
+{
+	struct noting noting = { .again = again, .bytes = bytes, .len = len, .heads = heads };
+	uint8_t *to;
+	int code = 0;
+
+	while (code == 0 && noting.at < len)
+		code = noting_next(&noting);
+	if (code < 0)
+		return code;
+	again->parts = malloc(noting.count * sizeof(struct part) + noting.kept);
+	if (again->parts == NULL)
+		return -ENOMEM;
+	to = (uint8_t *)&again->parts[noting.count];
+	again->kept = to;
+	again->part_count = noting.count;
+	noting = (struct noting){ .again = again, .bytes = bytes, .len = len, .heads = heads };
+	while (noting.at < len) {
+		size_t at = noting.at, kept = noting.kept;
+
+		(void)noting_next(&noting); /* as a moment ago */
+		memcpy(to, bytes + at, noting.kept - kept);
+		to += noting.kept - kept;
+		again->parts[noting.count - 1] = noting.part;
+	}
+	return 0;
 }
 
 bool again_noted(const struct again *again)
@@ -109,33 +159,39 @@ bool again_noted(const struct again *again)
 
 int again_note(struct again *again, const uint8_t *bytes, size_t len)
 {
-	size_t count = 0, kept = 0, size;
-	struct part part;
-	uint8_t *to;
+	int code = note(again, bytes, len, false);
 
-	for (size_t at = 0; at < len; at += size) {
-		size = frame_part(again, bytes, len, at, &part);
-		if (size == 0)
-			return -EINVAL;
-		kept += part.kept;
-		count++;
-	}
-	again->parts = malloc(count * sizeof(part) + kept);
-	if (again->parts == NULL)
-		return -ENOMEM;
-	to = (uint8_t *)&again->parts[count];
-	again->kept = to;
-	again->part_count = count;
-	count = 0;
-	for (size_t at = 0; at < len; at += size) {
-		size = frame_part(again, bytes, len, at, &part);
-		memcpy(to, bytes + at, part.kept);
-		to += part.kept;
-		again->parts[count++] = part;
-	}
-	for (size_t i = 0; i < again->source_count; i++)
+	for (size_t i = 0; code == 0 && i < again->source_count; i++)
 		read_file_rest(again->sources[i].file);
-	return 0;
+	return code;
+}
+
+int again_note_heads(struct again *again, const uint8_t *bytes, size_t len)
+{
+	return note(again, bytes, len, true);
+}
+
+const uint8_t *again_at(const struct again *again, size_t from, size_t *len)
+{
+	const uint8_t *kept = again->kept;
+
+	for (size_t i = 0; i < again->part_count; i++) {
+		const struct part *part = &again->parts[i];
+
+		if (from < part->kept) {
+			*len = part->kept - from;
+			return kept + from;
+		}
+		from -= part->kept;
+		kept += part->kept;
+		if (from < part->payload) {
+			*len = part->payload - from;
+			return NULL;
+		}
+		from -= part->payload;
+	}
+	*len = 0;
+	return NULL;
 }
 
 static int payload_read(struct store_parent *near, const struct part *part, uint64_t skip, uint8_t *out, size_t len)

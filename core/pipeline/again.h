@@ -24,6 +24,10 @@ void again_destroy(struct again *again);
 bool again_noted(const struct again *again);
 /* Takes down the job's frames, `len` bytes as they came; from now on they can be had again. -ENOMEM. */
 int again_note(struct again *again, const uint8_t *bytes, size_t len);
+/* The same of a job with `piped`, whose frames stand there without their payload. Its files stay open. */
+int again_note_heads(struct again *again, const uint8_t *bytes, size_t len);
+/* What comes at byte `from` of the batch, and how much of it: kept bytes, borrowed; or payload, then NULL. */
+const uint8_t *again_at(const struct again *again, size_t from, size_t *len);
 
 struct again_job {
 	struct job job;

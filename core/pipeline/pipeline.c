@@ -56,14 +56,16 @@ static enum place job_next(const struct job *job)
 /*
  * The pool that runs it. Where nothing is hashed the hash stage only seals frames and counts, and a checksum against
  * accidents takes less time than moving the bytes to another core's cache: both stay with the storage thread that has
- * the job anyway. (Measured with crc32: half the processor time of a read job, three quarters of a copy.)
+ * the job anyway. (Measured with crc32: half the processor time of a read job, three quarters of a copy.) So does what
+ * is in pipes, of which the digests are known.
  */
 static enum place job_pool(const struct job *job)
 {
 	enum place next = job_next(job);
 
 	if (next == PLACE_HASH && job->kind != JOB_CHECK &&
-	    job->suite->integrity->integrity.strength <= XFER_STRENGTH_ACCIDENTAL)
+	    (job->suite->integrity->integrity.strength <= XFER_STRENGTH_ACCIDENTAL ||
+	     (job->kind == JOB_READ && ((const struct read_job *)job)->piped)))
 		return PLACE_STORAGE;
 	return next;
 }

@@ -5,6 +5,8 @@
  *
  *   | room | draft | payload | HOLE | draft | payload | draft | payload ... | room for ENDS |
  *          ^ out_offset      the first payload begins at a page
+ *
+ * Payload that need not be hashed is not read at all: its pages go into pipes, and the drafts stand side by side.
  */
 #include "pipeline/read_file.h"
 #include "pipeline/stage.h"
@@ -21,9 +23,21 @@ enum {
 	 * the second-level cache when it is hashed and sent, and that one file keeps all threads busy.
 	 */
 	JOB_PAYLOAD = 1024 * 1024,
-	LANES_PAYLOAD = 4 * 1024 * 1024,      /* the most, where chunks are hashed side by side: in pairs and more */
+	LANES_PAYLOAD = 4 * 1024 * 1024, /* the most, where chunks are hashed side by side: in pairs and more */
+	PIPED_CHUNK = 64 * 1024,         /* smaller chunks and pieces are read sooner than they are passed on ... */
+	PIPED_PAYLOAD = 256 * 1024,      /* ... by reference, of which each page has its price */
 	END_ITEM_MAX = 64 + READ_END_TEXT_MAX /* bytes of an ENDS item without a digest */
 };
+
+size_t read_job_pipes(const struct suite *suite, bool part, uint64_t payload)
+{
+	const struct frame_limits *limits = &suite->limits;
+
+	if (limits->chunk_size < PIPED_CHUNK || limits->chunk_size % PAGE != 0 || payload < PIPED_PAYLOAD)
+		return 0;
+	/* Either there are no digests, or they may be known. */
+	return limits->digest_size == 0 || (suite->known != NULL && !part) ? payload : 0;
+}
 
 size_t read_job_payload(const struct suite *suite)
 {
@@ -56,11 +70,14 @@ size_t read_job_buffer_size(const struct suite *suite)
 struct layout {
 	struct read_job *job;
 	uint8_t *base;
-	size_t at;        /* the next frame begins here */
-	size_t limit;     /* frames end here */
-	uint64_t payload; /* bytes so far, of all pieces */
-	uint64_t holes;   /* chunks that may still be found to be holes, see HOLES_MAX */
-	bool full;        /* a chunk did not fit: this job is done */
+	size_t at;              /* the next frame begins here */
+	size_t limit;           /* frames end here */
+	uint64_t payload;       /* bytes so far, of all pieces */
+	uint64_t holes;         /* chunks that may still be found to be holes, see HOLES_MAX */
+	bool full;              /* a chunk did not fit: this job is done */
+	bool piped;             /* payload goes into pipes */
+	bool plain;             /* it was to, but cannot: once more without */
+	struct pipe_lent *pipe; /* with piped: the next one to be filled */
 	struct store_parent near;
 	struct known_view view; /* digests of the piece's file */
 };
@@ -77,7 +94,21 @@ static bool digest_known(struct layout *layout, const struct read_piece *piece, 
 	       known_look(file->suite->known, &file->key, &layout->view, index, digest);
 }
 
-/* Reads one chunk. False: the file failed, or the layout is full. */
+/*
+ * The payload of the chunk whose frame is at `frame`: bytes, or -errno. -EOPNOTSUPP: with pipes it cannot be had, or is
+ * not allowed to.
+ */
+static ssize_t payload_take(struct layout *layout, int fd, uint8_t *frame, uint32_t len, uint64_t offset)
+{
+	ssize_t got;
+
+	if (!layout->piped)
+		return store_read(fd, frame + frame_chunk_overhead(&layout->job->job.suite->limits), len, offset);
+	got = pipes_fill(&layout->pipe, fd, offset, len);
+	return got == -ENOSPC ? -EOPNOTSUPP : got;
+}
+
+/* Reads one chunk. False: the file failed, or the layout is full, or has to be made without pipes. */
 static bool read_chunk(struct layout *layout, struct read_piece *piece, const struct read_view *view, uint64_t index,
                        uint8_t flags)
 {
@@ -88,13 +119,20 @@ static bool read_chunk(struct layout *layout, struct read_piece *piece, const st
 
 	if (len > view->size - offset)
 		len = (uint32_t)(view->size - offset);
-	if (len > layout->job->payload_max - layout->payload || overhead + len > layout->limit - layout->at) {
+	uint32_t room = layout->piped ? 0 : len;
+	if (len > layout->job->payload_max - layout->payload || overhead + room > layout->limit - layout->at) {
 		layout->full = true;
 		return false;
 	}
 
 	uint8_t *frame = layout->base + layout->at;
-	ssize_t got = store_read(view->fd, frame + overhead, len, offset);
+	bool known = digest_known(layout, piece, index, frame + FRAME_HEADER + FRAME_CHUNK_HEAD);
+	bool hashed = suite->limits.digest_size > 0 && !known;
+	ssize_t got = layout->piped && hashed ? -EOPNOTSUPP : payload_take(layout, view->fd, frame, len, offset);
+	if (got == -EOPNOTSUPP && layout->piped) {
+		layout->plain = true;
+		return false;
+	}
 	if (got < 0) {
 		read_file_fail(piece->file, piece, stage_status((int)got), (int)got);
 		return false;
@@ -105,11 +143,12 @@ static bool read_chunk(struct layout *layout, struct read_piece *piece, const st
 			read_file_fail(piece->file, piece, STATUS_CHANGED, 0);
 		return false;
 	}
-	struct read_draft draft = { .type = FRAME_CHUNK, .flags = flags, .length = len, .index = index };
-	draft.known = digest_known(layout, piece, index, frame + FRAME_HEADER + FRAME_CHUNK_HEAD);
+	struct read_draft draft = {
+		.type = FRAME_CHUNK, .flags = flags, .known = known, .length = len, .index = index
+	};
 	memcpy(frame, &draft, sizeof(draft));
-	piece->known += draft.known ? len : 0;
-	layout->at += overhead + len;
+	piece->known += known ? len : 0;
+	layout->at += overhead + room;
 	layout->payload += len;
 	piece->chunks++;
 	piece->bytes += len;
@@ -189,6 +228,25 @@ static void read_sparse(struct layout *layout, struct read_piece *piece, const s
 	}
 }
 
+static void piece_undo(struct layout *layout, struct read_piece *piece, size_t begin)
+{
+	layout->at = begin;
+	layout->payload -= piece->bytes;
+	piece->chunks = 0;
+	piece->bytes = 0;
+	piece->known = 0;
+}
+
+static void read_chunks(struct layout *layout, struct read_piece *piece, const struct read_view *view, uint64_t stop)
+{
+	if (view->sparse)
+		read_sparse(layout, piece, view, stop);
+	else
+		for (uint64_t index = piece->first; index < stop; index++)
+			if (!read_chunk(layout, piece, view, index, 0))
+				break;
+}
+
 static void read_piece(struct layout *layout, struct read_piece *piece)
 {
 	struct read_file *file = piece->file;
@@ -204,22 +262,21 @@ static void read_piece(struct layout *layout, struct read_piece *piece)
 	else if (piece->count < stop - piece->first)
 		stop = piece->first + piece->count;
 
-	if (view.sparse)
-		read_sparse(layout, piece, &view, stop);
-	else
-		for (uint64_t index = piece->first; index < stop; index++)
-			if (!read_chunk(layout, piece, &view, index, 0))
-				break;
-	/* After reading, so that whatever was read belongs to the file as it was when it was opened. */
-	if (piece->status != STATUS_OK || !read_file_same(file, piece, view.fd)) {
-		layout->at = begin;
-		layout->payload -= piece->bytes;
-		piece->chunks = 0;
-		piece->bytes = 0;
-		piece->known = 0;
-	} else if (piece->end && piece->first + piece->chunks == stop) {
-		piece->ended = true;
+	read_chunks(layout, piece, &view, stop);
+	if (layout->plain) {
+		/* What is in the pipes goes with them. */
+		piece_undo(layout, piece, begin);
+		layout->piped = false;
+		layout->plain = false;
+		layout->full = false;
+		layout->holes = HOLES_MAX; /* there is no other piece */
+		read_chunks(layout, piece, &view, stop);
 	}
+	/* After reading, so that whatever was read belongs to the file as it was when it was opened. */
+	if (piece->status != STATUS_OK || !read_file_same(file, piece, view.fd))
+		piece_undo(layout, piece, begin);
+	else if (piece->end && piece->first + piece->chunks == stop)
+		piece->ended = true;
 	read_file_leave(file, piece->ended);
 }
 
@@ -232,6 +289,8 @@ uint64_t read_stage_storage(struct read_job *job)
 		.at = PAGE - frame_chunk_overhead(&suite->limits),
 		.limit = job->buffer->size - read_ends_room(suite, job->count),
 		.holes = HOLES_MAX,
+		.piped = job->pipes != NULL && job->count == 1 && !job->digests,
+		.pipe = job->pipes,
 	};
 
 	store_parent_init(&layout.near);
@@ -256,5 +315,6 @@ uint64_t read_stage_storage(struct read_job *job)
 	}
 	store_parent_drop(&layout.near);
 	job->out_len = layout.at - job->out_offset;
+	job->piped = layout.piped && layout.payload > 0;
 	return layout.payload;
 }

@@ -5,6 +5,7 @@
 
 #include "pipeline/job.h"
 #include "pipeline/lend.h"
+#include "pipeline/pipes.h"
 #include "store/store.h"
 #include "wire/message.h"
 
@@ -56,16 +57,21 @@ struct read_job {
 	struct job job;
 	struct lent *buffer;  /* held by the loop; read_job_buffer_size() bytes */
 	uint64_t payload_max; /* at most so many payload bytes in all pieces together: the credit */
-	bool digests;         /* DIGEST_RUN frames go out instead of the chunks (never with a digest_size of 0) */
+	/* For payload that nobody looks at, read_job_pipes() says when; held by the loop. NULL: all is read. */
+	struct pipe_lent *pipes;
+	bool digests; /* DIGEST_RUN frames go out instead of the chunks (never with a digest_size of 0) */
 	size_t count;
 	struct read_piece pieces[READ_PIECES_MAX];
 	/* Results: the frames, ready to be sent. */
 	size_t out_offset;
 	size_t out_len;
+	bool piped; /* the payload is in the pipes, and the frames stand without it, head behind head */
 	int code; /* 0, or what the integrity plug-in failed with: nothing can be sent, not even that, and all files failed */
 };
 size_t read_job_buffer_size(const struct suite *suite);
 /* Payload bytes that one job carries at most. */
 size_t read_job_payload(const struct suite *suite);
+/* Bytes of pipes that are worth having for a job of one piece, `part` or not, with that much payload; 0: none are. */
+size_t read_job_pipes(const struct suite *suite, bool part, uint64_t payload);
 
 #endif

@@ -55,7 +55,7 @@ static bool frames_next(struct frames *frames)
 	} else {
 		frames->first = frames->draft.index;
 		frames->count = 1;
-		frames->at += frames->overhead + frames->draft.length;
+		frames->at += frames->overhead + (job->piped ? 0 : frames->draft.length);
 	}
 	frames->left -= frames->count;
 	return true;
@@ -79,6 +79,14 @@ static int jobs_digest(struct job *const *jobs, size_t count, struct batch *batc
 		}
 	}
 	return code == 0 ? batch_run(batch) : code;
+}
+
+/* From a full chunk's frame to the next. */
+static size_t frame_stride(const struct read_job *job)
+{
+	const struct frame_limits *limits = &job->job.suite->limits;
+
+	return frame_chunk_overhead(limits) + (job->piped ? 0 : limits->chunk_size);
 }
 
 /* Consecutive chunks of a piece on their way into the tally. */
@@ -182,8 +190,7 @@ static void run_note(struct run *run)
 
 static void job_note(struct read_job *job)
 {
-	const struct frame_limits *limits = &job->job.suite->limits;
-	struct run run = { .stride = frame_chunk_overhead(limits) + limits->chunk_size };
+	struct run run = { .stride = frame_stride(job) };
 	struct frames frames;
 
 	frames_begin(&frames, job);
@@ -204,7 +211,7 @@ static void job_note(struct read_job *job)
 static void job_seal(struct read_job *job)
 {
 	const struct frame_limits *limits = &job->job.suite->limits;
-	struct run run = { .stride = frame_chunk_overhead(limits) + limits->chunk_size };
+	struct run run = { .stride = frame_stride(job) };
 	struct frames frames;
 
 	frames_begin(&frames, job);

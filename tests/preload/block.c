@@ -4,7 +4,7 @@
  *
  *   XFER_TEST_FOLDER   the folder, as an absolute path without links
  *   XFER_TEST_GATES    a folder of gates: while there is a FIFO `names` in it, openat2, openat, statx, fstatat and
- *                      getdents64 wait until somebody opens it for writing; `bytes` is the gate of pread and preadv.
+ *                      getdents64 wait until somebody opens it for writing; `bytes` is the gate of pread, preadv and splice.
  *                      Who waits is told before in the file `waiting` there, a line each: "TID GATE CALL PATH".
  */
 #include <dirent.h>
@@ -147,6 +147,12 @@ ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, i
 {
 	wait_fd("bytes", "preadv", fd);
 	return NEXT(preadv64v2)(fd, iov, count, offset, flags);
+}
+
+ssize_t splice(int from, off64_t *at, int to, off64_t *there, size_t len, unsigned flags)
+{
+	wait_fd("bytes", "splice", from);
+	return NEXT(splice)(from, at, to, there, len, flags);
 }
 
 int openat(int dir, const char *name, int flags, ...)

@@ -13,6 +13,7 @@ for name in $names; do
 	make_file "$tmp/pub/$name" 3000000
 done
 write_config "$tmp/xferd.ini" "$tmp/pub"
+printf '[pipeline]\nintegrity = sha256, none\n' >>"$tmp/xferd.ini"
 soon="--set liveness.udp.interval=100ms --set liveness.udp.dead-after=1s
 	--set liveness.none.interval=100ms --set liveness.none.dead-after=1s"
 # shellcheck disable=SC2086
@@ -59,20 +60,24 @@ answered() {
 }
 
 check "there are threads for storage" test "$(storage_threads | wc -l)" -ge 2
-for gate in names bytes; do
+for kind in names:sha256 bytes:sha256 bytes:none; do
+	gate=${kind%:*}
+	integrity=${kind#*:}
+	rm -f "$tmp"/got-*
 	close_gate $gate
 	pids=
 	for name in $names; do
 		# shellcheck disable=SC2086
-		"$xfer" get -q $soon "xfer://$daemon_address/pub/$name" "$tmp/got-$name" 2>"$tmp/$name.err" &
+		"$xfer" get -q --integrity $integrity $soon "xfer://$daemon_address/pub/$name" "$tmp/got-$name" 2>"$tmp/$name.err" &
 		pids="$pids $!"
 		remember $!
 	done
-	check "$gate: all threads for storage wait" await all_wait $gate
-	answered "$gate: heartbeats" 30
-	answered "$gate: pings in the connection" 10 --set pipeline.liveness=none
+	check "$kind: all threads for storage wait" await all_wait $gate
+	[ "$kind" != bytes:none ] || like_file "$tmp/gates/waiting" " bytes splice " "$kind: for pages that go into pipes"
+	answered "$kind: heartbeats" 30
+	answered "$kind: pings in the connection" 10 --set pipeline.liveness=none
 	# shellcheck disable=SC2086
-	check "$gate: for longer than dead-after, and no client gave up or got anything" still_run $pids
+	check "$kind: for longer than dead-after, and no client gave up or got anything" still_run $pids
 	open_gate $gate
 	# shellcheck disable=SC2086
 	set -- $pids
@@ -81,8 +86,8 @@ for gate in names bytes; do
 		shift
 		status=0
 		wait "$pid" || status=$?
-		is "$status$(cat "$tmp/$name.err")" 0 "$gate: get $name goes on when the disk does"
-		check "$gate: what it fetched" cmp "$tmp/pub/$name" "$tmp/got-$name"
+		is "$status$(cat "$tmp/$name.err")" 0 "$kind: get $name goes on when the disk does"
+		check "$kind: what it fetched" cmp "$tmp/pub/$name" "$tmp/got-$name"
 	done
 done
 stop_daemon

@@ -5,7 +5,7 @@
 . "$top_srcdir/tests/tap/plugin-crash.sh"
 
 crash_sections client transport integrity liveness >"$tmp/client.ini"
-write_config "$tmp/xferd.ini" "$tmp/pub"
+write_config "$tmp/xferd.ini" "$tmp/pub" read-write
 crash_sections daemon integrity liveness >>"$tmp/xferd.ini"
 need_daemon -c "$tmp/xferd.ini"
 fetch
@@ -37,6 +37,13 @@ for callback in datagram_in progress_get; do
 	like_file "$err" "^xfer: died of SIGABRT in liveness-crash $callback\(\)\$" "liveness:$callback: and says where"
 	rm -rf "$tmp"/.xfer-*
 done
+
+struck transport:sendpipe
+order client-transport "sendpipe abort"
+# shellcheck disable=SC2086
+run "$xfer" -c "$tmp/client.ini" --no-progress put $piped "$tmp/pub/large" "xfer://$daemon_address/pub/put"
+is "$status" 134 "transport:sendpipe: the client dies of SIGABRT"
+like_file "$err" "^xfer: died of SIGABRT in transport-crash sendpipe\(\)\$" "transport:sendpipe: and says where"
 
 for call in log error now random; do
 	struck host:$call

@@ -12,6 +12,9 @@
 crash=$top_builddir/tests/plugins/.libs
 mkdir "$tmp/pub"
 make_file "$tmp/pub/file" 300000
+make_file "$tmp/pub/large" 3000000
+# For what is not looked at, and goes by pipes.
+piped="--integrity none --set pipeline.chunk-size=1M"
 
 # A sanitizer keeps the signals of faults for itself.
 signals="abort segv fpe bus ill stack"
@@ -104,9 +107,12 @@ crash_sections() {
 	who=$1
 	shift
 	echo "[pipeline]"
-	echo "chunk-size = 1K" # so that the digest of a file is a stream
+	# What the client does not say otherwise; so that the digest of a file is a stream.
+	[ "$who" = daemon ] || echo "chunk-size = 1K"
 	for kind in "$@"; do
-		echo "$kind = $crash/$kind-crash.so"
+		more=
+		[ $kind != integrity ] || more=', none'
+		echo "$kind = $crash/$kind-crash.so$more"
 	done
 	for kind in "$@"; do
 		printf '[%s.crash]\norders = %s\n' "$kind" "$tmp/$who-$kind.orders"

@@ -77,6 +77,15 @@ for each in transport:sendv transport:recv liveness:verdict integrity:digest_man
 	died
 done
 
+next transport:sendpipe
+order daemon-transport "sendpipe $how"
+# shellcheck disable=SC2086
+run "$xfer" -c "$tmp/client.ini" -v --no-progress get $piped "xfer://$daemon_address/pub/large" "$tmp/got"
+is "$status" 0 "$what: the client gets what it wants"
+check "$what: every byte" cmp "$tmp/pub/large" "$tmp/got"
+like_file "$err" "$told $(signal_of $how) in $kind-crash $callback\(\)" "$what: it is told"
+died
+
 # ---- before there is a session: that client fails, and the next one is served ----------------------------------------
 
 for each in transport:endpoint transport:poll transport:handshake liveness:timing liveness:peer_create; do
