@@ -203,10 +203,12 @@ cat >"$tmp/slow-ssh" <<-'END'
 	exit 127
 END
 chmod +x "$tmp/slow-ssh"
-run env SLOW=0.02 "$xfer" -c "$tmp/client.ini" --set "transport.ssh.program=$tmp/slow-ssh" --retry-for 0 ls "$url$from"
+run env SLOW=0.02 "$xfer" -c "$tmp/client.ini" --set "transport.ssh.program=$tmp/slow-ssh" ls \
+	--retry-for 0 "$url$from"
 is "$status" 3 "an ssh that closes first and ends then: status"
 like_file "$err" 'cannot be run there: install|ssh closed the connection' "... and a reason"
-run env SLOW=5 "$xfer" -c "$tmp/client.ini" --set "transport.ssh.program=$tmp/slow-ssh" --retry-for 0 ls "$url$from"
+run env SLOW=5 "$xfer" -c "$tmp/client.ini" --set "transport.ssh.program=$tmp/slow-ssh" ls \
+	--retry-for 0 "$url$from"
 is "$status" 3 "one that does not end: status"
 like_file "$err" 'ssh closed the connection' "... and that it closed"
 configure "yes"
