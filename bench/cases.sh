@@ -10,7 +10,7 @@
 #   needs   programs, as PROGRAM or PROGRAM:PACKAGE where Debian's package has another name
 #   command for sh: moves $source/$item to $got/$item
 
-cases_all="file put secure tree put-tree clients first"
+cases_all="file put secure tree put-tree clients first threads"
 
 case_rows() {
 	case $1 in
@@ -24,6 +24,7 @@ case_rows() {
 	put-tree) echo xfer_put rsync_put tar ;;
 	clients) echo xfer_clients nginx_clients rsync_clients ;;
 	first) echo xfer_first curl_first ;;
+	threads) echo threads_1 threads_2 threads_4 digest_1 digest_2 digest_4 ;;
 	esac
 }
 
@@ -67,12 +68,13 @@ case_goals() {
 case_begin() {
 	many=1
 	case $1 in
-	file | put | secure)
+	file | put | secure | threads)
 		item="file"
 		case $1 in
 		file) begin_what="A file" ;;
 		put) begin_what="A put of a file" ;;
 		secure) begin_what="Encrypted: a file" ;;
+		threads) begin_what="One connection, or none, with pools of several threads: a file" ;;
 		esac
 		record case "$1" GB/s "$(ratio_of "$bytes_file" 1000000000)" "CPU s/GiB" "$(ratio_of "$bytes_file" 1073741824)" \
 			"$begin_what of $mib MiB of random bytes"
@@ -131,6 +133,49 @@ row_xfer_tls() {
 	check="AES-GCM, on the wire; SHA-256, each chunk"
 	command='exec "$build/xfer" -c "$work/xfer.ini" get -q --integrity sha256 \
 	"xfer+tls://127.0.0.1:$xferd_tls_port/pub/$item" "$got/"'
+}
+
+# row_threads N: both sides have so many threads to read and write, and so many to hash.
+row_threads() {
+	row_xfer_sha256
+	threads=$1
+	daemon=xferd_threads_$1
+	label="xfer, sha256, core.threads = $1"
+	command='exec "$build/xfer" -c "$work/xfer.ini" get -q --integrity sha256 --set core.threads='$1' \
+	"xfer://127.0.0.1:$xferd_threads_'$1'_port/pub/$item" "$got/"'
+}
+
+row_threads_1() {
+	row_threads 1
+}
+
+row_threads_2() {
+	row_threads 2
+}
+
+row_threads_4() {
+	row_threads 4
+}
+
+# row_digest N: what the pools of one program make of it, without a network.
+row_digest() {
+	kind=ours daemon='' needs=
+	label="xfer digest, sha256, core.threads = $1"
+	check="SHA-256, each chunk"
+	command='"$build/xfer" -c "$work/xfer.ini" digest -q --integrity sha256 --set core.threads='$1' "$source/$item" \
+	>"$work/digest" && ln "$source/$item" "$got/$item"'
+}
+
+row_digest_1() {
+	row_digest 1
+}
+
+row_digest_2() {
+	row_digest 2
+}
+
+row_digest_4() {
+	row_digest 4
 }
 
 row_xfer_crc32() {

@@ -77,6 +77,25 @@ start_xferd() {
 		xferd_tls_port=$(daemon_says 'listening on 127\.0\.0\.1:([0-9]+) \(tls')
 }
 
+# start_threads N: one whose pools have so many threads each.
+start_threads() {
+	xferd_config || return 1
+	daemon_spawn "xferd_threads_$1" "$build/xferd" -c "$work/xfer.ini" --set "core.threads=$1"
+	threads_port=$(daemon_says 'listening on 127\.0\.0\.1:([0-9]+) \(tcp')
+}
+
+start_xferd_threads_1() {
+	start_threads 1 && xferd_threads_1_port=$threads_port
+}
+
+start_xferd_threads_2() {
+	start_threads 2 && xferd_threads_2_port=$threads_port
+}
+
+start_xferd_threads_4() {
+	start_threads 4 && xferd_threads_4_port=$threads_port
+}
+
 start_xferd_known() {
 	xferd_config || return 1
 	daemon_spawn xferd_known "$build/xferd" -c "$work/xfer.ini" --set daemon.digest-store="$work/known"

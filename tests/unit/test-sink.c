@@ -349,9 +349,62 @@ static void numbers_begin_again_and_skip_those_in_use(void **state)
 	rig_drop(rig);
 }
 
+/*
+ * Far away what counts is how often the sink has to wait for an answer before it can ask for more. The listing, as many READs
+ * as may be unanswered, the rest: a connection and its hello, and all of it is there after five round trips.
+ */
+static void thousands_of_files_in_three_flights(void **state)
+{
+	(void)state;
+	for (int shared = 0; shared < 2; shared++) {
+		struct rig *rig = rig_make(0);
+		unsigned flights = 0;
+		char name[16];
+
+		rig->params.requests_max = 1024;
+		rig->params.window = 16 * 1024 * RIG_CHUNK;
+		rig->params.shared = shared != 0;
+		assert_int_equal(rig_begin(rig), 0);
+		assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+		assert_int_equal(rig->list_count, 1);
+		flights++;
+		rig_entry(rig, ENTRY_DIR, "x", 0);
+		for (int i = 0; i < 2000; i++) {
+			snprintf(name, sizeof(name), "f%d", i);
+			rig_entry(rig, ENTRY_FILE, name, RIG_CHUNK);
+		}
+		rig_entry(rig, ENTRY_UP, "", 0);
+		assert_true(rig->run.len <= rig->list_credit || rig->list_credit == 0);
+		assert_int_equal(rig_list(rig, NULL), 0);
+		assert_int_equal(rig_end(rig, RIG_LIST, STATUS_OK, 0, NULL), 0);
+		for (size_t at = 0; !sink_finished(rig->sink);) {
+			size_t asked = at;
+
+			/* All that can be asked for without another word of the source. */
+			do {
+				asked = rig->asked_count;
+				rig_orders(rig);
+				assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+			} while (rig->asked_count > asked);
+			flights += rig->asked_count > at;
+			assert_in_range(flights, 1, 3);
+			for (; at < rig->asked_count; at++) {
+				const struct rig_read *read = &rig->asked[at];
+
+				assert_in_range(rig_chunk(rig, read->id, 0, RIG_CHUNK, NULL), 1, 1);
+				assert_int_equal(rig_end(rig, read->id, STATUS_OK, RIG_CHUNK, NULL), 0);
+			}
+		}
+		assert_int_equal(rig->done, 2000);
+		assert_int_equal(result(rig, ""), FAULT_NONE);
+		rig_drop(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(thousands_of_files_in_three_flights),
 		cmocka_unit_test(what_no_listing_says),
 		cmocka_unit_test(a_listing_ends_where_it_began),
 		cmocka_unit_test(entries_beyond_their_credit),
