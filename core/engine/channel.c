@@ -377,10 +377,13 @@ static void on_ended(struct link *link, const struct error *err)
 		          status_text(channel->going_away));
 	else if (said.code == 0 && !channel->server)
 		error_set(&said, -ECONNRESET, FAULT_PEER, "%s closed the connection", channel_peer(channel));
-	else if (said.code == -EPROTO || said.code == -EBADMSG)
+	else if (said.code == -EPROTO || said.code == -EBADMSG || (said.code == -EDQUOT && !channel->server))
 		error_prefix(&said, "%s breaks the protocol", channel_peer(channel));
 	else if (said.code == -ECONNRESET && !link->broken)
 		error_prefix(&said, "%s", channel_peer(channel));
+	/* At the client a limit is no refusal: the daemon was told of it. */
+	if (said.code == -EDQUOT && !channel->server && said.fault == FAULT_REFUSED)
+		said.fault = FAULT_PEER;
 	/* What the peer did wrong, it is told; what it told us, it knows. */
 	if (err->code != 0 && !link->broken && !channel->refused && link->ready) {
 		link->ended = false;

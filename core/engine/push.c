@@ -95,6 +95,14 @@ static void on_place(struct sending *sending, const char *path, struct sending_p
 	push_place(of_sending(sending)->push, path, out);
 }
 
+static void on_asked(struct sending *sending, const struct message_list *list)
+{
+	struct push *push = of_sending(sending)->push;
+
+	if (push != NULL && list != NULL)
+		push->listed = true;
+}
+
 static void on_piece(struct sending *sending, const struct read_piece *piece, const struct source_request *request)
 {
 	push_piece(of_sending(sending)->push, sending, piece, request);
@@ -111,6 +119,7 @@ static void on_sending_closed(struct sending *sending)
 
 static const struct sending_watch sending_events = {
 	.place = on_place,
+	.asked = on_asked,
 	.piece = on_piece,
 	.closed = on_sending_closed,
 };
@@ -204,7 +213,7 @@ static void on_open(void *context)
 		return;
 	}
 	if (!session->open) {
-		sending_open(&session->sending, &client->channel, &sending_events, client->channel.requests_max);
+		sending_open(&session->sending, &client->channel, &sending_events, push_requests(&client->channel));
 		session->open = true;
 		session->began = client->loop->now;
 		session->credit = session->passed = session->gone = 0;
@@ -352,7 +361,7 @@ static int attempt(void *context, struct error *err)
 
 	if (client->interrupted)
 		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
-	push->asked = push->over = push->done = push->goaway = push->busy = false;
+	push->asked = push->listed = push->over = push->done = push->goaway = push->busy = false;
 	push->files = push->bytes = 0;
 	push->stall.text[0] = '\0';
 	/* One that was sent away has no session for another source. */

@@ -60,7 +60,7 @@ static void join(struct push *push, struct stream *stream)
 	}
 	stream->session = push->session;
 	stream->credit = stream->passed = 0;
-	sending_open(&stream->sending, channel, &lane_events, channel->requests_max);
+	sending_open(&stream->sending, channel, &lane_events, push_requests(channel));
 	stream->sends = true;
 	channel->put = true;
 	channel_flush(channel);

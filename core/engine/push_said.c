@@ -81,6 +81,22 @@ static void sum_add(struct push *push, const struct message_done *done)
 	push->bytes = done->bytes;
 }
 
+/* What cannot be: the source was not even looked at, or is still being asked for. Nobody may call that done. */
+static const char *done_flaw(const struct push *push, const struct message_done *done)
+{
+	const struct source *source = push->session->sending.source;
+
+	if (done->status != STATUS_OK)
+		return NULL;
+	if (!push->listed)
+		return "a DONE before it asked what there is to put";
+	if (source != NULL && source_pending(source) > 0)
+		return "a DONE while what it asked for is not answered";
+	if (push->source->is_file && done->files + done->same == 0)
+		return "a DONE without the file that is put";
+	return NULL;
+}
+
 int push_done(struct push *push, const struct frame_header *header, const uint8_t *body, struct error *err)
 {
 	struct client *client = push->session->client;
@@ -91,6 +107,8 @@ int push_done(struct push *push, const struct frame_header *header, const uint8_
 
 	if (r < 0 || header->request != PUSH_REQUEST)
 		return r;
+	if (done_flaw(push, &done) != NULL)
+		return error_set(err, -EPROTO, FAULT_PEER, "%s", done_flaw(push, &done));
 	client->channel.put = false;
 	push->done = true;
 	client_stop(client);

@@ -19,6 +19,7 @@ struct push {
 	uint64_t reached;              /* see reconnect_job */
 	/* Of one attempt: */
 	bool asked;            /* the PUT is sent */
+	bool listed;           /* the daemon asked what there is */
 	bool over;             /* nothing more comes from the session */
 	bool done;             /* the DONE came */
 	bool goaway;           /* which said that the daemon goes away */
@@ -32,6 +33,11 @@ struct push {
 	char waits[RECONNECT_TEXT_MAX];
 };
 
+/* What the daemon may ask for at a time: each request is held here, and the number in the WELCOME is only the daemon's. */
+static inline uint32_t push_requests(const struct channel *channel)
+{
+	return channel->requests_max < MESSAGE_PUT_REQUESTS_MAX ? channel->requests_max : MESSAGE_PUT_REQUESTS_MAX;
+}
 /* push.c */
 /* Where a request of the daemon leads: nothing but the source. */
 void push_place(const struct push *push, const char *path, struct sending_place *out);

@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A run of entries is worth a frame from here on; any single entry fits (MESSAGE_ENTRY_MAX). */
-enum { LIST_RUN_MIN = 8192 };
+enum {
+	LIST_RUN_MIN =
+		8192, /* a run of entries is worth a frame from here on; any single entry fits (MESSAGE_ENTRY_MAX) */
+	LISTS_OPEN_MAX = 16 /* that are under way at a time, each with descriptors of its own; others wait */
+};
 
 struct source {
 	struct source_limits limits;
@@ -15,6 +18,7 @@ struct source {
 	struct list open;      /* READs of large files, being read */
 	struct list lists;     /* LISTs */
 	unsigned opened;       /* length of `open` */
+	unsigned listing;      /* LISTs that are under way */
 	uint64_t credit;       /* payload bytes that may be sent in all */
 	uint64_t reserved;     /* of it, by orders under way */
 	uint64_t sent;         /* of it, used */
@@ -271,12 +275,16 @@ static bool next_list(struct source *source, struct source_order *order)
 
 		if (request->in_flight > 0 || request->ended)
 			continue;
+		if (!request->opened && !request->cancelled && source->listing >= LISTS_OPEN_MAX)
+			continue;
 		if (left < LIST_RUN_MIN && !(request->flags & MESSAGE_LIST_TOTALS) && !request->cancelled)
 			continue;
 		order->is_list = true;
 		order->count = 1;
 		order->payload_max = request->cancelled ? 0 : left;
 		order->pieces[0] = (struct source_piece){ .request = request };
+		source->listing += !request->opened;
+		request->opened = true;
 		request->in_flight = 1;
 		return true;
 	}
@@ -314,6 +322,7 @@ static void request_forget(struct source *source, struct source_request *request
 {
 	table_remove(&source->requests, request->id);
 	source->opened -= request->large;
+	source->listing -= request->is_list && request->opened;
 	list_remove(&request->link);
 	if (release != NULL)
 		release(context, request);

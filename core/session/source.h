@@ -33,7 +33,7 @@ struct source_request {
 	bool cancelled;
 	bool large;     /* more than one order carries */
 	bool sparse;    /* holes were met: orders follow one another, each as far as its payload goes */
-	bool opened;    /* the first piece came back */
+	bool opened;    /* the first piece came back; of a LIST: the first order went out */
 	bool failed;    /* a piece failed */
 	bool ended;     /* the end was sent; waits for orders under way */
 	uint16_t flags; /* MESSAGE_LIST_* */

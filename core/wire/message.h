@@ -24,7 +24,9 @@ enum {
 	MESSAGE_INTEGRITIES_MAX = 16,
 	MESSAGE_PATH_MAX = 4095,
 	MESSAGE_ENTRY_NAME_MAX = 255,
-	MESSAGE_TEXT_MAX = 512
+	MESSAGE_TEXT_MAX = 512,
+	MESSAGE_PUT_REQUESTS_MAX =
+		4096 /* READ items that a daemon may have unanswered in a PUT, whatever its WELCOME says */
 };
 
 /* Why something ended. On the wire in ERROR, GOAWAY, ENDS, EVENT and DONE; an unknown one is read as STATUS_FAILED. */

@@ -142,8 +142,27 @@ ends_client "DONE with something behind" "frame=33,0,1,${done_body}00"
 ends_client "EVENT of an unknown kind" "frame=34,0,1,04$(number 11 0)$(number 2 0)"
 ends_client "credit that goes back" "frame=7,0,0,$(number 8 1)"
 ends_client "more requests than are allowed" "frame=18,0,1,$(number 2 257)"
-asks put "frame=33,0,1,$done_body"
-is "$status" 0 "client: a DONE is believed"
+ends_client "DONE before anything was asked for" "frame=33,0,1,$done_body"
+ends_client "DONE while what was asked for is unanswered" "$(list 9 put)" take= "$(read_of 10 put/file 8)" \
+	"frame=16,0,11,$(number 2 0)ffff$(number 8 0)$(string16 put)" "frame=33,0,1,$done_body"
+# Its WELCOME with a number of requests that nobody can hold, each for more than there is credit for.
+body=$(tail -c +17 "$tmp/welcome" | od -An -v -tx1 | tr -d ' \n')
+make_file "$tmp/home/put/big" 3000000
+many=$(for item in $(seq 256); do printf '%sffffffffffffffff%s00%s' "$(number 8 0)" "$(number 8 3000000)" "$(string16 put/big)"; done)
+set --
+for first in $(seq 1 256 4352); do
+	set -- "$@" "frame=18,0,$first,$(number 2 256)$many"
+done
+welcome="frame=2,0,0,$(printf %s "$body" | cut -c 1-136)ffffffff$(printf %s "$body" | cut -c 145-)"
+ends_client "more requests than anybody holds" "$@"
+like_file "$err" 'breaks the protocol: more than 4112 requests in flight$' "client: and it says so"
+welcome="file=$tmp/welcome"
+rm "$tmp/home/put/big"
+asks put "$(list 9 put)" take= take= "frame=33,0,1,$done_body"
+is "$status" 0 "client: a DONE is believed, when all was answered"
+asks put/file "$(list 9 file)" take= take= "frame=33,0,1,$done_body"
+is "$status" 6 "client: but not without the file that is put"
+like_file "$err" 'breaks the protocol: a DONE without the file that is put$' "client: and it says so"
 asks put "frame=33,0,1,$(number 2 99)00$(number 88 0)$(string16 'no idea')"
 is "$status" 1 "client: a DONE with a status that nobody knows: status"
 like_file "$err" '^xfer: no idea$' "client: and its text"

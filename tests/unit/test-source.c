@@ -225,6 +225,42 @@ static void names_come_first_and_one_run_at_a_time(void **state)
 	source_destroy(source, NULL, NULL);
 }
 
+/* Each holds descriptors as long as it is under way, and the peer says how long that is. */
+static void so_many_listings_at_a_time(void **state)
+{
+	struct source *source = make(64, 2);
+	static struct source_order orders[40];
+	size_t out = 0;
+
+	(void)state;
+	for (uint32_t i = 1; i <= 40; i++)
+		assert_int_equal(list(source, i, 20000), 0);
+	while (out < 40 && source_next(source, &orders[out]))
+		out++;
+	assert_int_equal(out, 16);
+	orders[3].run = 8192;
+	back(source, &orders[3]); /* not over: it goes on */
+	assert_true(source_next(source, &orders[3]));
+	assert_int_equal(orders[3].pieces[0].request->id, 4);
+	assert_false(source_next(source, &orders[out]));
+	/* What is cancelled needs nothing, and is told so at once. */
+	source_cancel(source, 40);
+	assert_true(source_next(source, &orders[out]));
+	assert_int_equal(orders[out].pieces[0].request->id, 40);
+	orders[out].pieces[0].ended = true;
+	back(source, &orders[out]);
+	for (size_t i = 0; i < 16; i++) {
+		orders[i].pieces[0].ended = true;
+		back(source, &orders[i]);
+	}
+	for (out = 0; out < 40 && source_next(source, &orders[out]); out++)
+		assert_int_equal(orders[out].pieces[0].request->id, 17 + out);
+	assert_int_equal(out, 16);
+	for (size_t i = 0; i < out; i++)
+		back(source, &orders[i]);
+	source_destroy(source, NULL, NULL);
+}
+
 static void so_many_large_files_at_a_time(void **state)
 {
 	struct source *source = make(8, 2);
@@ -469,6 +505,7 @@ int main(void)
 		cmocka_unit_test(a_source_sends_no_more_than_it_may),
 		cmocka_unit_test(small_files_share_an_order),
 		cmocka_unit_test(names_come_first_and_one_run_at_a_time),
+		cmocka_unit_test(so_many_listings_at_a_time),
 		cmocka_unit_test(so_many_large_files_at_a_time),
 		cmocka_unit_test(a_request_that_fails_ends_behind_its_chunks),
 		cmocka_unit_test(what_is_cancelled_ends_at_once),
