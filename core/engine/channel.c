@@ -366,6 +366,8 @@ static void on_ended(struct link *link, const struct error *err)
 {
 	struct channel *channel = of_link(link);
 	struct error said = *err;
+	/* More requests than a client holds are no refusal of ours: the daemon knows how many there may be. */
+	bool beyond = err->code == -EDQUOT && err->fault == FAULT_REFUSED && !channel->server;
 
 	if (channel->state == CHANNEL_ENDED)
 		return;
@@ -377,12 +379,11 @@ static void on_ended(struct link *link, const struct error *err)
 		          status_text(channel->going_away));
 	else if (said.code == 0 && !channel->server)
 		error_set(&said, -ECONNRESET, FAULT_PEER, "%s closed the connection", channel_peer(channel));
-	else if (said.code == -EPROTO || said.code == -EBADMSG || (said.code == -EDQUOT && !channel->server))
+	else if (said.code == -EPROTO || said.code == -EBADMSG || beyond)
 		error_prefix(&said, "%s breaks the protocol", channel_peer(channel));
 	else if (said.code == -ECONNRESET && !link->broken)
 		error_prefix(&said, "%s", channel_peer(channel));
-	/* At the client a limit is no refusal: the daemon was told of it. */
-	if (said.code == -EDQUOT && !channel->server && said.fault == FAULT_REFUSED)
+	if (beyond)
 		said.fault = FAULT_PEER;
 	/* What the peer did wrong, it is told; what it told us, it knows. */
 	if (err->code != 0 && !link->broken && !channel->refused && link->ready) {

@@ -120,6 +120,11 @@ static void store_failed(struct sink *sink, struct sink_file *file, int code)
 {
 	if (code == -EBUSY)
 		sink_file_fail(sink, file, FAULT_LOCAL, "the same transfer is running already");
+	else if (code == -ERANGE) /* no file system says so: see tally.h */
+		sink_file_fail(sink, file, FAULT_PEER, "its chunks come too far out of order");
+	else if (file->stays)
+		sink_file_fail(sink, file, FAULT_LOCAL,
+		               "is what it should be, but its mode and times cannot be set: %s", strerror(-code));
 	else
 		sink_file_fail(sink, file, FAULT_LOCAL, "cannot be written: %s", strerror(-code));
 	/* What hit one file will hit the next: stop, say it once. */
@@ -217,7 +222,7 @@ static void file_done(struct sink *sink, const struct sink_piece *piece)
 	} else if (piece->code == 0) {
 		file->has_digest = file->has_digest || sink->params.digest_size > 0; /* made by the order */
 		published(sink, file);
-	} else if (file->chunks == 1 && file->done == 0) {
+	} else if (file->chunks == 1 && file->done == 0 && !file->stays) {
 		sink_small_settle(sink, file); /* its chunk was damaged */
 	} else if (piece->code == -EBADMSG) {
 		sink_file_fail(sink, file, FAULT_INTEGRITY, "the file digest under %s is not the source's",

@@ -76,6 +76,23 @@ static void only_what_differs_is_fetched(void **state)
 	rig_drop(rig);
 }
 
+/* It is somebody else's, and neither damaged nor asked for again. */
+static void what_stays_and_cannot_be_settled(void **state)
+{
+	static const uint64_t sizes[] = { RIG_CHUNK, 6 * RIG_CHUNK };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		struct rig *rig = with_old(SINK_FLAG_UPDATE, SINK_OLD, 0, sizes[i]);
+
+		rig->codes[SINK_PUBLISH] = -EPERM;
+		assert_int_equal(rig_run(rig), 0);
+		assert_int_equal(rig->asked_count, 1);
+		assert_int_equal(result(rig, "its mode and times cannot be set: Operation not permitted"), FAULT_LOCAL);
+		rig_drop(rig);
+	}
+}
+
 static void comparing_changes_nothing(void **state)
 {
 	static const struct {
@@ -289,6 +306,7 @@ int main(void)
 		cmocka_unit_test(digests_that_nobody_asked_for),
 		cmocka_unit_test(digests_told_again_and_again),
 		cmocka_unit_test(only_what_differs_is_fetched),
+		cmocka_unit_test(what_stays_and_cannot_be_settled),
 		cmocka_unit_test(comparing_changes_nothing),
 		cmocka_unit_test(a_file_that_is_one_hole_is_looked_at),
 		cmocka_unit_test(what_nobody_looked_at_is_not_unchanged),
