@@ -215,7 +215,7 @@ static uint64_t window_of(const struct sink *sink)
 	if (window < least && sink->params.window > least)
 		window = least;
 	/* Whole orders: what is left beside them would be sent, hashed and written by itself each time. */
-	if (window >= 2 * (uint64_t)sink->params.order_payload && sink->params.order_payload > 0)
+	if (window >= 4 * (uint64_t)sink->params.order_payload && sink->params.order_payload > 0)
 		window -= window % sink->params.order_payload;
 	return window;
 }
