@@ -175,12 +175,19 @@ static int request_add(struct sink_lane *lane, struct buf *body, uint32_t id, co
 	return 0;
 }
 
-/* How much of a range one lane gets: less and less towards its end, so that none is left alone with the last of it. */
-static uint64_t ask_part(const struct sink *sink, const struct sink_ask *ask)
+/*
+ * How much of a range one lane gets: less and less towards its end, and no more than a fourth of what it has brought, so that
+ * none is left alone with the last of it. Where packets are lost, one may be ten times as slow as another.
+ */
+static uint64_t ask_part(const struct sink_lane *lane, const struct sink_ask *ask)
 {
+	const struct sink *sink = lane->sink;
 	const struct sink_params *params = &sink->params;
 	uint64_t part = ask->count / (2 * (uint64_t)sink_parts(sink));
-	uint64_t most = params->window / params->chunk_size, least = params->order_payload / 4 / params->chunk_size;
+	uint64_t brought = (lane->received - lane->before) / 4;
+	uint64_t shown = brought > RANGE_FIRST ? brought : RANGE_FIRST;
+	uint64_t most = (shown < params->window ? shown : params->window) / params->chunk_size;
+	uint64_t least = params->order_payload / 4 / params->chunk_size;
 
 	if (!sink_spreads(sink))
 		return ask->count;
@@ -225,7 +232,7 @@ static bool ask_next(struct sink_lane *lane, struct asking *out)
 		if (node != NULL) {
 			out->ask = list_entry(node, struct sink_ask, link);
 			out->file = out->ask->file;
-			out->count = ask_part(sink, out->ask);
+			out->count = ask_part(lane, out->ask);
 			return true;
 		}
 		node = list_first(&sink->fresh);

@@ -20,10 +20,11 @@ enum {
 	 * the file digest can hold back no more than so many.
 	 */
 	HORIZON = 32768,
-	PARTS_LEAST = 4,  /* lanes that there may be soon, where there may be more */
-	RANGES_AHEAD = 2, /* ranges that are asked of one lane at a time, where they are large */
-	BATCH_MAX = 64,   /* READs that one of several lanes is given at a time */
-	SPREAD_ORDERS = 4 /* a file of more orders than that is asked of several lanes */
+	PARTS_LEAST = 4,               /* lanes that there may be soon, where there may be more */
+	RANGE_FIRST = 2 * 1024 * 1024, /* bytes of a range of a lane that has not shown what it can do */
+	RANGES_AHEAD = 2,              /* ranges that are asked of one lane at a time, where they are large */
+	BATCH_MAX = 64,                /* READs that one of several lanes is given at a time */
+	SPREAD_ORDERS = 4              /* a file of more orders than that is asked of several lanes */
 };
 
 /* A directory of the tree, until everything in it is done. */
