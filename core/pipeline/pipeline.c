@@ -177,7 +177,13 @@ static void sync_run(struct pipeline *pipeline, struct counters *counters, struc
 	if (*next != NULL)
 		pool_push(pipeline->storage, *next);
 	*next = NULL;
-	write_stage_sync(job);
+	struct job *waiting = write_stage_sync(job);
+	while (waiting != NULL) {
+		struct job *one = waiting;
+
+		waiting = one->next;
+		pool_push(pipeline->storage, one);
+	}
 	count_add(&counters->of[PIPELINE_WRITE].busy_ns, clock_monotonic() - begin);
 }
 

@@ -24,9 +24,9 @@ uint64_t read_stage_hash(struct job *const *jobs, size_t count);
 uint64_t again_stage_storage(struct again_job *job);
 uint64_t write_stage_hash(struct job *const *jobs, size_t count);
 uint64_t write_stage_storage(struct write_job *job);
-/* Whether files of the job are to be synced now, and that, which needs no turn. */
+/* Whether files of the job are to be synced now, and that, which needs no turn. Returns those who have waited for it, linked by next. */
 bool write_stage_due(const struct write_job *job);
-void write_stage_sync(struct write_job *job);
+struct job *write_stage_sync(struct write_job *job);
 /* Before and after the storage stage. False: the job waits for its file, and is somebody else's from now on. */
 bool write_turn_take(struct write_job *job);
 struct job *write_turn_leave(struct write_job *job); /* the one that has waited and whose turn it is, or NULL */

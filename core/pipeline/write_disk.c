@@ -262,15 +262,18 @@ bool write_stage_due(const struct write_job *job)
 	return false;
 }
 
-void write_stage_sync(struct write_job *job)
+struct job *write_stage_sync(struct write_job *job)
 {
+	struct job *waiting = NULL;
+
 	for (size_t i = 0; i < job->count; i++) {
 		struct write_piece *piece = &job->pieces[i];
-		int code = write_file_sync_due(piece->file, &job->job);
+		int code = write_file_sync_due(piece->file, &job->job, &waiting);
 
 		/* The file is lost; who wrote to it hears of it. */
 		for (size_t k = 0; code < 0 && k < job->count; k++)
 			if (job->pieces[k].file == piece->file && job->pieces[k].code == 0)
 				job->pieces[k].code = code;
 	}
+	return waiting;
 }

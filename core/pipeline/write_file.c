@@ -257,7 +257,9 @@ void write_file_wrote(struct write_file *file, uint64_t bytes, uint64_t end)
 	if (end > file->reach)
 		file->reach = end;
 	file->dirty += bytes;
-	if (file->sync_window > 0 && file->dirty >= file->sync_window && !file->syncing) {
+	/* At its half, so that there is something to write while the disk works. */
+	if (file->sync_window > 0 && file->dirty >= file->sync_window / 2 && !file->syncing) {
+		file->behind = file->dirty;
 		file->dirty = 0;
 		file->syncing = true;
 		atomic_store(&file->due, true);
@@ -270,7 +272,12 @@ bool write_file_due(const struct write_file *file)
 	return atomic_load_explicit(&file->due, memory_order_relaxed);
 }
 
-int write_file_sync_due(struct write_file *file, struct job *job)
+bool write_file_full(const struct write_file *file)
+{
+	return file->syncing && file->behind + file->dirty >= file->sync_window;
+}
+
+int write_file_sync_due(struct write_file *file, struct job *job, struct job **waiting)
 {
 	if (!atomic_exchange(&file->due, false))
 		return 0;
@@ -285,6 +292,12 @@ int write_file_sync_due(struct write_file *file, struct job *job)
 	job_stage(job, XFER_STAGE_WRITE);
 	pthread_mutex_lock(&file->lock);
 	file->syncing = false;
+	file->behind = 0;
+	struct job *waits = file->turn == NULL ? write_turn_next(file) : NULL;
+	if (waits != NULL) {
+		waits->next = *waiting;
+		*waiting = waits;
+	}
 	pthread_mutex_unlock(&file->lock);
 	return code < 0 ? write_file_error(file, code) : 0;
 }

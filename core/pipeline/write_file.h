@@ -38,7 +38,8 @@ struct write_file {
 	bool over;                    /* published, settled, closed or abandoned */
 	bool stale;                   /* bytes may stand at path where nothing was written */
 	uint64_t reach;               /* the file at path is so long, bytes */
-	uint64_t dirty;               /* bytes written since the last sync */
+	uint64_t dirty;               /* bytes written since the last sync began */
+	uint64_t behind;              /* bytes that a sync under way is for */
 	bool syncing;
 	atomic_bool due; /* a sync is to be made by whoever sees it */
 	bool copied;     /* something came from old */
@@ -47,7 +48,7 @@ struct write_file {
 	struct store_identity old_identity;
 	/* Whose turn it is to write, write_turn.c. */
 	struct job *turn;         /* NULL: nobody's */
-	struct job *waiting;      /* linked by next; NULL: none */
+	struct job *waiting;      /* for its turn, or for a sync; linked by next; NULL: none */
 	struct job *waiting_last; /* undefined when there is none */
 	/* What is noted, write_note.c. */
 	uint32_t number; /* 0: not yet in the journal */
@@ -82,9 +83,17 @@ void write_file_wrote(struct write_file *file, uint64_t bytes, uint64_t end);
 int write_file_error(struct write_file *file, int code); /* keeps the first; returns what stays */
 /* Enough was written: whoever takes this syncs the file and the journal, others go on writing. */
 bool write_file_due(const struct write_file *file);
-int write_file_sync_due(struct write_file *file, struct job *job);
+/* A job that has waited for that, and whose turn it is, is put in front of the list *waiting. */
+int write_file_sync_due(struct write_file *file, struct job *job, struct job **waiting);
+/* No more may be written before a sync is done. With the lock held. */
+bool write_file_full(const struct write_file *file);
 void write_file_close(struct write_file *file);
 int write_file_abandon(struct write_file *file, struct store_parent *near);
+
+/* ---- write_turn.c ---- */
+
+/* The job that has waited longest, NULL for none; it is its turn from now on. With the lock held, and nobody's turn. */
+struct job *write_turn_next(struct write_file *file);
 
 /* ---- write_publish.c ---- */
 

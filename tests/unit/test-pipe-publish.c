@@ -326,8 +326,8 @@ static void a_large_file_is_synced_while_it_grows(void **state)
 {
 	struct put put;
 	put_begin(&put, *state, true);
-	struct write_file *file = grow(&put, 3 * RIG_CHUNK, true);
-	/* The name of the journal is brought to the disk once. */
+	struct write_file *file = grow(&put, 6 * RIG_CHUNK, true);
+	/* At half of the window each. The name of the journal is brought to the disk once. */
 	assert_string_equal(kernel.log, "fJDfJfJ");
 	put_finish(&put, file, ALL);
 	put_end(&put);
@@ -340,7 +340,7 @@ static void without_a_window_nothing_is_synced(void **state)
 	put_finish(&put, grow(&put, 0, true), ALL);
 	assert_string_equal(kernel.log, "R");
 	log_clear();
-	put_finish(&put, grow(&put, 4 * RIG_CHUNK, false), ALL);
+	put_finish(&put, grow(&put, 8 * RIG_CHUNK, false), ALL);
 	assert_string_equal(kernel.log, "ffR"); /* no journal is needed for it */
 	put_end(&put);
 }
@@ -374,16 +374,17 @@ static void others_write_while_one_syncs(void **state)
 	struct put put, more[3];
 	put_begin(&put, rig, true);
 	struct write_place place = put_place(&put, WRITE_NEW, TEN);
-	place.sync_window = 2 * RIG_CHUNK;
+	place.sync_window = 6 * RIG_CHUNK;
 	struct write_file *file = put_file_at(&put, &place, TEN);
 	kernel.hold = true;
 	put_chunk(&put, file, SEED, TEN, 0);
 	put_chunk(&put, file, SEED, TEN, 1);
+	put_chunk(&put, file, SEED, TEN, 2);
 	submit(&put);
 	assert_int_equal(sem_wait(&kernel.held), 0);
 	for (unsigned i = 0; i < COUNT(more); i++) {
 		put_begin(&more[i], rig, false);
-		put_chunk(&more[i], file, SEED, TEN, 2 + i);
+		put_chunk(&more[i], file, SEED, TEN, 3 + i);
 		put_run(&more[i], 0);
 		put_end(&more[i]);
 	}
@@ -392,7 +393,7 @@ static void others_write_while_one_syncs(void **state)
 	rig_wait(rig, 1);
 	assert_int_equal(put.write.pieces[0].code, 0);
 	put_clear(&put);
-	put_finish(&put, file, 0x1f);
+	put_finish(&put, file, 0x3f);
 	put_end(&put);
 }
 
@@ -406,13 +407,14 @@ static void whoever_waits_for_a_turn_does_not_wait_for_a_sync(void **state)
 	put_begin(&second, rig, false);
 	put_begin(&other, rig, false);
 	struct write_place place = put_place(&first, WRITE_NEW, TEN);
-	place.sync_window = 1;
+	place.sync_window = 4 * RIG_CHUNK;
 	struct write_file *file = put_file_at(&first, &place, TEN);
 	place.path = "other";
 	place.sync_window = 0;
 	struct write_file *third = put_file_at(&other, &place, TEN);
 	put_chunk(&first, file, SEED, TEN, 0);
-	put_chunk(&second, file, SEED, TEN, 1);
+	put_chunk(&first, file, SEED, TEN, 1);
+	put_chunk(&second, file, SEED, TEN, 2);
 	put_chunk(&other, third, SEED, TEN, 0);
 	kernel.hold_write = true;
 	kernel.hold = true;
@@ -430,6 +432,47 @@ static void whoever_waits_for_a_turn_does_not_wait_for_a_sync(void **state)
 	kernel.hold = false;
 	sem_post(&kernel.go);
 	assert_ptr_equal(rig_take(rig), early == &first.write.job ? &second.write.job : &first.write.job);
+	write_file_destroy(file);
+	write_file_destroy(third);
+	put_end(&first);
+	put_end(&second);
+	put_end(&other);
+}
+
+/* Once a power loss would cost a whole window, nobody writes to the file before the disk has some of it. */
+static void nobody_writes_beyond_the_window(void **state)
+{
+	struct rig *rig = *state;
+	struct put first, second, other;
+	rig_suite(rig, RIG_CHUNK, 0); /* then storage threads alone do it, in the order of submission */
+	put_begin(&first, rig, true);
+	put_begin(&second, rig, false);
+	put_begin(&other, rig, false);
+	struct write_place place = put_place(&first, WRITE_NEW, TEN);
+	place.sync_window = 2 * RIG_CHUNK;
+	struct write_file *file = put_file_at(&first, &place, TEN);
+	place.path = "other";
+	place.sync_window = 0;
+	struct write_file *third = put_file_at(&other, &place, TEN);
+	put_chunk(&first, file, SEED, TEN, 0);
+	put_chunk(&first, file, SEED, TEN, 1);
+	put_chunk(&second, file, SEED, TEN, 2);
+	put_chunk(&other, third, SEED, TEN, 0);
+	kernel.hold = true;
+	submit(&first);
+	assert_int_equal(sem_wait(&kernel.held), 0);
+	submit(&second);
+	submit(&other);
+	struct job *early = rig_take(rig); /* what was submitted before it waits by now, or is done */
+	struct stat st = { 0 };
+	int code = fstatat(rig->scratch->fd, ".xfer-partial", &st, 0);
+	kernel.hold = false;
+	sem_post(&kernel.go);
+	rig_wait(rig, 2);
+	assert_ptr_equal(early, &other.write.job);
+	assert_int_equal(code, 0);
+	assert_int_equal(st.st_size, 2 * RIG_CHUNK);
+	assert_int_equal(second.write.pieces[0].code, 0);
 	write_file_destroy(file);
 	write_file_destroy(third);
 	put_end(&first);
@@ -492,6 +535,7 @@ int main(void)
 		TEST(a_failed_sync_of_a_window_is_the_end),
 		TEST(others_write_while_one_syncs),
 		TEST(whoever_waits_for_a_turn_does_not_wait_for_a_sync),
+		TEST(nobody_writes_beyond_the_window),
 		TEST(one_thread_at_a_time_writes_a_file),
 	};
 	return cmocka_run_group_tests_name("pipe-publish", tests, NULL, NULL);
