@@ -150,6 +150,7 @@ record() {
 	awk -v runs="$record_runs" 'NR == FNR { seen[$3]++; next } seen[$3] == runs { print $3, $4 }' \
 		"$points.all" "$tmp/report.last" >"$points.marked"
 	cut -d ' ' -f 1 "$points.marked" >"$points"
+	diag "$1, $2 $3: $(wc -l <"$tmp/report.last") calls recorded, $(wc -l <"$points") of them in each of $record_runs runs"
 }
 
 # descriptors: how many the worker has open. The fewest that were ever seen are those it has without sessions.
