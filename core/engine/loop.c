@@ -66,6 +66,7 @@ static void on_rest(struct deadline *deadline)
 		(void)loop_deadline(loop, deadline, loop->now + REST);
 		return;
 	}
+	pipes_trim(loop->pipes);
 #ifdef __GLIBC__
 	malloc_trim(0); /* a tree of many files leaves holes in the heap */
 #endif
