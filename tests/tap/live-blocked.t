@@ -64,21 +64,21 @@ for kind in names:sha256 bytes:sha256 bytes:none; do
 	gate=${kind%:*}
 	integrity=${kind#*:}
 	rm -f "$tmp"/got-*
-	close_gate $gate
+	close_gate "$gate"
 	pids=
 	for name in $names; do
 		# shellcheck disable=SC2086
-		"$xfer" get -q --integrity $integrity $soon "xfer://$daemon_address/pub/$name" "$tmp/got-$name" 2>"$tmp/$name.err" &
+		"$xfer" get -q --integrity "$integrity" $soon "xfer://$daemon_address/pub/$name" "$tmp/got-$name" 2>"$tmp/$name.err" &
 		pids="$pids $!"
 		remember $!
 	done
-	check "$kind: all threads for storage wait" await all_wait $gate
+	check "$kind: all threads for storage wait" await all_wait "$gate"
 	[ "$kind" != bytes:none ] || like_file "$tmp/gates/waiting" " bytes splice " "$kind: for pages that go into pipes"
 	answered "$kind: heartbeats" 30
 	answered "$kind: pings in the connection" 10 --set pipeline.liveness=none
 	# shellcheck disable=SC2086
 	check "$kind: for longer than dead-after, and no client gave up or got anything" still_run $pids
-	open_gate $gate
+	open_gate "$gate"
 	# shellcheck disable=SC2086
 	set -- $pids
 	for name in $names; do
