@@ -106,9 +106,11 @@ stop_daemon
 is "$daemon_status" 0 "the daemon stops"
 
 # With heartbeats as everybody has them, and nothing asked for. Some come and go before, for what the first ones cost.
-# What a table has too much when it has just grown counts too: of 3,000 sessions some 40 bytes each.
+# What a table has too much when it has just grown counts too.
 resting=$((count > 3000 ? count : 3000))
-[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge $((2 * resting + 600)) ] || resting=$count
+# shellcheck disable=SC3045
+files=$(ulimit -n)
+[ "$files" = unlimited ] || [ "$files" -ge $((2 * resting + 600)) ] || resting=$count
 need_daemon -c "$tmp/xferd.ini"
 worker=$(worker_pid 0)
 begin_many -n 100 -l udp -H idle "$daemon_port"
