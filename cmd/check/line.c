@@ -97,6 +97,13 @@ enum kit_outcome line_listen(struct kit *kit, struct line *line)
 	return aim(line);
 }
 
+const char *line_made(const struct line *line)
+{
+	const struct kit_subject *subject = line->kit->subject;
+	bool made = !line_inet(line->kit) && subject->listen == NULL && subject->connect == NULL;
+	return made ? ", which was made up: a path, encoded as in a URL; --listen names another" : "";
+}
+
 enum kit_outcome line_listener_close(struct line *line)
 {
 	if (line->listener != NULL)
@@ -225,7 +232,7 @@ static enum kit_outcome open_all(struct line *line, struct xfer_conn **conns, bo
 		if (dialled < count)
 			rc = line_dial(line, &conns[dialled]);
 		if (rc != 0)
-			return kit_returned(kit, "connect()", rc, "to '%s'", line->authority);
+			return kit_returned(kit, "connect()", rc, "to '%s'%s", line->authority, line_made(line));
 		dialled += dialled < count;
 		while (accepted < count) {
 			struct xfer_conn *conn = NULL;

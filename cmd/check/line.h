@@ -29,6 +29,8 @@ int line_address(const char *text, struct sockaddr_storage *out, socklen_t *len)
 /* Listens at --listen, or at a free address. KIT_SKIPPED for a transport that never listens. */
 enum kit_outcome line_listen(struct kit *kit, struct line *line);
 int line_listen_at(struct line *line, const char *authority, struct xfer_listener **out); /* what listen() returned */
+/* For the text of an error at line->authority: where that one is from, when nobody has named it. */
+const char *line_made(const struct line *line);
 enum kit_outcome line_listener_close(struct line *line);
 int line_dial(struct line *line, struct xfer_conn **out); /* what connect() returned */
 

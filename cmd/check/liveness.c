@@ -165,6 +165,11 @@ static enum kit_outcome check_stats(struct kit *kit)
 	if (asker.last_heard != duo->now || answerer.last_heard != duo->now - duo->delay)
 		return kit_failed(kit, "last_heard is %" PRIu64 " ns after the asker heard something",
 		                  duo->now - asker.last_heard);
+	/* Told with the questions, in microseconds: what the log of the daemon has. */
+	if (answerer.rtt_smoothed > trip + trip / 100 || answerer.rtt_smoothed + 1000 < trip - trip / 100)
+		return kit_failed(kit,
+		                  "the answerer has a round trip of %" PRIu64 " ns, where the asker measured %" PRIu64,
+		                  answerer.rtt_smoothed, trip);
 	/* Now they differ. */
 	for (int i = 0; i < EXCHANGES; i++) {
 		duo->delay = duo->interval / (20 + kit_below(kit, 60));

@@ -143,7 +143,7 @@ static enum kit_outcome check_handshake(struct kit *kit)
 		return outcome;
 	int rc = line_dial(&line, &line.a);
 	if (rc != 0)
-		return kit_returned(kit, "connect()", rc, "to '%s'", line.authority);
+		return kit_returned(kit, "connect()", rc, "to '%s'%s", line.authority, line_made(&line));
 	struct xfer_poll first = line_poll(kit, line.a);
 	for (int i = 0; i < LINE_PATIENCE / 10 && !(a_through && b_through); i++) {
 		if (line.b == NULL && (rc = KIT_CALL(kit, transport, accept, line.listener, &line.b, 0)) != 0 &&
@@ -229,7 +229,7 @@ static enum kit_outcome check_endpoint(struct kit *kit)
 		return kit_failed(kit, "no memory for the check");
 	int rc = line_dial(&line, &line.a);
 	if (rc != 0)
-		return kit_returned(kit, "connect()", rc, "to '%s'", line.authority);
+		return kit_returned(kit, "connect()", rc, "to '%s'%s", line.authority, line_made(&line));
 	if ((outcome = endpoint_check(kit, line.a, &fence, &a, "before the handshake")) != KIT_OK)
 		return outcome;
 	line_drop(&line, &line.a);

@@ -314,7 +314,7 @@ enum kit_outcome check_no_room(struct kit *kit)
 		return outcome;
 	int rc = line_dial(&line, &line.a);
 	if (rc != 0)
-		return kit_returned(kit, "connect()", rc, "to '%s'", line.authority);
+		return kit_returned(kit, "connect()", rc, "to '%s'%s", line.authority, line_made(&line));
 	int next = dup(STDERR_FILENO);
 	if (next < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return kit_failed(kit, "no descriptor for the check");

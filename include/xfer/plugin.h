@@ -160,7 +160,7 @@ struct xfer_connect {
 	size_t struct_size;
 	const struct sockaddr *address; /* with XFER_CAP_INET, else NULL */
 	socklen_t address_len;
-	const char *authority; /* as it stands in the URL, without user; never NULL */
+	const char *authority; /* as it stands in the URL, percent-encoded, without user; never NULL */
 	const char *host;      /* the name alone, without port and brackets, for certificates; never NULL */
 	const char *user;      /* or NULL */
 	uint32_t flags;
@@ -425,7 +425,8 @@ struct xfer_liveness_stats {
 };
 
 /*
- * No I/O: bytes and time go in, bytes and verdicts come out. All calls are loop calls and none may block.
+ * No I/O: bytes and time go in, bytes and verdicts come out. All calls are loop calls and none may block. When to ask, and
+ * when to give which verdict, is in xfer-plugin(3).
  * `now` never goes back and leaves out the time in which the observer itself did not run.
  */
 struct xfer_liveness_ops {

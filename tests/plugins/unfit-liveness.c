@@ -33,6 +33,7 @@
 #define PEER_LEAKS 21      /* leaks */
 #define SHORT_SEQUENCE 22  /* endurance */
 #define FORGETS 23         /* repetition */
+#define TOLD_NOTHING 24    /* stats */
 
 const struct xfer_plugin *inner_plugin(void);
 
@@ -174,6 +175,8 @@ static void stats(struct xfer_peer *peer, struct xfer_liveness_stats *out)
 	inner()->stats(peer->inner, out);
 	if (FAULT == LOSES_NONE)
 		out->lost = 0;
+	if (FAULT == TOLD_NOTHING && !peer->asker)
+		out->rtt_smoothed = 0;
 	if (FAULT == WRONG_MINIMUM)
 		out->rtt_min = 0;
 }
