@@ -6,13 +6,19 @@
  * it until somebody lets it go on; host-NAME calls the host with an address that leads nowhere, and aborts where that
  * comes back. "CALLBACK HOW always" leaves the file. The variable XFER_CRASH_ENTRY says how to end
  * in the exported function.
+ *
+ * And it looks that the core keeps what xfer/plugin.h promises of every call: who breaks it dies of SIGABRT, with a line
+ * that says of what.
  */
 #include <xfer/plugin.h>
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +94,44 @@ static void look(const char *callback)
 		come_to_harm(how);
 }
 
+/* ---- what the core has promised --------------------------------------------------------------------------------- */
+
+static _Atomic int objects; /* made, and not destroyed */
+static pthread_t loop;
+static atomic_bool loop_known;
+
+static void promise(bool kept, const char *callback, const char *what)
+{
+	if (kept)
+		return;
+	fprintf(stderr, "promise broken at %s(): %s\n", callback, what);
+	abort();
+}
+
+static int made(int rc)
+{
+	objects += rc == 0;
+	return rc;
+}
+
+/* One thread makes all loop calls. */
+static inline void in_loop(const char *callback)
+{
+	if (!atomic_exchange(&loop_known, true))
+		loop = pthread_self();
+	promise(pthread_equal(loop, pthread_self()) != 0, callback, "another thread than that of the loop");
+}
+
+/* A struct to be filled: its size, and zeroes. */
+static inline void is_empty(const void *out, size_t size, const char *callback)
+{
+	size_t said;
+	memcpy(&said, out, sizeof(said));
+	promise(said == size, callback, "struct_size");
+	for (size_t i = sizeof(said); i < size; i++)
+		promise(((const unsigned char *)out)[i] == 0, callback, "zeroes in what is to be filled");
+}
+
 /* ---- all kinds -------------------------------------------------------------------------------------------------- */
 
 static int crash_create(const struct xfer_host *ours, const struct xfer_params *params, void **instance)
@@ -103,6 +147,7 @@ static int crash_create(const struct xfer_host *ours, const struct xfer_params *
 static void crash_destroy(void *instance)
 {
 	look("destroy");
+	promise(objects == 0, "destroy", "its objects are gone before");
 	inner->destroy(instance);
 }
 
@@ -113,14 +158,18 @@ static void crash_destroy(void *instance)
 static int crash_listen(void *instance, const struct xfer_listen *how, struct xfer_listener **out)
 {
 	look("listen");
-	return OPS->listen(instance, how, out);
+	promise(how->struct_size == sizeof(*how) && how->flags == 0 && how->authority != NULL, "listen",
+	        "size, flags and authority");
+	return made(OPS->listen(instance, how, out));
 }
 
 static int crash_listener_adopt(void *instance, const struct xfer_listen *how, const int *fds, size_t count,
                                 struct xfer_listener **out)
 {
 	look("listener_adopt");
-	return OPS->listener_adopt(instance, how, fds, count, out);
+	promise(how->struct_size == sizeof(*how) && how->flags == 0 && how->authority != NULL, "listener_adopt",
+	        "size, flags and authority");
+	return made(OPS->listener_adopt(instance, how, fds, count, out));
 }
 
 static int crash_listener_fds(struct xfer_listener *listener, int *fds, size_t max)
@@ -138,78 +187,105 @@ static int crash_listener_address(struct xfer_listener *listener, char *text, si
 static void crash_listener_close(struct xfer_listener *listener)
 {
 	look("listener_close");
+	objects--;
 	OPS->listener_close(listener);
 }
 
 static int crash_accept(struct xfer_listener *listener, struct xfer_conn **out, uint32_t flags)
 {
 	look("accept");
-	return OPS->accept(listener, out, flags);
+	in_loop("accept");
+	promise(flags == 0, "accept", "flags are 0");
+	return made(OPS->accept(listener, out, flags));
 }
 
 static int crash_connect(void *instance, const struct xfer_connect *how, struct xfer_conn **out)
 {
 	look("connect");
-	return OPS->connect(instance, how, out);
+	in_loop("connect");
+	promise(how->struct_size == sizeof(*how) && how->flags == 0 && how->authority != NULL, "connect",
+	        "size, flags and authority");
+	return made(OPS->connect(instance, how, out));
 }
 
 static int crash_adopt(void *instance, const struct xfer_adopt *how, struct xfer_conn **out)
 {
 	look("adopt");
-	return OPS->adopt(instance, how, out);
+	promise(how->struct_size == sizeof(*how) && how->flags == 0 && how->authority != NULL, "adopt",
+	        "size, flags and authority");
+	return made(OPS->adopt(instance, how, out));
 }
 
 static int crash_handshake(struct xfer_conn *conn, uint32_t flags)
 {
 	look("handshake");
+	in_loop("handshake");
+	promise(flags == 0, "handshake", "flags are 0");
 	return OPS->handshake(conn, flags);
 }
 
 static ssize_t crash_sendv(struct xfer_conn *conn, const struct iovec *iov, int count, uint32_t flags)
 {
 	look("sendv");
+	in_loop("sendv");
+	promise(count >= 0, "sendv", "no less than no piece");
+	promise(flags == 0, "sendv", "flags are 0");
 	return OPS->sendv(conn, iov, count, flags);
 }
 
 static ssize_t crash_recv(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags)
 {
 	look("recv");
+	in_loop("recv");
+	promise(len > 0, "recv", "room for a byte");
+	promise(flags == 0, "recv", "flags are 0");
 	return OPS->recv(conn, bytes, len, flags);
 }
 
 static ssize_t crash_sendpipe(struct xfer_conn *conn, int fd, size_t len, uint32_t flags)
 {
 	look("sendpipe");
+	in_loop("sendpipe");
+	promise(flags == 0, "sendpipe", "flags are 0");
 	return OPS->sendpipe(conn, fd, len, flags);
 }
 
 static ssize_t crash_sendfile(struct xfer_conn *conn, int fd, uint64_t offset, size_t len, uint32_t flags)
 {
 	look("sendfile");
+	promise(flags == 0, "sendfile", "flags are 0");
 	return OPS->sendfile(conn, fd, offset, len, flags);
 }
 
 static int crash_poll(struct xfer_conn *conn, struct xfer_poll *out)
 {
 	look("poll");
+	in_loop("poll");
+	is_empty(out, sizeof(*out), "poll");
 	return OPS->poll(conn, out);
 }
 
 static int crash_endpoint(struct xfer_conn *conn, struct xfer_endpoint *out)
 {
 	look("endpoint");
+	in_loop("endpoint");
+	is_empty(out, sizeof(*out), "endpoint");
 	return OPS->endpoint(conn, out);
 }
 
 static int crash_shutdown(struct xfer_conn *conn, uint32_t flags)
 {
 	look("shutdown");
+	in_loop("shutdown");
+	promise(flags == 0, "shutdown", "flags are 0");
 	return OPS->shutdown(conn, flags);
 }
 
 static void crash_close(struct xfer_conn *conn)
 {
 	look("close");
+	in_loop("close");
+	objects--;
 	OPS->close(conn);
 }
 
@@ -246,6 +322,7 @@ static void take_ops(struct xfer_plugin *plugin)
 static int crash_digest(void *instance, const void *bytes, size_t len, uint8_t *out, uint32_t flags)
 {
 	look("digest");
+	promise(flags == 0, "digest", "flags are 0");
 	return OPS->digest(instance, bytes, len, out, flags);
 }
 
@@ -253,30 +330,35 @@ static int crash_digest_many(void *instance, const struct iovec *buffers, size_t
                              uint32_t flags)
 {
 	look("digest_many");
+	promise(count > 0, "digest_many", "a buffer at least");
+	promise(flags == 0, "digest_many", "flags are 0");
 	return OPS->digest_many(instance, buffers, count, outs, flags);
 }
 
 static int crash_hash_create(void *instance, struct xfer_hash **out)
 {
 	look("hash_create");
-	return OPS->hash_create(instance, out);
+	return made(OPS->hash_create(instance, out));
 }
 
 static int crash_hash_update(struct xfer_hash *hash, const void *bytes, size_t len, uint32_t flags)
 {
 	look("hash_update");
+	promise(flags == 0, "hash_update", "flags are 0");
 	return OPS->hash_update(hash, bytes, len, flags);
 }
 
 static int crash_hash_finish(struct xfer_hash *hash, uint8_t *out, uint32_t flags)
 {
 	look("hash_finish");
+	promise(flags == 0, "hash_finish", "flags are 0");
 	return OPS->hash_finish(hash, out, flags);
 }
 
 static void crash_hash_destroy(struct xfer_hash *hash)
 {
 	look("hash_destroy");
+	objects--;
 	OPS->hash_destroy(hash);
 }
 
@@ -314,12 +396,15 @@ static void crash_timing(void *instance, uint64_t *interval, uint64_t *dead_afte
 static int crash_peer_create(void *instance, const struct xfer_peer_params *params, struct xfer_peer **out)
 {
 	look("peer_create");
-	return OPS->peer_create(instance, params, out);
+	in_loop("peer_create");
+	return made(OPS->peer_create(instance, params, out));
 }
 
 static void crash_peer_destroy(struct xfer_peer *peer)
 {
 	look("peer_destroy");
+	in_loop("peer_destroy");
+	objects--;
 	OPS->peer_destroy(peer);
 }
 
@@ -327,6 +412,8 @@ static int crash_datagram_in(struct xfer_peer *peer, const void *bytes, size_t l
                              struct xfer_heard *out)
 {
 	look("datagram_in");
+	in_loop("datagram_in");
+	is_empty(out, sizeof(*out), "datagram_in");
 	return OPS->datagram_in(peer, bytes, len, now, out);
 }
 
@@ -334,36 +421,46 @@ static ssize_t crash_datagram_out(struct xfer_peer *peer, void *bytes, size_t si
                                   struct xfer_asked *out)
 {
 	look("datagram_out");
+	in_loop("datagram_out");
+	promise(size >= OPS->datagram_size, "datagram_out", "room for a datagram");
+	is_empty(out, sizeof(*out), "datagram_out");
 	return OPS->datagram_out(peer, bytes, size, now, out);
 }
 
 static enum xfer_verdict crash_verdict(struct xfer_peer *peer, uint64_t now)
 {
 	look("verdict");
+	in_loop("verdict");
 	return OPS->verdict(peer, now);
 }
 
 static uint64_t crash_next_deadline(struct xfer_peer *peer, uint64_t now)
 {
 	look("next_deadline");
+	in_loop("next_deadline");
 	return OPS->next_deadline(peer, now);
 }
 
 static void crash_stats(struct xfer_peer *peer, struct xfer_liveness_stats *out)
 {
 	look("stats");
+	in_loop("stats");
+	is_empty(out, sizeof(*out), "stats");
 	OPS->stats(peer, out);
 }
 
 static void crash_progress_set(struct xfer_peer *peer, const struct xfer_progress *ours)
 {
 	look("progress_set");
+	in_loop("progress_set");
 	OPS->progress_set(peer, ours);
 }
 
 static void crash_progress_get(struct xfer_peer *peer, struct xfer_progress *theirs)
 {
 	look("progress_get");
+	in_loop("progress_get");
+	is_empty(theirs, sizeof(*theirs), "progress_get");
 	OPS->progress_get(peer, theirs);
 }
 
