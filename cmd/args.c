@@ -6,8 +6,8 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "engine/client.h"
-#include "engine/retry.h"
+#include "client/client.h"
+#include "client/retry.h"
 #include "wire/frame.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #ifndef XFER_CMD_PROGRESS_H
 #define XFER_CMD_PROGRESS_H
 
-#include "engine/client.h"
+#include "client/client.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,8 +6,8 @@
 #include "args.h"
 #include "console.h"
 
+#include "client/client.h"
 #include "config/settings.h"
-#include "engine/client.h"
 
 struct verb_context {
 	const struct args *args;

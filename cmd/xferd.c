@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The daemon's command line; what it asks for is done by core/engine. */
+/* The daemon's command line; what it asks for is done by core/daemon. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
 
 #include "base/buf.h"
 #include "config/settings.h"
-#include "engine/check.h"
-#include "engine/stdio.h"
-#include "engine/supervisor.h"
-#include "engine/worker.h"
+#include "daemon/check.h"
+#include "daemon/stdio.h"
+#include "daemon/supervisor.h"
+#include "daemon/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>

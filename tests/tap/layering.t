@@ -48,7 +48,7 @@ floor() {
 	# In angles a core header would be found as well.
 	# shellcheck disable=SC2046
 	includes $(cat "$tmp/files") |
-		grep -E ':<(base|wire|registry|store|config|session|pipeline|engine|cmd|plugins)/' >>"$tmp/wrong"
+		grep -E ':<(base|wire|registry|store|config|session|pipeline|engine|client|daemon|cmd|plugins)/' >>"$tmp/wrong"
 	verdict "core/$name includes only ${*:-itself}"
 }
 
@@ -60,6 +60,8 @@ floor config base
 floor session wire base
 floor pipeline wire registry store config base
 floor engine session pipeline wire registry store config base
+floor client engine session pipeline wire registry store config base
+floor daemon engine session pipeline wire registry store config base
 
 # The conformance kit of cmd/ sees plug-ins as the core does, through the registry, and drives them itself.
 find cmd/check -name '*.[ch]' >"$tmp/files"
@@ -71,7 +73,7 @@ includes $(cat "$tmp/files") | sed -n 's/^\([^:]*:[0-9]*\):"\([^/]*\)"$/\1 \2/p'
 done >>"$tmp/wrong"
 verdict "cmd/check includes only registry config base and itself"
 
-known=" base wire registry store config session pipeline engine "
+known=" base wire registry store config session pipeline engine client daemon "
 for folder in core/*/; do
 	folder=$(basename "$folder")
 	case $known in
@@ -93,7 +95,7 @@ plugin() {
 		case $name in
 		'<xfer/plugin.h>') continue ;;
 		'<xfer/'* | '<base/'* | '<wire/'* | '<registry/'* | '<store/'* | '<config/'* | '<session/'* | \
-			'<pipeline/'* | '<engine/'* | '<cmd/'*) ;;
+			'<pipeline/'* | '<engine/'* | '<client/'* | '<daemon/'* | '<cmd/'*) ;;
 		'<'*) continue ;;
 		'"../'*-*/*.h\")
 			own=${name#\"}

@@ -3,8 +3,8 @@
 #include "unit.h"
 
 #include "base/clock.h"
+#include "client/retry.h"
 #include "cmd/args.h"
-#include "engine/retry.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 /* engine/control and engine/listen: messages and descriptors arrive as they were sent, and nothing else gets through. */
 #include "unit.h"
 
-#include "engine/control.h"
-#include "engine/deaths.h"
-#include "engine/listen.h"
+#include "daemon/control.h"
+#include "daemon/deaths.h"
+#include "daemon/listen.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #include "unit.h"
 
 #include "base/clock.h"
-#include "engine/generation.h"
+#include "daemon/generation.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /* engine/growth: how many sessions a job takes, over simulated networks in simulated time. */
 #include "unit.h"
 
-#include "engine/growth.h"
+#include "client/growth.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /* engine/notify: the service manager hears it, at a path or at an abstract name, and nobody else is bothered. */
 #include "unit.h"
 
-#include "engine/notify.h"
+#include "daemon/notify.h"
 
 #include <errno.h>
 #include <stdio.h>

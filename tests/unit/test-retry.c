@@ -3,7 +3,7 @@
 #include "unit.h"
 
 #include "base/clock.h"
-#include "engine/retry.h"
+#include "client/retry.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What fetch.c and fetch_lanes.c share; nobody else includes it. */
+#ifndef XFER_CLIENT_FETCH_STATE_H
+#define XFER_CLIENT_FETCH_STATE_H
+
+#include "client/fetch.h"
+#include "engine/resume.h"
+#include "engine/stall.h"
+
+/*
+ * After a goaway what is under way may finish, for so long: the new worker, or the new daemon, is there by then. And for
+ * so long what has come is still written when the session is gone.
+ */
+#define FETCH_GRACE (1 * CLOCK_SECOND)
+
+struct fetch {
+	struct client *client;
+	const struct url *url;
+	const struct fetch_place *place;
+	struct client_sum *sum;
+	uint64_t files_before, bytes_before; /* done of earlier sources */
+	uint64_t files_known, bytes_known;   /* totals of earlier sources */
+	uint64_t fresh, things;              /* bytes and files that need not be fetched again, see reached() */
+	uint64_t received, repaired;         /* of all attempts */
+	struct sink_count count;             /* of the last attempt that began */
+	struct resume resume;
+	/* Of one attempt: */
+	struct receiving receiving;
+	bool begun;       /* receiving is open */
+	bool main_gone;   /* the first session is, and others go on */
+	bool alone;       /* the session is gone: what has come is still written */
+	bool over;        /* nothing more comes from the session */
+	bool done;        /* all is published, removed or left for another run */
+	uint64_t leave;   /* steady ns: when a goaway is followed, or the rest given up; 0 = neither */
+	struct error err; /* why the session ended */
+	uint64_t taken;   /* bytes of frames that came, without liveness */
+	struct stall stall;
+	char waits[RECONNECT_TEXT_MAX];
+};
+
+/* fetch.c */
+/* Nothing more will come: what is begun is tidied up. */
+void fetch_give_up(struct fetch *fetch, const struct error *err);
+/* The session is gone, or to go, and with it all others. */
+void fetch_alone(struct fetch *fetch, const struct error *err);
+/* fetch_lanes.c: the sessions beside the first */
+/* Those that are open and take no part yet do. */
+void fetch_lanes_join(struct fetch *fetch);
+/* The first session is gone. False: the job cannot go on without it. */
+bool fetch_lanes_carry_on(struct fetch *fetch);
+/* Follows a goaway of one of them. */
+void fetch_lanes_look(struct fetch *fetch);
+/* Opens more of them where that helps, lets go of those that do not. */
+void fetch_lanes_grow(struct fetch *fetch);
+/* What their credit has come to, for the next source. */
+void fetch_lanes_count(struct fetch *fetch);
+/* The session to name where something is waited for; NULL: there is none. */
+const struct channel *fetch_lanes_blame(const struct fetch *fetch);
+/* Bytes that came over all of them, half frames too. */
+uint64_t fetch_lanes_taken(const struct fetch *fetch);
+int fetch_lanes_frame(void *context, struct stream *stream, const struct frame_header *header, const uint8_t *bytes,
+                      struct lent *buffer, struct error *err);
+void fetch_lanes_open(void *context, struct stream *stream);
+void fetch_lanes_ended(void *context, struct stream *stream, const struct error *err, const struct retry_words *words);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/growth.h"
+
+#include <string.h>
+
+enum {
+	FIRST = 4,    /* sessions that the first trial makes of one: a step of two is too small a part of a long wait */
+	SETTLE = 12,  /* periods that new sessions have to come up to their rate: a thousandfold, doubling each time */
+	OPENING = 40, /* periods after which one that is still not open does not come */
+	WORTH = 12    /* round trips of work that have to be left: a trial takes as long */
+};
+
+#define PERIOD_LEAST (50 * CLOCK_MS)
+#define PERIOD_MOST CLOCK_SECOND
+#define PAUSE_FIRST (20 * CLOCK_SECOND)
+#define PAUSE_MOST (640 * CLOCK_SECOND)
+
+void growth_start(struct growth *growth)
+{
+	*growth = (struct growth){ .most = GROWTH_MOST, .wanted = 1, .pause = PAUSE_FIRST };
+}
+
+/* Rates are far below what would overflow here. */
+static bool at_least(uint64_t rate, uint64_t base, unsigned percent)
+{
+	return rate * 100 >= base * percent;
+}
+
+static uint64_t period_of(const struct growth *growth)
+{
+	if (growth->rtt < PERIOD_LEAST)
+		return PERIOD_LEAST;
+	return growth->rtt < PERIOD_MOST ? growth->rtt : PERIOD_MOST;
+}
+
+static void period_begin(struct growth *growth, const struct growth_look *look)
+{
+	growth->at = look->now;
+	growth->moved = look->moved;
+}
+
+static void phase_begin(struct growth *growth, enum growth_phase phase)
+{
+	growth->phase = phase;
+	growth->periods = 0;
+}
+
+static void rest(struct growth *growth, uint64_t now)
+{
+	phase_begin(growth, GROWTH_REST);
+	growth->until = now + growth->pause;
+	growth->pause = growth->pause * 2 < PAUSE_MOST ? growth->pause * 2 : PAUSE_MOST;
+}
+
+static uint64_t mean(const struct growth *growth)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < GROWTH_RATES; i++)
+		sum += growth->rates[i];
+	return sum / GROWTH_RATES;
+}
+
+/* The rate does not rise any more. What a connection begins with doubles in each round trip, up to the last one. */
+static bool steady(const struct growth *growth)
+{
+	if (growth->periods < GROWTH_RATES || growth->rates[GROWTH_RATES - 1] == 0)
+		return false;
+	return !at_least(growth->rates[0], growth->rates[1], 125) && !at_least(growth->rates[1], growth->rates[2], 160);
+}
+
+static bool worthwhile(const struct growth *growth, const struct growth_look *look)
+{
+	uint64_t rate = mean(growth);
+
+	if (growth->wanted >= growth->most)
+		return false;
+	if (look->limit > 0 && at_least(rate, look->limit, 80))
+		return false;
+	return look->left / WORTH >=
+	       rate / CLOCK_SECOND * growth->rtt + rate % CLOCK_SECOND * growth->rtt / CLOCK_SECOND;
+}
+
+static void trial(struct growth *growth)
+{
+	unsigned next = growth->wanted < FIRST ? FIRST : 2 * growth->wanted;
+
+	growth->before = growth->wanted;
+	growth->base = mean(growth);
+	growth->wanted = next < growth->most ? next : growth->most;
+	phase_begin(growth, GROWTH_OPEN);
+}
+
+/* No more than there are can be had, ever. */
+static void refused(struct growth *growth, const struct growth_look *look)
+{
+	unsigned live = look->live > growth->before ? look->live : growth->before;
+
+	growth->wanted = live < growth->wanted ? live : growth->wanted;
+	growth->most = growth->wanted;
+}
+
+static void open_look(struct growth *growth, const struct growth_look *look)
+{
+	if (look->live < growth->wanted && (look->coming == 0 || growth->periods >= OPENING))
+		refused(growth, look);
+	if (growth->wanted == growth->before)
+		rest(growth, look->now);
+	else if (look->live >= growth->wanted)
+		phase_begin(growth, GROWTH_TRY);
+}
+
+static void try_look(struct growth *growth, const struct growth_look *look)
+{
+	uint64_t rate = mean(growth);
+	/* The rate that as many sessions more would bring, if each brought the same, less a fourth. */
+	bool scales = rate * 4 * growth->before >= growth->base * 3 * growth->wanted;
+
+	if (steady(growth) && scales) {
+		/* The network has more to give. */
+		if (worthwhile(growth, look))
+			trial(growth);
+		else
+			rest(growth, look->now);
+		return;
+	}
+	if (growth->periods < SETTLE)
+		return;
+	if (!at_least(rate, growth->base, 115))
+		growth->wanted = growth->before;
+	rest(growth, look->now);
+}
+
+static void phase_look(struct growth *growth, const struct growth_look *look)
+{
+	switch (growth->phase) {
+	case GROWTH_MEASURE:
+		if (steady(growth) && worthwhile(growth, look))
+			trial(growth);
+		return;
+	case GROWTH_OPEN: open_look(growth, look); return;
+	case GROWTH_TRY: try_look(growth, look); return;
+	case GROWTH_REST:
+		if (look->now >= growth->until)
+			phase_begin(growth, GROWTH_MEASURE);
+		return;
+	}
+}
+
+/* Bytes a second; elapsed is ns, and not short. */
+static uint64_t rate_of(uint64_t bytes, uint64_t elapsed)
+{
+	return bytes * (CLOCK_SECOND / 1000) / (elapsed / 1000);
+}
+
+/* A period is over. What a disk makes of it says nothing about the network; and before anything came there is no rate. */
+static void period_end(struct growth *growth, const struct growth_look *look)
+{
+	uint64_t rate = rate_of(look->moved - growth->moved, look->now - growth->at);
+	bool idle = rate == 0 && growth->periods == 0;
+
+	if (growth->phase == GROWTH_MEASURE && (look->held || idle)) {
+		growth->periods = 0;
+		return;
+	}
+	growth->periods++;
+	if (!look->held) {
+		memmove(&growth->rates[1], &growth->rates[0], (GROWTH_RATES - 1) * sizeof(growth->rates[0]));
+		growth->rates[0] = rate;
+	}
+	phase_look(growth, look);
+}
+
+unsigned growth_look(struct growth *growth, const struct growth_look *look)
+{
+	if (look->rtt > 0 && (growth->rtt == 0 || look->rtt < growth->rtt))
+		growth->rtt = look->rtt;
+	if (growth->rtt < GROWTH_FAR)
+		return growth->wanted;
+	if (growth->at == 0 || look->moved < growth->moved) {
+		period_begin(growth, look);
+	} else if (look->now - growth->at >= period_of(growth)) {
+		period_end(growth, look);
+		period_begin(growth, look);
+	}
+	return growth->wanted;
+}
