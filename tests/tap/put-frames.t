@@ -148,7 +148,7 @@ ends_client "DONE while what was asked for is unanswered" "$(list 9 put)" take= 
 # Its WELCOME with a number of requests that nobody can hold, each for more than there is credit for.
 body=$(tail -c +17 "$tmp/welcome" | od -An -v -tx1 | tr -d ' \n')
 make_file "$tmp/home/put/big" 3000000
-many=$(for item in $(seq 256); do printf '%sffffffffffffffff%s00%s' "$(number 8 0)" "$(number 8 3000000)" "$(string16 put/big)"; done)
+many=$(for _ in $(seq 256); do printf '%sffffffffffffffff%s00%s' "$(number 8 0)" "$(number 8 3000000)" "$(string16 put/big)"; done)
 set --
 for first in $(seq 1 256 4352); do
 	set -- "$@" "frame=18,0,$first,$(number 2 256)$many"
