@@ -117,6 +117,9 @@ section() {
 
 # told SECTION KEY DEFAULT: the key stands in its section, and the default somewhere there; else a line that says what is missing.
 told() {
+	# Where it is to be installed, if that is another place, stands in front.
+	[ "$1 $2" != "transport.ssh remote" ] ||
+		set -- "$1" "$2" "$(echo "$3" | sed 's|:[^:]*\(:/usr/local/sbin:\)|\1|')"
 	section "$1" | grep -Eq "^ +$2 = " || echo "[$1] $2"
 	like=$1
 	[ "$1" != liveness.none ] || like=liveness.udp # which it is said to be like
