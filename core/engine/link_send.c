@@ -212,7 +212,11 @@ static void unblocked(struct link *link)
 	if (link->out != NULL)
 		list_remove(&link->out->stuck);
 	link_hold(link);
-	if (!link->holding)
+	/*
+	 * The owner goes on from sent(), which comes with the transport's event. When somebody else sends what was waiting,
+	 * with a pong of his, the event has yet to come.
+	 */
+	if (!link->holding && link->willing)
 		link_poll_drop(link, XFER_POLL_WRITE);
 	/* It may have stopped giving because it could not send. */
 	if (held && !link->holding)

@@ -37,6 +37,9 @@ struct rig {
 	unsigned empty;    /* calls of sendv() without a piece */
 	unsigned pause_at; /* behind so many frames the owner wants no more; 0: never */
 	unsigned turns;    /* of the loop, while they are counted */
+	bool full;         /* the transport takes nothing */
+	bool plain;        /* and what it takes is sent: it holds nothing */
+	unsigned told;     /* calls of sent() */
 	bool timed_out;
 	uv_timer_t timer;
 	uv_idle_t idle;
@@ -71,8 +74,14 @@ static ssize_t fake_sendv(struct xfer_conn *conn, const struct iovec *iov, int c
 	size_t took = 0;
 	(void)conn;
 	(void)flags;
+	if (the_rig->full)
+		return -EAGAIN;
 	for (int i = 0; i < count; i++)
 		took += iov[i].iov_len;
+	if (the_rig->plain) {
+		the_rig->sent += took;
+		return (ssize_t)took;
+	}
 	the_rig->held += took;
 	if (count == 0 && ++the_rig->empty < TAKES_NOTHING_FOR)
 		return -EAGAIN;
@@ -107,7 +116,7 @@ static void look(struct rig *rig)
 
 static void on_ready(struct link *link)
 {
-	(void)link;
+	look(list_entry(link, struct rig, link));
 }
 
 static int on_frame(struct link *link, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
@@ -131,7 +140,9 @@ static void on_settled(struct link *link)
 
 static void on_sent(struct link *link)
 {
-	look(list_entry(link, struct rig, link));
+	struct rig *rig = list_entry(link, struct rig, link);
+	rig->told++;
+	look(rig);
 }
 
 static void on_ended(struct link *link, const struct error *err)
@@ -256,6 +267,46 @@ static bool turned(const struct rig *rig)
 	return rig->turns == TURNS;
 }
 
+/* So many turns of the loop, whatever happens in them. */
+static void turn(struct rig *rig)
+{
+	rig->turns = 0;
+	uv_idle_init(&rig->loop->uv, &rig->idle);
+	rig->idle.data = rig;
+	uv_idle_start(&rig->idle, on_turn);
+	run(rig, turned);
+	assert_false(rig->timed_out);
+	uv_close((uv_handle_t *)&rig->idle, NULL);
+}
+
+static bool told(const struct rig *rig)
+{
+	return rig->told > 0;
+}
+
+/* What waited goes out with a frame of somebody else's, and not in a turn of the link's: the owner is told all the same. */
+static void test_tells_who_waits(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_open();
+	rig->plain = true;
+	turn(rig);
+	assert_true(rig->link.ready);
+	rig->told = 0;
+	rig->full = true;
+	assert_int_equal(message_credit_write(link_control(&rig->link), 0, 1), 0);
+	link_flush(&rig->link);
+	assert_true(link_blocked(&rig->link));
+	rig->full = false;
+	assert_int_equal(message_credit_write(link_control(&rig->link), 0, 2), 0);
+	link_flush(&rig->link);
+	assert_int_equal(link_control_queued(&rig->link), 0);
+	assert_false(told(rig));
+	run(rig, told);
+	assert_false(rig->timed_out);
+	rig_close(rig);
+}
+
 /* Who pauses gets what is in the buffer, and nothing more until it goes on; nor is the loop kept busy by what waits. */
 static void test_pauses(void **state)
 {
@@ -265,16 +316,11 @@ static void test_pauses(void **state)
 		assert_int_equal(message_credit_write(&rig->holds, 0, i), 0);
 	assert_int_equal(write(rig->fds[1], "", 1), 1); /* the descriptor can be read */
 	rig->pause_at = PAUSE_AT;
-	uv_idle_init(&rig->loop->uv, &rig->idle);
-	rig->idle.data = rig;
-	uv_idle_start(&rig->idle, on_turn);
-	run(rig, turned);
-	assert_false(rig->timed_out);
+	turn(rig);
 	assert_in_range(rig->seen, PAUSE_AT, FRAMES / 2);
 	assert_true(rig->given <= LENDING_SCRATCH);
 	assert_int_equal(rig->link.events & XFER_POLL_READ, 0);
 
-	uv_close((uv_handle_t *)&rig->idle, NULL);
 	link_go_on(&rig->link);
 	run(rig, all_seen);
 	assert_false(rig->timed_out);
@@ -287,6 +333,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_receives_what_is_held),
 		cmocka_unit_test(test_sends_what_is_held),
+		cmocka_unit_test(test_tells_who_waits),
 		cmocka_unit_test(test_pauses),
 	};
 	return cmocka_run_group_tests_name("link", tests, NULL, NULL);
