@@ -3,6 +3,11 @@
 
 function ratio_table(name,    i, j, peer, row, text, line, n)
 {
+	n = 0
+	for (i = 1; i <= rows[name]; i++)
+		n += kind[name, row_at[name, i]] != "ours"
+	if (n == 0)
+		return
 	text = "| times as fast as"
 	line = "|---"
 	for (i = 1; i <= rows[name]; i++) {
