@@ -16,6 +16,19 @@ enum {
 	STEP = 64 * 1024
 };
 
+/* A file, and the same bytes in memory with as much room behind them for what arrives. What fails ends the process. */
+static enum kit_outcome file_make(struct kit *kit, uint8_t **out, int *fd)
+{
+	uint8_t *file = malloc(2 * (size_t)FILE_LEN);
+	*fd = memfd_create("check", MFD_CLOEXEC);
+	if (file == NULL)
+		return kit_failed(kit, "no memory for the check");
+	kit_fill(kit, file, FILE_LEN);
+	*out = file;
+	return *fd >= 0 && pwrite(*fd, file, FILE_LEN, 0) == FILE_LEN ? KIT_OK
+	                                                              : kit_failed(kit, "no file for the check");
+}
+
 static enum kit_outcome sendfile_move(struct kit *kit, struct line *line, int fd, const uint8_t *file, uint8_t *got)
 {
 	const size_t from = 4097;
@@ -56,13 +69,14 @@ enum kit_outcome check_sendfile(struct kit *kit)
 	struct line line;
 	if (kit->plugin->transport.sendfile == NULL)
 		return kit_skipped(kit, "it has no sendfile()");
-	uint8_t *file = malloc(2 * (size_t)FILE_LEN);
-	int fd = memfd_create("check", MFD_CLOEXEC);
+	uint8_t *file;
+	int fd;
 	enum kit_outcome outcome = line_open(kit, &line);
+	if (outcome == KIT_OK)
+		outcome = file_make(kit, &file, &fd);
 	if (outcome != KIT_OK)
 		return outcome;
-	kit_fill(kit, file, FILE_LEN);
-	if (file == NULL || fd < 0 || pwrite(fd, file, FILE_LEN, 0) != FILE_LEN || lseek(fd, 11, SEEK_SET) != 11)
+	if (lseek(fd, 11, SEEK_SET) != 11)
 		return kit_failed(kit, "no file for the check");
 	if ((outcome = sendfile_move(kit, &line, fd, file, file + FILE_LEN)) != KIT_OK)
 		return outcome;
@@ -158,14 +172,14 @@ enum kit_outcome check_sendpipe(struct kit *kit)
 	int pipes[2];
 	if (kit->plugin->transport.sendpipe == NULL)
 		return kit_skipped(kit, "it has no sendpipe()");
-	uint8_t *file = malloc(2 * (size_t)FILE_LEN);
-	int fd = memfd_create("check", MFD_CLOEXEC);
+	uint8_t *file;
+	int fd;
 	enum kit_outcome outcome = line_open(kit, &line);
+	if (outcome == KIT_OK)
+		outcome = file_make(kit, &file, &fd);
 	if (outcome != KIT_OK)
 		return outcome;
-	kit_fill(kit, file, FILE_LEN);
-	if (file == NULL || fd < 0 || pwrite(fd, file, FILE_LEN, 0) != FILE_LEN ||
-	    pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0)
 		return kit_failed(kit, "no pipe for the check");
 	if ((outcome = sendpipe_move(kit, &line, pipes, fd, file, file + FILE_LEN)) != KIT_OK)
 		return outcome;

@@ -38,7 +38,7 @@ broken_run() {
 	else
 		kill -KILL "$worker" 2>/dev/null
 		# Whose word that it is done was lost does all of it again, and a client that goes on does so at once.
-		[ ! -e "$into/${3#merge}" ] || done_already=yes
+		! whole "$3" || done_already=yes
 	fi
 	status=0
 	timeout "$hang" tail -s 0.02 -f /dev/null --pid=$client || kill -KILL $client

@@ -3,6 +3,7 @@
 # Frames that are whole and still wrong: unknown, over-long, cut short, out of order, out of place; to the daemon and to the
 # client. The session ends on both sides, and nothing else does.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/frames.sh"
 command -v perl >/dev/null || skip_all "there is no perl"
 
 peer=$top_srcdir/tests/tap/peer.pl
@@ -13,14 +14,6 @@ ln -s ../outside "$tmp/pub/link"
 write_config "$tmp/xferd.ini" "$tmp/pub"
 need_daemon -c "$tmp/xferd.ini" --set pipeline.liveness=none
 worker=$(worker_pid 0)
-
-# hex TEXT; number BYTES VALUE: for bodies.
-hex() {
-	printf %s "$1" | od -An -v -tx1 | tr -d ' \n'
-}
-number() {
-	printf "%0$(($1 * 2))x" "$2"
-}
 
 # ---- what an honest client and daemon say first ----
 

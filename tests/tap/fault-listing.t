@@ -3,6 +3,7 @@
 # Listings that are made to lead a client, or a daemon that takes a put, elsewhere: through a link that they have made
 # themselves. Nothing outside of what is fetched is touched.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/frames.sh"
 command -v perl >/dev/null || skip_all "there is no perl"
 
 peer=$top_srcdir/tests/tap/peer.pl
@@ -20,20 +21,6 @@ END
 plain="--set pipeline.integrity=none --set pipeline.liveness=none --set liveness.none.dead-after=${patience}s --retry-for 0"
 need_daemon -c "$tmp/xferd.ini"
 
-hex() {
-	printf %s "$1" | od -An -v -tx1 | tr -d ' \n'
-}
-number() {
-	printf "%0$(($1 * 2))x" "$2"
-}
-string8() {
-	number 1 ${#1}
-	hex "$1"
-}
-string16() {
-	number 2 ${#1}
-	hex "$1"
-}
 # entry KIND SIZE NAME: of an ENTRIES frame; a link has its target behind.
 entry() {
 	printf '%s00%s%s%s%s' "$(number 1 "$1")" "$(number 2 493)" "$(number 8 "$2")" "$(number 12 0)" "$(string8 "$3")"

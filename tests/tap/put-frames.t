@@ -3,6 +3,7 @@
 # Frames of a put that are wrong: a daemon that asks for more than is put is served nothing of it, a client that sends what
 # nobody asked for is ended, and neither side takes harm.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/frames.sh"
 command -v perl >/dev/null || skip_all "there is no perl"
 
 peer=$top_srcdir/tests/tap/peer.pl
@@ -30,21 +31,6 @@ plain="--set pipeline.integrity=none --set pipeline.liveness=none --set liveness
 need_daemon -c "$tmp/xferd.ini"
 worker=$(worker_pid 0)
 
-hex() {
-	printf %s "$1" | od -An -v -tx1 | tr -d ' \n'
-}
-number() {
-	printf "%0$(($1 * 2))x" "$2"
-}
-# string8 TEXT; string16 TEXT
-string8() {
-	number 1 ${#1}
-	hex "$1"
-}
-string16() {
-	number 2 ${#1}
-	hex "$1"
-}
 credit="frame=7,0,0,$(number 8 1000000)"
 # list ID PATH; read_of ID PATH SIZE
 list() {
