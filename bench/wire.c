@@ -3,10 +3,11 @@
  * A long wire between two network namespaces, for bench/far and tests/tap/far.t: packets leave one at a time at a rate,
  * arrive a delay later, are lost at random, and find a queue that drops what does not fit.
  *
- *   wire -d MS -r MBIT -l PPM [-q BYTES] [-s SEED] NAMESPACE NAMESPACE
+ *   wire -d MS -r MBIT -l PPM [-q BYTES] [-s SEED] [-c N] NAMESPACE NAMESPACE
  *
- * A namespace is a name of `ip netns`, or a path. -d is one way; -q defaults to what is under way in a round trip. It makes a
- * device `wan` in each namespace (a TUN of IP packets, gone when it ends), prints "ready" when both are there, and ends on
+ * A namespace is a name of `ip netns`, or a path. -d is one way; -q defaults to what is under way in a round trip; with -c the
+ * rate is an Nth from the moment in which a second TCP connection begins (IPv4), so that it is certain that others bring
+ * nothing, however the processors are shared. It makes a device `wan` in each namespace (a TUN of IP packets, gone when it ends), prints "ready" when both are there, and ends on
  * SIGTERM with the counts of both ways.
  */
 #include <errno.h>
@@ -55,6 +56,8 @@ struct wire {
 	size_t queue_max;   /* bytes */
 	uint32_t loss;      /* of 2^32 */
 	uint64_t seed;
+	double crowded; /* what a second connection divides the rate by; 0 = nothing */
+	uint32_t first; /* port of the first connection's beginner; 0 = there was none yet */
 };
 
 static volatile sig_atomic_t ended;
@@ -103,6 +106,20 @@ static int device_open(const char *name)
 	return r < 0 ? -1 : fd;
 }
 
+/* Whether a packet begins a TCP connection, from another port than the first one did. */
+static bool begins_another(struct wire *wire, const uint8_t *bytes, size_t len)
+{
+	size_t ip = (size_t)(bytes[0] & 0xf) * 4;
+	uint32_t port;
+
+	if (bytes[0] >> 4 != 4 || bytes[9] != 6 || len < ip + 20 || (bytes[ip + 13] & 0x12) != 0x02)
+		return false;
+	port = (uint32_t)bytes[ip] << 8 | bytes[ip + 1];
+	if (wire->first == 0)
+		wire->first = port;
+	return port != wire->first;
+}
+
 /* What has left makes room in the queue. */
 static void queue_drain(struct way *way, uint64_t time)
 {
@@ -121,6 +138,10 @@ static void way_take(struct wire *wire, struct way *way)
 		if (len <= 0)
 			return;
 		queue_drain(way, time);
+		if (wire->crowded > 0 && begins_another(wire, packet->bytes, (size_t)len)) {
+			wire->ns_per_byte *= wire->crowded;
+			wire->crowded = 0;
+		}
 		if (wire->loss > 0 && draw(wire) < wire->loss) {
 			way->lost++;
 			continue;
@@ -184,7 +205,7 @@ static void wire_run(struct wire *wire, struct way ways[2])
 
 static int usage(void)
 {
-	fputs("usage: wire -d MS -r MBIT -l PPM [-q BYTES] [-s SEED] NAMESPACE NAMESPACE\n", stderr);
+	fputs("usage: wire -d MS -r MBIT -l PPM [-q BYTES] [-s SEED] [-c N] NAMESPACE NAMESPACE\n", stderr);
 	return 2;
 }
 
@@ -195,13 +216,14 @@ int main(int argc, char **argv)
 	double ms = -1, mbit = -1;
 	int option, devices[2];
 
-	while ((option = getopt(argc, argv, "d:r:l:q:s:")) != -1) {
+	while ((option = getopt(argc, argv, "d:r:l:q:s:c:")) != -1) {
 		switch (option) {
 		case 'd': ms = strtod(optarg, NULL); break;
 		case 'r': mbit = strtod(optarg, NULL); break;
 		case 'l': wire.loss = (uint32_t)(strtod(optarg, NULL) / 1e6 * 4294967295.0); break;
 		case 'q': wire.queue_max = strtoull(optarg, NULL, 10); break;
 		case 's': wire.seed ^= strtoull(optarg, NULL, 10); break;
+		case 'c': wire.crowded = strtod(optarg, NULL); break;
 		default: return usage();
 		}
 	}

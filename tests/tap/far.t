@@ -7,9 +7,11 @@
 need_net
 [ -c /dev/net/tun ] || skip_all "there is no /dev/net/tun to make a long wire of"
 
-# lay_wire MS MBIT: a second way between the two machines, with that round trip and rate.
+# lay_wire MS MBIT [ARGUMENT...]: a second way between the two machines, with that round trip and rate.
 lay_wire() {
-	"$top_builddir/bench/wire" -d "$(($1 / 2))" -r "$2" -l 0 "/proc/$net_daemon/ns/net" "/proc/$net_client/ns/net" \
+	wire_delay=$(($1 / 2)) wire_rate=$2
+	shift 2
+	"$top_builddir/bench/wire" -d $wire_delay -r "$wire_rate" -l 0 "$@" "/proc/$net_daemon/ns/net" "/proc/$net_client/ns/net" \
 		>"$tmp/wire.out" 2>"$tmp/wire.err" &
 	wire_pid=$!
 	remember $wire_pid
@@ -56,7 +58,7 @@ sessions() {
 mkdir "$tmp/pub" "$tmp/in" "$tmp/got"
 make_file "$tmp/pub/big" 12000000
 make_file "$tmp/pub/slow" 4000000
-make_file "$tmp/pub/long" 50000000
+make_file "$tmp/pub/long" 100000000
 write_config "$tmp/xferd.ini" "$tmp/pub"
 printf '[export.in]\npath = %s\naccess = read-write\n' "$tmp/in" >>"$tmp/xferd.ini"
 small="--set transport.tcp.send-buffer=128K"
@@ -92,7 +94,9 @@ cut_wire
 
 # ---- one connection fills the wire: others are tried, and go while it works ----
 
-lay_wire 40 20
+# That they bring nothing is no matter of luck: the wire gives less as soon as there are two. It takes forty seconds for
+# the file.
+lay_wire 40 80 -c 4
 far_daemon
 # shellcheck disable=SC2086
 "$xfer" $net_allow --no-progress --set pipeline.chunk-size=64K get "xfer://$daemon_address/pub/long" "$tmp/got/full" \
@@ -101,6 +105,7 @@ get_pid=$!
 remember $get_pid
 check "full: others are tried" wait_line "$daemon_log" 'session from' $get_pid 4
 check "full: and go" wait_line "$daemon_log" 'session of .* ended' $get_pid 3
+is "$(grep -c 'session of .* ended' "$daemon_log")" 3 "full: one stays"
 check "full: in the middle of it" kill -INT $get_pid
 wait $get_pid
 is "$?" 130 "full: status"
