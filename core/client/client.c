@@ -41,10 +41,19 @@ void client_say(struct client *client, enum log_level level, enum fault fault, c
 
 /* ---- the verb's events ---- */
 
-static void verb_ended(struct client *client, const struct error *err)
+static void verb_ended(struct client *client, const struct ending *ending)
 {
 	if (client->verb != NULL && client->verb->ended != NULL)
-		client->verb->ended(client->context, err);
+		client->verb->ended(client->context, ending);
+}
+
+/* There is no session, and will be none. */
+static void verb_without(struct client *client, const struct error *err)
+{
+	struct ending ending;
+
+	ending_without(&ending, err);
+	verb_ended(client, &ending);
 }
 
 /* Where the peer is: what it was seen at most is what it took longest for. */
@@ -73,17 +82,17 @@ static void on_tick(struct deadline *deadline)
 
 void client_interrupt(struct client *client)
 {
-	struct error err = { 0 };
+	struct ending ending;
 
 	if (client->interrupted)
 		return; /* tidying up already */
 	client->interrupted = true;
-	error_set(&err, -EINTR, FAULT_INTERRUPTED, "interrupted");
+	ending_stopped(&ending);
 	if (client->dial != NULL) {
 		dial_cancel(client->dial);
 		client->dial = NULL;
 	}
-	verb_ended(client, &err);
+	verb_ended(client, &ending);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -126,12 +135,12 @@ void client_stop(struct client *client)
 static void on_open(struct channel *channel)
 {
 	struct client *client = of_channel(channel);
-	struct error err = { 0 };
+	struct ending ending;
 
 	client->channel_live = true;
 	client->distance = client->loop->now - client->dialled;
-	if (reconnect_opened(client, &err) < 0)
-		verb_ended(client, &err); /* and the session with it, when the verb lets go */
+	if (!reconnect_opened(client, &ending))
+		verb_ended(client, &ending); /* and the session with it, when the verb lets go */
 	else if (client->verb != NULL && client->verb->open != NULL)
 		client->verb->open(client->context);
 }
@@ -201,15 +210,12 @@ static void on_asked(struct channel *channel, bool in_band, uint64_t sequence)
 static void on_ended(struct channel *channel, const struct error *err)
 {
 	struct client *client = of_channel(channel);
+	struct ending ending;
 
 	client->channel_live = false;
-	client->words = (struct retry_words){
-		.goaway = channel->goaway,
-		.told = channel->refused,
-		.said = channel->said,
-	};
+	ending_of_channel(&ending, err, channel);
 	channel_close(channel);
-	verb_ended(client, err);
+	verb_ended(client, &ending);
 }
 
 static void on_closed(struct channel *channel)
@@ -271,7 +277,7 @@ static void on_connected(void *context, struct xfer_conn *conn)
 	                 client, &err);
 	client->channel_used = r == 0 || r == -EINPROGRESS;
 	if (r < 0)
-		verb_ended(client, &err);
+		verb_without(client, &err);
 }
 
 static void on_dial_failed(void *context, const struct error *err)
@@ -279,7 +285,7 @@ static void on_dial_failed(void *context, const struct error *err)
 	struct client *client = context;
 
 	client->dial = NULL;
-	verb_ended(client, err);
+	verb_without(client, err);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -367,6 +373,37 @@ int client_connect(struct client *client, const struct url *url, struct error *e
 	client->base.hello_timeout = reconnect_patience(client, client->settings->hello_timeout);
 	return dial_start(&client->dial, client->loop, transport, url, reconnect_patience(client, CONNECT_TIMEOUT),
 	                  &watch, err);
+}
+
+bool client_try(struct client *client, const struct url *url, const struct client_verb *verb, void *context,
+                struct ending *ending)
+{
+	bool runs = !client->interrupted;
+	struct error err = { 0 };
+
+	/* The session may be there already: then it is opened, and may end, from within. */
+	client->verb = verb;
+	client->context = context;
+	if (!runs) {
+		ending_stopped(ending);
+	} else if (client_connect(client, url, &err) < 0) {
+		ending_without(ending, &err);
+		runs = false;
+	} else {
+		client_run(client, verb, context);
+	}
+	client->verb = NULL;
+	return runs;
+}
+
+void client_fail(struct client *client, const struct error *err)
+{
+	struct error said = *err;
+
+	if (!client->channel_live)
+		return;
+	client->channel_live = false;
+	channel_fail(&client->channel, ending_status(&said), &said); /* comes back as ended() */
 }
 
 void client_disconnect(struct client *client)

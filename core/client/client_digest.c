@@ -97,11 +97,11 @@ static void on_work(void *context)
 	pump(context);
 }
 
-static void on_ended(void *context, const struct error *err)
+static void on_ended(void *context, const struct ending *ending)
 {
 	struct digesting *digesting = context;
 
-	(void)err;
+	(void)ending;
 	digesting->code = -EINTR;
 	digesting->done = true;
 }

@@ -20,19 +20,22 @@ struct listing {
 	unsigned depth;    /* directories open */
 	size_t path_len;
 	bool recursive;
-	bool over;  /* nothing more is taken */
-	bool told;  /* an entry was: it would be told twice */
-	bool whole; /* the first entry was: nothing comes behind it but what is in it */
-	int code;
-	struct error *err;
+	bool told;                       /* an entry was: it would be told twice */
+	bool whole;                      /* the first entry was: nothing comes behind it but what is in it */
+	struct ending ending;            /* but for NONE nothing more is taken */
+	struct error err;                /* why it cannot go on */
 	char path[MESSAGE_PATH_MAX + 1]; /* of the directory that the listing is in, beneath the URL's path */
 };
 
-static void listing_end(struct listing *listing, int code)
+static bool listing_over(const struct listing *listing)
 {
-	if (!listing->over)
-		listing->code = code;
-	listing->over = true;
+	return listing->ending.kind != ENDING_NONE;
+}
+
+static void listing_end(struct listing *listing, const struct ending *ending)
+{
+	if (!listing_over(listing))
+		listing->ending = *ending;
 	checks_end(&listing->checks);
 	if (listing->checks.jobs == 0)
 		client_stop(listing->client);
@@ -40,7 +43,7 @@ static void listing_end(struct listing *listing, int code)
 
 static int protocol_broken(struct listing *listing, const char *how)
 {
-	return error_set(listing->err, -EPROTO, FAULT_PEER, "%s breaks the protocol: %s",
+	return error_set(&listing->err, -EPROTO, FAULT_PEER, "%s breaks the protocol: %s",
 	                 channel_peer(&listing->client->channel), how);
 }
 
@@ -49,7 +52,7 @@ static int path_enter(struct listing *listing, const struct entry *entry)
 	size_t slash = listing->path_len > 0 ? 1 : 0;
 
 	if (listing->path_len + slash + entry->name_len > MESSAGE_PATH_MAX)
-		return error_set(listing->err, -ENAMETOOLONG, FAULT_PEER,
+		return error_set(&listing->err, -ENAMETOOLONG, FAULT_PEER,
 		                 "the listing goes deeper than paths can be long");
 	if (slash > 0)
 		listing->path[listing->path_len] = '/';
@@ -108,7 +111,7 @@ static int entries_take(struct listing *listing, const uint8_t *run, size_t len)
 
 	listing->received += len;
 	while (r == 0 && at < len) {
-		r = message_entry_read(run, len, &at, &entry, listing->err);
+		r = message_entry_read(run, len, &at, &entry, &listing->err);
 		if (r == 0)
 			r = entry_tell(listing, &entry);
 	}
@@ -124,9 +127,10 @@ static int ends_take(struct listing *listing, const uint8_t *run, size_t len)
 {
 	uint32_t digest_size = listing->client->channel.suite.limits.digest_size;
 	char text[MESSAGE_TEXT_MAX], path[ERROR_TEXT_MAX / 2];
+	struct ending ending = { .kind = ENDING_DONE };
 	struct end end;
 	size_t at = 0;
-	int r = message_end_read(run, len, &at, digest_size, &end, listing->err);
+	int r = message_end_read(run, len, &at, digest_size, &end, &listing->err);
 
 	if (r < 0)
 		return r;
@@ -135,10 +139,11 @@ static int ends_take(struct listing *listing, const uint8_t *run, size_t len)
 	if (end.status != STATUS_OK) {
 		text_printable(text, sizeof(text), end.text, end.text_len);
 		text_printable(path, sizeof(path), listing->url->path, strlen(listing->url->path));
-		r = error_set(listing->err, -ENOENT, status_fault(end.status), "%s: %s", path,
-		              text[0] != '\0' ? text : status_text(end.status));
+		error_set(&listing->err, -ENOENT, status_fault(end.status), "%s: %s", path,
+		          text[0] != '\0' ? text : status_text(end.status));
+		ending_without(&ending, &listing->err);
 	}
-	listing_end(listing, r);
+	listing_end(listing, &ending);
 	return 0;
 }
 
@@ -154,17 +159,11 @@ static void run_failed(void *context, const struct error *err)
 {
 	struct listing *listing = context;
 	struct client *client = listing->client;
-	struct error said;
+	struct ending ending;
 
-	if (err->code < 0)
-		*listing->err = *err;
-	said = *listing->err;
-	listing_end(listing, said.code < 0 ? said.code : -EIO);
-	if (client->channel_live) {
-		client->channel_live = false;
-		channel_fail(&client->channel, said.fault == FAULT_INTEGRITY ? STATUS_INTEGRITY : STATUS_PROTOCOL,
-		             &said); /* comes back as ended() */
-	}
+	ending_of_channel(&ending, err->code < 0 ? err : &listing->err, &client->channel);
+	listing_end(listing, &ending);
+	client_fail(client, &ending.err);
 }
 
 static int on_frame(void *context, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
@@ -172,7 +171,7 @@ static int on_frame(void *context, const struct frame_header *header, const uint
 {
 	struct listing *listing = context;
 
-	if (listing->over)
+	if (listing_over(listing))
 		return 0;
 	if (header->type != FRAME_ENTRIES && header->type != FRAME_ENDS)
 		return error_set(err, -EPROTO, FAULT_PEER, "an unexpected frame of type %d", (int)header->type);
@@ -184,7 +183,7 @@ static void on_job(struct loop_owner *owner, struct job *job)
 	struct listing *listing = list_entry(owner, struct listing, owner);
 
 	checks_done(&listing->checks, job);
-	if (listing->over && listing->checks.jobs == 0)
+	if (listing_over(listing) && listing->checks.jobs == 0)
 		client_stop(listing->client);
 }
 
@@ -198,18 +197,19 @@ static void on_open(void *context)
 		.path_len = strlen(listing->url->path),
 	};
 
-	if (message_list_write(channel_control(&listing->client->channel), REQUEST, &list) < 0)
-		listing_end(listing, error_set(listing->err, -ENOMEM, FAULT_LOCAL, "out of memory for a request"));
+	struct ending ending;
+
+	if (message_list_write(channel_control(&listing->client->channel), REQUEST, &list) < 0) {
+		error_set(&listing->err, -ENOMEM, FAULT_LOCAL, "out of memory for a request");
+		ending_without(&ending, &listing->err);
+		listing_end(listing, &ending);
+	}
 	channel_flush(&listing->client->channel);
 }
 
-static void on_ended(void *context, const struct error *err)
+static void on_ended(void *context, const struct ending *ending)
 {
-	struct listing *listing = context;
-
-	if (!listing->over)
-		*listing->err = *err;
-	listing_end(listing, err->code < 0 ? err->code : -EIO);
+	listing_end(context, ending);
 }
 
 static const struct client_verb listing_verb = {
@@ -218,22 +218,18 @@ static const struct client_verb listing_verb = {
 	.ended = on_ended,
 };
 
-static int attempt(void *context, struct error *err)
+static void attempt(void *context, struct ending *ending)
 {
 	struct listing *listing = context;
 	struct client *client = listing->client;
-	int r;
 
-	if (client->interrupted)
-		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
 	listing->received = 0;
 	listing->depth = 0;
 	listing->whole = false;
 	listing->path_len = 0;
 	listing->path[0] = '\0';
-	listing->over = false;
-	listing->code = 0;
-	listing->err = err;
+	listing->ending.kind = ENDING_NONE;
+	error_clear(&listing->err);
 	listing->checks = (struct checks){
 		.loop = client->loop,
 		.owner = &listing->owner,
@@ -243,29 +239,18 @@ static int attempt(void *context, struct error *err)
 		.context = listing,
 	};
 	list_init(&listing->checks.queue);
-	client->verb = &listing_verb;
-	client->context = listing;
-	r = client_connect(client, listing->url, err);
-	if (r == 0) {
-		client_run(client, &listing_verb, listing);
-		r = listing->code;
-	}
-	client->verb = NULL;
+	if (client_try(client, listing->url, &listing_verb, listing, ending))
+		*ending = listing->ending;
 	checks_end(&listing->checks);
-	return r;
-}
-
-static bool stays_lost(void *context)
-{
-	const struct listing *listing = context;
-
-	return listing->told;
+	/* Another one would tell the same entries again. */
+	if (listing->told && ending->kind > ENDING_FINAL)
+		ending->kind = ENDING_FINAL;
 }
 
 int client_list(struct client *client, const struct url *url, bool recursive, struct error *err)
 {
 	struct listing *listing = calloc(1, sizeof(*listing));
-	const struct reconnect_job job = { .attempt = attempt, .stays_lost = stays_lost, .context = listing };
+	const struct reconnect_job job = { .attempt = attempt, .context = listing };
 	int r;
 
 	if (listing == NULL)

@@ -147,16 +147,14 @@ static void on_open(void *context)
 		ping->patience = PATIENCE_MIN;
 }
 
-static void on_ended(void *context, const struct error *err)
+static void on_ended(void *context, const struct ending *ending)
 {
 	struct ping *ping = context;
 	const struct channel *channel = &ping->client->channel;
 	/* To the daemon a session that only pings is idle, and one day it has enough of it. */
-	bool in_order = err->fault == FAULT_INTERRUPTED || (channel->goaway && channel->going_away == STATUS_IDLE);
+	bool in_order = ending->kind == ENDING_STOPPED || (channel->goaway && channel->going_away == STATUS_IDLE);
 
-	if (!ping->ended && !in_order)
-		*ping->err = *err;
-	ping_end(ping, in_order ? 0 : err->code < 0 ? err->code : -EIO);
+	ping_end(ping, ping->ended || in_order ? 0 : ending_result(ending, ping->err));
 }
 
 static const struct client_verb ping_verb = {

@@ -22,14 +22,13 @@ struct client_verb {
 	void (*asked)(void *context, bool in_band, uint64_t sequence);
 	/* About ten times a second while the verb runs. */
 	void (*tick)(void *context);
-	/* The session is over or was never had (err), or the user interrupted (FAULT_INTERRUPTED). */
-	void (*ended)(void *context, const struct error *err);
+	/* The session is over or was never had, or the user interrupted. */
+	void (*ended)(void *context, const struct ending *ending);
 	/* A further session is open, got a frame, is over. */
 	void (*stream_open)(void *context, struct stream *stream);
 	int (*stream_frame)(void *context, struct stream *stream, const struct frame_header *header,
 	                    const uint8_t *bytes, struct lent *buffer, struct error *err);
-	void (*stream_ended)(void *context, struct stream *stream, const struct error *err,
-	                     const struct retry_words *words);
+	void (*stream_ended)(void *context, struct stream *stream, const struct ending *ending);
 };
 
 struct client {
@@ -59,7 +58,6 @@ struct client {
 	uint64_t consumed, granted;                /* credit of the session, see sink_credit() */
 	uint64_t dialled;                          /* steady ns, when it was connected */
 	uint64_t distance;                         /* ns from then to the WELCOME: a round trip and a little */
-	struct retry_words words;                  /* of the session that ended */
 	struct reconnect again;
 	struct streams streams; /* beside it, of the same job */
 };
@@ -67,6 +65,11 @@ struct client {
 /* Runs the loop until client_stop(); the verb gets the events. */
 void client_run(struct client *client, const struct client_verb *verb, void *context);
 void client_stop(struct client *client);
+/* client_connect() and client_run(). False: there was nothing to run, *ending says why. */
+bool client_try(struct client *client, const struct url *url, const struct client_verb *verb, void *context,
+                struct ending *ending);
+/* The peer broke the protocol, or we cannot go on with it: tells it, and ends the session. */
+void client_fail(struct client *client, const struct error *err);
 /* Where heartbeats of a connection go, by its family; NULL: the session lives on pings in the connection. */
 struct heartbeat_port *client_port(struct client *client, struct xfer_conn *conn);
 /* Whether the last session was with the URL's authority, by the same transport and user. */

@@ -17,14 +17,13 @@ static struct fetch *of_receiving(struct receiving *receiving)
 
 /* ---- the end ---- */
 
-void fetch_give_up(struct fetch *fetch, const struct error *err)
+/* Nothing more will come: what is begun is tidied up. */
+static void give_up(struct fetch *fetch, const struct ending *ending)
 {
-	if (fetch->over || fetch->done)
+	if (!attempt_give_up(&fetch->attempt, ending))
 		return;
-	fetch->over = true;
-	fetch->err = *err;
-	if (fetch->begun)
-		receiving_abort(&fetch->receiving);
+	if (fetch->attempt.state == ATTEMPT_TIDYING)
+		receiving_abort(&fetch->receiving); /* comes back as finished() */
 	else
 		client_stop(fetch->client);
 }
@@ -32,24 +31,19 @@ void fetch_give_up(struct fetch *fetch, const struct error *err)
 /* The session broke the protocol, or we cannot go on with it. */
 static void session_fail(struct fetch *fetch, const struct error *err)
 {
-	struct error said = *err;
-	enum status status = err->fault == FAULT_INTEGRITY ? STATUS_INTEGRITY
-	                     : err->code == -ETIME         ? STATUS_STALLED
-	                                                   : STATUS_PROTOCOL;
+	struct ending ending;
 
+	ending_of_channel(&ending, err, &fetch->client->channel);
 	/* First, so that nothing of it can be taken for the end of the job. */
-	fetch_give_up(fetch, &said);
-	if (fetch->client->channel_live) {
-		fetch->client->channel_live = false;
-		channel_fail(&fetch->client->channel, status, &said); /* comes back as ended() */
-	}
+	give_up(fetch, &ending);
+	client_fail(fetch->client, &ending.err);
 }
 
 static void on_finished(struct receiving *receiving)
 {
 	struct fetch *fetch = of_receiving(receiving);
 
-	fetch->done = true;
+	attempt_finished(&fetch->attempt);
 	client_stop(fetch->client);
 }
 
@@ -135,13 +129,13 @@ static int on_frame(void *context, const struct frame_header *header, const uint
 	struct fetch *fetch = context;
 
 	fetch->taken += FRAME_HEADER + header->length;
-	return fetch->begun ? receiving_frame(&fetch->receiving.main, header, bytes, buffer, err) : 0;
+	return fetch_begun(fetch) ? receiving_frame(&fetch->receiving.main, header, bytes, buffer, err) : 0;
 }
 
-void fetch_alone(struct fetch *fetch, const struct error *err)
+void fetch_lost(struct fetch *fetch, const struct ending *ending)
 {
-	fetch->alone = true;
-	fetch->err = *err;
+	if (!attempt_lost(&fetch->attempt, ending))
+		return;
 	fetch->leave = fetch->client->loop->now + FETCH_GRACE;
 	streams_drop(fetch->client);
 }
@@ -153,7 +147,7 @@ static void alone_look(struct fetch *fetch)
 	bool rests = !receiving_busy(receiving) && receiving->waiting == NULL;
 
 	if (rests || (sink_waits(receiving->sink) && fetch->client->loop->now >= fetch->leave))
-		fetch_give_up(fetch, &fetch->err);
+		give_up(fetch, &fetch->attempt.ending);
 }
 
 /* Follows a goaway: the rest comes from another worker. */
@@ -161,7 +155,7 @@ static void goaway_look(struct fetch *fetch)
 {
 	struct client *client = fetch->client;
 	struct receiving_lane *main = &fetch->receiving.main;
-	struct error err = { 0 };
+	struct ending ending;
 
 	if (!client->channel_live || !client->channel.goaway || !retry_wanted(&client->again.retry))
 		return;
@@ -179,8 +173,8 @@ static void goaway_look(struct fetch *fetch)
 	/* Where nothing is awaited the session is not needed any more. */
 	if (client->loop->now < fetch->leave || !sink_waits(fetch->receiving.sink))
 		return;
-	error_set(&err, -ECONNRESET, FAULT_PEER, "%s shuts down or reloads", channel_peer(&client->channel));
-	fetch_alone(fetch, &err);
+	ending_away(&ending, channel_peer(&client->channel));
+	fetch_lost(fetch, &ending);
 	client->channel_live = false;
 	channel_finish(&client->channel); /* comes back as ended() */
 	alone_look(fetch);
@@ -190,18 +184,16 @@ static void on_work(void *context)
 {
 	struct fetch *fetch = context;
 
-	if (!fetch->begun)
+	if (!fetch_begun(fetch))
 		return;
 	receiving_pump(&fetch->receiving);
-	if (fetch->over || fetch->done)
-		return;
-	if (fetch->alone)
+	if (fetch->attempt.state == ATTEMPT_ALONE)
 		alone_look(fetch);
-	else {
-		goaway_look(fetch);
-		fetch_lanes_look(fetch);
-		fetch_lanes_grow(fetch);
-	}
+	if (!attempt_runs(&fetch->attempt))
+		return;
+	goaway_look(fetch);
+	fetch_lanes_look(fetch);
+	fetch_lanes_grow(fetch);
 }
 
 /* ---- beginning ---- */
@@ -264,6 +256,7 @@ static void on_open(void *context)
 		.shared = streams_most(client) > 1,
 	};
 	struct error err = { 0 };
+	struct ending ending;
 
 	snprintf(fetch->sum->summary->integrity, sizeof(fetch->sum->summary->integrity), "%s",
 	         client->channel.suite.integrity->about.name);
@@ -271,10 +264,11 @@ static void on_open(void *context)
 	    receiving_open(&fetch->receiving, &client->channel, &place, client->consumed, client->granted,
 	                   &receiving_events, &err) < 0) {
 		journal_close(place.journal);
-		fetch_give_up(fetch, &err);
+		ending_without(&ending, &err);
+		give_up(fetch, &ending);
 		return;
 	}
-	fetch->begun = true;
+	attempt_opened(&fetch->attempt);
 	stall_begin(&fetch->stall, client->loop->now);
 	totals_ask(fetch);
 	receiving_pump(&fetch->receiving);
@@ -282,20 +276,21 @@ static void on_open(void *context)
 	fetch_lanes_join(fetch);
 }
 
-static void on_ended(void *context, const struct error *err)
+static void on_ended(void *context, const struct ending *ending)
 {
 	struct fetch *fetch = context;
+	bool known = fetch->attempt.state == ATTEMPT_ALONE || fetch_main_gone(fetch);
 
-	if ((fetch->alone || fetch->main_gone) && err->fault != FAULT_INTERRUPTED)
+	if (known && ending->kind != ENDING_STOPPED)
 		return; /* our own doing */
-	if (err->fault != FAULT_PEER || !fetch->begun || fetch->over) {
-		fetch_give_up(fetch, err);
+	if (ending->err.fault != FAULT_PEER || !attempt_runs(&fetch->attempt)) {
+		give_up(fetch, ending);
 		return;
 	}
 	if (fetch_lanes_carry_on(fetch))
 		streams_fill(fetch->client);
 	else
-		fetch_alone(fetch, err);
+		fetch_lost(fetch, ending);
 	on_work(fetch);
 }
 
@@ -303,7 +298,7 @@ static void on_progress(void *context, struct xfer_progress *ours)
 {
 	struct fetch *fetch = context;
 
-	if (fetch->begun)
+	if (fetch_begun(fetch))
 		receiving_progress(&fetch->receiving, ours);
 }
 
@@ -341,7 +336,7 @@ static void progress_fill(struct fetch *fetch)
 	struct sink_count count;
 
 	/* Between two sessions it stays as it was. */
-	if (fetch->begun) {
+	if (fetch_begun(fetch)) {
 		sink_counts(fetch->receiving.sink, &count);
 		progress->files = fetch->files_before + count.files;
 		progress->bytes = fetch->bytes_before + count.bytes;
@@ -368,7 +363,7 @@ static void on_tick(void *context)
 {
 	struct fetch *fetch = context;
 
-	if (fetch->begun && fetch_lanes_blame(fetch) != NULL && !fetch->over)
+	if (attempt_runs(&fetch->attempt) && fetch_lanes_blame(fetch) != NULL)
 		stall_check(fetch);
 	progress_tell(fetch);
 	on_work(fetch); /* what waits for memory, or for the limit of the rate */
@@ -410,49 +405,34 @@ static void attempt_count(struct fetch *fetch)
 		fetch->fresh = count->bytes;
 }
 
-static int attempt_result(struct fetch *fetch, struct error *err)
+static void attempt_result(struct fetch *fetch, struct ending *ending)
 {
 	struct error cause = { 0 };
 
+	*ending = fetch->attempt.ending;
 	/* What the user or the peer ended has no second cause beside it. */
-	if (fetch->over) {
-		*err = fetch->err;
-		return fetch->err.code < 0 ? fetch->err.code : -EIO;
-	}
-	if (sink_result(fetch->receiving.sink, &cause) != FAULT_NONE)
+	if (ending->kind == ENDING_DONE && sink_result(fetch->receiving.sink, &cause) != FAULT_NONE)
 		client_sum_fault(fetch->sum, &cause);
-	return 0;
 }
 
-static int attempt(void *context, struct error *err)
+static void attempt(void *context, struct ending *ending)
 {
 	struct fetch *fetch = context;
-	struct client *client = fetch->client;
-	int r;
 
-	if (client->interrupted)
-		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
-	fetch->begun = fetch->alone = fetch->over = fetch->done = fetch->main_gone = false;
+	attempt_begin(&fetch->attempt);
 	fetch->leave = 0;
 	fetch->stall.text[0] = '\0';
 	/* What this job wrote itself counts as well: another daemon may prefer another integrity. */
 	if (fetch->place->resume)
-		resume_offer(&fetch->resume, &client->base.offer);
-	client->verb = &fetch_verb;
-	client->context = fetch;
-	r = client_connect(client, fetch->url, err);
-	if (r == 0) {
-		client_run(client, &fetch_verb, fetch);
+		resume_offer(&fetch->resume, &fetch->client->base.offer);
+	if (client_try(fetch->client, fetch->url, &fetch_verb, fetch, ending)) {
 		progress_fill(fetch);
-		r = attempt_result(fetch, err);
+		attempt_result(fetch, ending);
 	}
-	client->verb = NULL;
-	if (fetch->begun) {
+	if (fetch_begun(fetch)) {
 		attempt_count(fetch);
 		receiving_close(&fetch->receiving);
 	}
-	fetch->begun = false;
-	return r;
 }
 
 static uint64_t reached(void *context)

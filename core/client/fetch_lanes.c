@@ -5,11 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-static bool works(const struct fetch *fetch)
-{
-	return fetch->begun && !fetch->alone && !fetch->over && !fetch->done;
-}
-
 static bool takes_part(const struct fetch *fetch, const struct stream *stream)
 {
 	return stream->live && stream->lane.lane != NULL && stream->lane.receiving == &fetch->receiving;
@@ -31,7 +26,7 @@ void fetch_lanes_join(struct fetch *fetch)
 	struct error err = { 0 };
 	bool some = false;
 
-	if (!works(fetch))
+	if (!attempt_runs(&fetch->attempt))
 		return;
 	for (unsigned i = 0; i < streams->count; i++) {
 		struct stream *stream = &streams->all[i];
@@ -64,25 +59,23 @@ bool fetch_lanes_carry_on(struct fetch *fetch)
 {
 	struct receiving_lane *main = &fetch->receiving.main;
 
-	if (!works(fetch) || receiving_lane_needed(main) || lanes_live(fetch) == 0)
+	if (!attempt_runs(&fetch->attempt) || receiving_lane_needed(main) || lanes_live(fetch) == 0)
 		return false;
-	fetch->main_gone = true;
 	receiving_lane_end(main);
 	return true;
 }
 
-void fetch_lanes_ended(void *context, struct stream *stream, const struct error *err, const struct retry_words *words)
+void fetch_lanes_ended(void *context, struct stream *stream, const struct ending *ending)
 {
 	struct fetch *fetch = context;
 
-	if (!works(fetch) || stream->lane.lane == NULL)
+	if (!attempt_runs(&fetch->attempt) || stream->lane.lane == NULL)
 		return;
-	if (receiving_lane_needed(&stream->lane) || (fetch->main_gone && lanes_live(fetch) == 0)) {
-		fetch->client->words = *words; /* the last one is lost: it says why */
-		fetch_alone(fetch, err);
-	} else {
+	/* The last one that is lost says why. */
+	if (receiving_lane_needed(&stream->lane) || (fetch_main_gone(fetch) && lanes_live(fetch) == 0))
+		fetch_lost(fetch, ending);
+	else
 		receiving_lane_end(&stream->lane);
-	}
 	receiving_pump(&fetch->receiving);
 }
 
@@ -110,7 +103,7 @@ void fetch_lanes_look(struct fetch *fetch)
 {
 	struct streams *streams = &fetch->client->streams;
 
-	for (unsigned i = 0; i < streams->count && works(fetch); i++) {
+	for (unsigned i = 0; i < streams->count && attempt_runs(&fetch->attempt); i++) {
 		if (takes_part(fetch, &streams->all[i]))
 			lane_look(fetch, &streams->all[i]);
 	}
@@ -120,7 +113,8 @@ void fetch_lanes_look(struct fetch *fetch)
 void fetch_lanes_grow(struct fetch *fetch)
 {
 	const struct sink *sink = fetch->receiving.sink;
-	if (!works(fetch) || !streams_due(fetch->client))
+
+	if (!attempt_runs(&fetch->attempt) || !streams_due(fetch->client))
 		return;
 	/* Half of a chunk counts: a whole one may take longer than a period. */
 	streams_grow(fetch->client, &(struct streams_look){
@@ -147,7 +141,7 @@ const struct channel *fetch_lanes_blame(const struct fetch *fetch)
 	const struct client *client = fetch->client;
 	const struct channel *some = client->channel_live ? &client->channel : NULL;
 
-	if (!fetch->begun)
+	if (!fetch_begun(fetch))
 		return some;
 	if (some != NULL && !sink_lane_idle(fetch->receiving.main.lane))
 		return some;

@@ -3,6 +3,7 @@
 #ifndef XFER_CLIENT_FETCH_STATE_H
 #define XFER_CLIENT_FETCH_STATE_H
 
+#include "client/attempt.h"
 #include "client/fetch.h"
 #include "engine/resume.h"
 #include "engine/stall.h"
@@ -25,24 +26,26 @@ struct fetch {
 	struct sink_count count;             /* of the last attempt that began */
 	struct resume resume;
 	/* Of one attempt: */
-	struct receiving receiving;
-	bool begun;       /* receiving is open */
-	bool main_gone;   /* the first session is, and others go on */
-	bool alone;       /* the session is gone: what has come is still written */
-	bool over;        /* nothing more comes from the session */
-	bool done;        /* all is published, removed or left for another run */
-	uint64_t leave;   /* steady ns: when a goaway is followed, or the rest given up; 0 = neither */
-	struct error err; /* why the session ended */
-	uint64_t taken;   /* bytes of frames that came, without liveness */
+	struct attempt attempt;
+	struct receiving receiving; /* open from RUNNING on */
+	uint64_t leave;             /* steady ns: when a goaway is followed, or the rest given up; 0 = neither */
+	uint64_t taken;             /* bytes of frames that came, without liveness */
 	struct stall stall;
 	char waits[RECONNECT_TEXT_MAX];
 };
 
+static inline bool fetch_begun(const struct fetch *fetch)
+{
+	return fetch->receiving.sink != NULL;
+}
+/* The first session is gone, and others go on. */
+static inline bool fetch_main_gone(const struct fetch *fetch)
+{
+	return attempt_runs(&fetch->attempt) && fetch->receiving.main.lost;
+}
 /* fetch.c */
-/* Nothing more will come: what is begun is tidied up. */
-void fetch_give_up(struct fetch *fetch, const struct error *err);
 /* The session is gone, or to go, and with it all others. */
-void fetch_alone(struct fetch *fetch, const struct error *err);
+void fetch_lost(struct fetch *fetch, const struct ending *ending);
 /* fetch_lanes.c: the sessions beside the first */
 /* Those that are open and take no part yet do. */
 void fetch_lanes_join(struct fetch *fetch);
@@ -61,6 +64,6 @@ uint64_t fetch_lanes_taken(const struct fetch *fetch);
 int fetch_lanes_frame(void *context, struct stream *stream, const struct frame_header *header, const uint8_t *bytes,
                       struct lent *buffer, struct error *err);
 void fetch_lanes_open(void *context, struct stream *stream);
-void fetch_lanes_ended(void *context, struct stream *stream, const struct error *err, const struct retry_words *words);
+void fetch_lanes_ended(void *context, struct stream *stream, const struct ending *ending);
 
 #endif

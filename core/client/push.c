@@ -20,26 +20,12 @@ static const char *source_name(const struct push_source *source)
 
 /* ---- the end ---- */
 
-static void push_give_up(struct push *push, const struct error *err)
+void push_end(struct push *push, const struct ending *ending)
 {
-	if (push->over || push->done)
+	if (ending != NULL ? !attempt_give_up(&push->attempt, ending) : !attempt_finished(&push->attempt))
 		return;
-	push->over = true;
-	push->err = *err;
+	attempt_finished(&push->attempt); /* there is nothing to tidy */
 	client_stop(push->session->client);
-}
-
-/* We cannot go on with the session. */
-static void session_fail(struct push *push, enum status status, const struct error *err)
-{
-	struct client *client = push->session->client;
-	struct error said = *err;
-
-	if (client->channel_live) {
-		client->channel_live = false;
-		channel_fail(&client->channel, status, &said); /* comes back as ended() */
-	}
-	push_give_up(push, &said);
 }
 
 /* ---- what the daemon asks for ---- */
@@ -134,7 +120,7 @@ static int on_frame(void *context, const struct frame_header *header, const uint
 
 	(void)buffer;
 	push->taken += FRAME_HEADER + header->length;
-	if (push->over || push->done)
+	if (!attempt_runs(&push->attempt))
 		return 0;
 	switch (header->type) {
 	case FRAME_EVENT: return push_event(push, header, body, err);
@@ -198,6 +184,7 @@ static void on_open(void *context)
 	struct push_session *session = push->session;
 	struct client *client = session->client;
 	struct error err = { 0 };
+	struct ending ending;
 
 	snprintf(push->sum->summary->integrity, sizeof(push->sum->summary->integrity), "%s",
 	         client->channel.suite.integrity->about.name);
@@ -209,7 +196,8 @@ static void on_open(void *context)
 	else
 		put_write(push, &err);
 	if (err.code < 0) {
-		push_give_up(push, &err);
+		ending_without(&ending, &err);
+		push_end(push, &ending);
 		return;
 	}
 	if (!session->open) {
@@ -219,7 +207,7 @@ static void on_open(void *context)
 		session->credit = session->passed = session->gone = 0;
 	}
 	client->channel.put = true;
-	push->asked = true;
+	attempt_opened(&push->attempt);
 	push->attempts++;
 	stall_begin(&push->stall, client->loop->now);
 	totals_begin(push);
@@ -228,9 +216,9 @@ static void on_open(void *context)
 	push_lanes_join(push);
 }
 
-static void on_ended(void *context, const struct error *err)
+static void on_ended(void *context, const struct ending *ending)
 {
-	push_give_up(context, err);
+	push_end(context, ending);
 }
 
 static void on_progress(void *context, struct xfer_progress *ours)
@@ -255,12 +243,15 @@ static void stall_check(struct push *push)
 		.ours = &ours,
 	};
 	struct error err = { 0 };
+	struct ending ending;
 
 	on_progress(push, &ours);
 	if (stall_look(&push->stall, &look, client->loop->now) < client->settings->stall_after)
 		return;
 	error_set(&err, -ETIME, FAULT_PEER, "%s stalled: %s", channel_peer(channel), push->stall.text);
-	session_fail(push, STATUS_STALLED, &err);
+	ending_of_channel(&ending, &err, channel);
+	push_end(push, &ending);
+	client_fail(client, &err);
 }
 
 static void progress_fill(struct push *push)
@@ -297,7 +288,7 @@ static void on_tick(void *context)
 	struct push *push = context;
 	struct client *client = push->session->client;
 
-	if (push->asked && client->channel_live && !push->over && !push->done)
+	if (attempt_runs(&push->attempt) && client->channel_live)
 		stall_check(push);
 	progress_tell(push);
 	if (client->options.limit_rate > 0)
@@ -330,60 +321,30 @@ void push_session_close(struct push_session *session)
 
 /* ---- an attempt, and the next one ---- */
 
-static int attempt_result(struct push *push, struct error *err)
-{
-	struct client *client = push->session->client;
-
-	/* What the user or the peer ended has no second cause beside it. */
-	if (push->over) {
-		*err = push->err;
-		return push->err.code < 0 ? push->err.code : -EIO;
-	}
-	if (push->goaway) {
-		client->words.goaway = true;
-		return error_set(err, -ECONNRESET, FAULT_PEER, "%s shuts down or reloads",
-		                 channel_peer(&client->channel));
-	}
-	if (push->busy) {
-		client->words = (struct retry_words){ .told = true, .said = STATUS_LIMIT };
-		return error_set(err, -EBUSY, FAULT_PEER, "%s has not given up the session before",
-		                 channel_peer(&client->channel));
-	}
-	return 0;
-}
-
-static int attempt(void *context, struct error *err)
+static void attempt(void *context, struct ending *ending)
 {
 	struct push *push = context;
 	struct push_session *session = push->session;
 	struct client *client = session->client;
-	int r;
 
-	if (client->interrupted)
-		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
-	push->asked = push->listed = push->over = push->done = push->goaway = push->busy = false;
+	attempt_begin(&push->attempt);
+	push->listed = false;
 	push->files = push->bytes = 0;
 	push->stall.text[0] = '\0';
 	/* One that was sent away has no session for another source. */
 	if (!client->channel_live || client->channel.goaway)
 		push_session_close(session);
 	session->push = push;
-	client->verb = &push_verb;
-	client->context = push;
-	r = client_connect(client, push->url, err);
-	if (r == 0) {
-		client_run(client, &push_verb, push);
+	if (client_try(client, push->url, &push_verb, push, ending)) {
 		progress_fill(push);
-		r = attempt_result(push, err);
+		*ending = push->attempt.ending;
 	}
-	client->verb = NULL;
 	session->push = NULL;
 	count_end(&push->count);
 	if (push->bytes + push->files > push->reached)
 		push->reached = push->bytes + push->files;
-	if (r < 0)
+	if (ending->kind != ENDING_DONE)
 		push_session_close(session);
-	return r;
 }
 
 static uint64_t reached(void *context)

@@ -128,7 +128,7 @@ int push_lanes_frame(void *context, struct stream *stream, const struct frame_he
 
 	(void)buffer;
 	push->taken += FRAME_HEADER + header->length;
-	if (push->over || !stream->sends)
+	if (push->attempt.ending.kind > ENDING_DONE || !stream->sends)
 		return 0;
 	switch (header->type) {
 	case FRAME_DONE: return done_take(push, stream, header, body, err);
@@ -221,7 +221,7 @@ void push_lanes_grow(struct push *push)
 	struct client *client = push->session->client;
 	const struct count *count = &push->count;
 
-	if (push->over || push->done || !push->asked || !streams_due(client))
+	if (!attempt_runs(&push->attempt) || !streams_due(client))
 		return;
 	streams_grow(client, &(struct streams_look){
 				     .moved = push_lanes_sent(push),

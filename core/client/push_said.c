@@ -97,11 +97,29 @@ static const char *done_flaw(const struct push *push, const struct message_done 
 	return NULL;
 }
 
+/* This attempt came to nothing, and another one may not. */
+static bool done_tries_again(const struct push *push, const struct message_done *done, struct ending *ending)
+{
+	const struct channel *channel = &push->session->client->channel;
+
+	if (done->status == STATUS_SHUTDOWN) {
+		ending_away(ending, channel_peer(channel));
+		return true;
+	}
+	/* The daemon has not noticed yet that the session before this one is gone. */
+	if (done->status != STATUS_BUSY || push->attempts < 2)
+		return false;
+	ending->kind = ENDING_BUSY;
+	error_set(&ending->err, -EBUSY, FAULT_PEER, "%s has not given up the session before", channel_peer(channel));
+	return true;
+}
+
 int push_done(struct push *push, const struct frame_header *header, const uint8_t *body, struct error *err)
 {
 	struct client *client = push->session->client;
 	struct message_done done;
 	struct error cause = { 0 };
+	struct ending ending;
 	char text[ERROR_TEXT_MAX];
 	int r = message_done_read(body, header->length, client->channel.suite.limits.digest_size, &done, err);
 
@@ -110,13 +128,11 @@ int push_done(struct push *push, const struct frame_header *header, const uint8_
 	if (done_flaw(push, &done) != NULL)
 		return error_set(err, -EPROTO, FAULT_PEER, "%s", done_flaw(push, &done));
 	client->channel.put = false;
-	push->done = true;
-	client_stop(client);
-	push->goaway = done.status == STATUS_SHUTDOWN;
-	/* The daemon has not noticed yet that the session before this one is gone. */
-	push->busy = done.status == STATUS_BUSY && push->attempts > 1;
-	if (push->goaway || push->busy)
-		return 0; /* tried again */
+	if (done_tries_again(push, &done, &ending)) {
+		push_end(push, &ending);
+		return 0;
+	}
+	push_end(push, NULL);
 	sum_add(push, &done);
 	if (done.status != STATUS_OK) {
 		said_text(text, sizeof(text), done.status, done.text, done.text_len);

@@ -3,6 +3,7 @@
 #ifndef XFER_CLIENT_PUSH_STATE_H
 #define XFER_CLIENT_PUSH_STATE_H
 
+#include "client/attempt.h"
 #include "client/count.h"
 #include "client/push.h"
 #include "engine/stall.h"
@@ -18,17 +19,12 @@ struct push {
 	struct client_progress before; /* what earlier sources came to */
 	uint64_t reached;              /* see reconnect_job */
 	/* Of one attempt: */
-	bool asked;            /* the PUT is sent */
-	bool listed;           /* the daemon asked what there is */
-	bool over;             /* nothing more comes from the session */
-	bool done;             /* the DONE came */
-	bool goaway;           /* which said that the daemon goes away */
-	bool busy;             /* which said that an earlier attempt still holds what it began */
-	unsigned attempts;     /* that were asked for */
-	struct error err;      /* why the session ended */
-	uint64_t taken;        /* bytes of frames that came, without liveness */
-	uint64_t files, bytes; /* sent */
-	struct count count;    /* of a tree, for the line of progress */
+	struct attempt attempt; /* RUNNING: the PUT is sent; there is nothing to tidy */
+	bool listed;            /* the daemon asked what there is */
+	unsigned attempts;      /* that were asked for */
+	uint64_t taken;         /* bytes of frames that came, without liveness */
+	uint64_t files, bytes;  /* sent */
+	struct count count;     /* of a tree, for the line of progress */
 	struct stall stall;
 	char waits[RECONNECT_TEXT_MAX];
 };
@@ -39,6 +35,8 @@ static inline uint32_t push_requests(const struct channel *channel)
 	return channel->requests_max < MESSAGE_PUT_REQUESTS_MAX ? channel->requests_max : MESSAGE_PUT_REQUESTS_MAX;
 }
 /* push.c */
+/* This attempt is over, for whatever reason: done where ending is NULL. */
+void push_end(struct push *push, const struct ending *ending);
 /* Where a request of the daemon leads: nothing but the source. */
 void push_place(const struct push *push, const char *path, struct sending_place *out);
 void push_piece(struct push *push, const struct sending *sending, const struct read_piece *piece,

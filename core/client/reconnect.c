@@ -119,29 +119,34 @@ static void on_wait_tick(void *context)
 }
 
 /* The user interrupted. */
-static void on_wait_ended(void *context, const struct error *err)
+static void on_wait_ended(void *context, const struct ending *ending)
 {
 	struct wait *wait = context;
 
-	(void)err;
+	(void)ending;
 	client_stop(wait->client);
 }
 
 static const struct client_verb wait_verb = { .tick = on_wait_tick, .ended = on_wait_ended };
 
-static int reconnect_wait(struct client *client, const struct reconnect_job *job, uint64_t pause, struct error *err)
+/* False: *ending is another one now, and there will be no next attempt. */
+static bool reconnect_wait(struct client *client, const struct reconnect_job *job, uint64_t pause,
+                           struct ending *ending)
 {
 	struct wait wait = { .client = client, .job = job, .deadline.fire = on_wait_over };
 
 	client->again.next = client->loop->now + pause;
-	if (loop_deadline(client->loop, &wait.deadline, client->again.next) < 0)
-		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory");
+	if (loop_deadline(client->loop, &wait.deadline, client->again.next) < 0) {
+		ending->kind = ENDING_FINAL;
+		error_set(&ending->err, -ENOMEM, FAULT_LOCAL, "out of memory");
+		return false;
+	}
 	client_run(client, &wait_verb, &wait);
 	(void)loop_deadline(client->loop, &wait.deadline, CLOCK_NEVER);
 	client->again.next = 0;
 	if (client->interrupted)
-		return error_set(err, -EINTR, FAULT_INTERRUPTED, "interrupted");
-	return 0;
+		ending_stopped(ending);
+	return !client->interrupted;
 }
 
 static uint64_t random_number(void)
@@ -153,36 +158,32 @@ static uint64_t random_number(void)
 	return number;
 }
 
-/* The attempt failed: waits for the next one, or fills *err with what to end with. */
-static int reconnect_lost(struct client *client, const struct reconnect_job *job, struct error *err)
+/* The attempt failed: waits for the next one. False: there is none, and *ending is how all of it ends. */
+static bool reconnect_lost(struct client *client, const struct reconnect_job *job, struct ending *ending)
 {
 	struct retry *retry = &client->again.retry;
-	enum retry_cause cause = retry_cause(err, &client->words);
 	uint64_t reached = job->reached != NULL ? job->reached(job->context) : 0;
-	bool goaway = cause == RETRY_CAUSE_AWAY;
 	uint64_t pause;
 
 	loop_time(client->loop);
 	if (retry->open)
-		client->again.broke = cause == RETRY_CAUSE_BROKEN || cause == RETRY_CAUSE_SILENT;
-	if (client->again.hopeless || (job->stays_lost != NULL && job->stays_lost(job->context)))
-		cause = RETRY_CAUSE_FINAL;
+		client->again.broke = ending->kind == ENDING_BROKEN || ending->kind == ENDING_SILENT;
 	client_disconnect(client);
-	switch (retry_lost(retry, cause, reached, random_number(), client->loop->now, &pause)) {
+	switch (retry_lost(retry, ending->kind, reached, random_number(), client->loop->now, &pause)) {
 	case RETRY_AGAIN: break;
-	case RETRY_NOT: return err->code;
-	case RETRY_OVER: give_up(client, err); return err->code;
-	case RETRY_HOPELESS: error_append(err, "; so it was again and again: given up"); return err->code;
+	case RETRY_NOT: return false;
+	case RETRY_OVER: give_up(client, &ending->err); return false;
+	case RETRY_HOPELESS: error_append(&ending->err, "; so it was again and again: given up"); return false;
 	}
-	if (!goaway || pause > QUIET_PAUSE || retry_down(retry, client->loop->now) > QUIET_DOWN)
-		say_lost(client, err);
-	return reconnect_wait(client, job, pause, err);
+	if (ending->kind != ENDING_AWAY || pause > QUIET_PAUSE || retry_down(retry, client->loop->now) > QUIET_DOWN)
+		say_lost(client, &ending->err);
+	return reconnect_wait(client, job, pause, ending);
 }
 
 int reconnect_run(struct client *client, const struct url *url, const struct reconnect_job *job, struct error *err)
 {
 	struct reconnect *again = &client->again;
-	int r;
+	struct ending ending;
 
 	if (!client_is_at(client, url)) {
 		retry_start(&again->retry, &client->options.retry);
@@ -191,13 +192,12 @@ int reconnect_run(struct client *client, const struct url *url, const struct rec
 	retry_job(&again->retry);
 	again->job = job;
 	again->told = false;
-	again->hopeless = false;
 	do {
-		client->words = (struct retry_words){ 0 };
-		r = job->attempt(job->context, err);
-	} while (r < 0 && (r = reconnect_lost(client, job, err)) == 0);
+		ending = (struct ending){ .kind = ENDING_NONE };
+		job->attempt(job->context, &ending);
+	} while (ending.kind != ENDING_DONE && reconnect_lost(client, job, &ending));
 	again->job = NULL;
-	return r;
+	return ending_result(&ending, err);
 }
 
 const uint8_t *reconnect_lost_one(const struct client *client)
@@ -210,19 +210,19 @@ void reconnect_died(struct client *client, const char *text)
 	snprintf(client->again.died, sizeof(client->again.died), "%s", text);
 }
 
-static int hopeless(struct client *client, struct error *err)
+static void hopeless(const struct client *client, struct ending *ending)
 {
 	const char *died = client->again.died;
 
-	client->again.hopeless = true;
-	return error_set(err, -ECONNABORTED, FAULT_PEER,
-	                 "the worker at %s that served this died %d times in a row%s%s%s, and nothing more had come: "
-	                 "given up; its log says more",
-	                 client->url->authority, RETRY_DEATHS, *died != '\0' ? " (the last one " : "", died,
-	                 *died != '\0' ? ")" : "");
+	ending->kind = ENDING_FINAL;
+	error_set(&ending->err, -ECONNABORTED, FAULT_PEER,
+	          "the worker at %s that served this died %d times in a row%s%s%s, and nothing more had come: "
+	          "given up; its log says more",
+	          client->url->authority, RETRY_DEATHS, *died != '\0' ? " (the last one " : "", died,
+	          *died != '\0' ? ")" : "");
 }
 
-int reconnect_opened(struct client *client, struct error *err)
+bool reconnect_opened(struct client *client, struct ending *ending)
 {
 	struct reconnect *again = &client->again;
 	const uint8_t *boot_id = client->channel.boot_id;
@@ -231,15 +231,17 @@ int reconnect_opened(struct client *client, struct error *err)
 	enum retry_verdict verdict;
 
 	if (again->job == NULL)
-		return 0;
+		return true;
 	verdict = retry_opened(&again->retry, boot_id, again->died[0] != '\0', client->loop->now);
 	memcpy(again->boot_id, boot_id, sizeof(again->boot_id));
 	again->broke = false;
-	if (verdict == RETRY_HOPELESS)
-		return hopeless(client, err);
+	if (verdict == RETRY_HOPELESS) {
+		hopeless(client, ending);
+		return false;
+	}
 	say_died(client);
 	say_again(client, before, another);
-	return 0;
+	return true;
 }
 
 uint64_t reconnect_patience(const struct client *client, uint64_t most)

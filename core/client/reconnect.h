@@ -14,14 +14,12 @@ struct client;
 /* All but attempt() may be NULL. */
 struct reconnect_job {
 	/*
-	 * client_connect() and client_run(), until all is done or the session is lost. The whole again after a loss: what is
-	 * there already it finds by itself.
+	 * client_try(), until all is done or the session is lost. The whole again after a loss: what is there already it
+	 * finds by itself. FINAL where another attempt would do harm.
 	 */
-	int (*attempt)(void *context, struct error *err);
+	void (*attempt)(void *context, struct ending *ending);
 	/* Grows with what need not be done again. */
 	uint64_t (*reached)(void *context);
-	/* Another attempt would do harm, or have no use. */
-	bool (*stays_lost)(void *context);
 	/* About ten times a second between two attempts. */
 	void (*tick)(void *context);
 	void *context;
@@ -31,7 +29,6 @@ struct reconnect {
 	struct retry retry;
 	const struct reconnect_job *job;  /* NULL: nothing is tried again */
 	bool told;                        /* that the session is lost */
-	bool hopeless;                    /* found when the next session was open */
 	uint64_t next;                    /* steady ns, the next attempt; 0 = under way */
 	uint8_t boot_id[MESSAGE_BOOT_ID]; /* of the last session */
 	bool broke;                       /* it ended without a word */
@@ -44,8 +41,8 @@ int reconnect_run(struct client *client, const struct url *url, const struct rec
 const uint8_t *reconnect_lost_one(const struct client *client);
 /* The answer, before reconnect_opened(): "died of SIGSEGV in integrity-foo digest()". */
 void reconnect_died(struct client *client, const char *text);
-/* A session is open. An error: what is asked for kills whoever serves it. */
-int reconnect_opened(struct client *client, struct error *err);
+/* A session is open. False: what is asked for kills whoever serves it, and *ending says so. */
+bool reconnect_opened(struct client *client, struct ending *ending);
 /* How long a connection or a hello may take: `most`, and no longer than there is to try. */
 uint64_t reconnect_patience(const struct client *client, uint64_t most);
 

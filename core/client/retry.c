@@ -11,44 +11,6 @@
 #define PAUSE_AWAY (100 * CLOCK_MS)
 #define PAUSE_AWAY_MAX (1 * CLOCK_SECOND)
 
-/* ---- causes ---- */
-
-static enum retry_cause cause_told(enum status said)
-{
-	switch (said) {
-	case STATUS_SHUTDOWN:
-	case STATUS_IDLE: return RETRY_CAUSE_AWAY;
-	case STATUS_LIMIT: return RETRY_CAUSE_BUSY;
-	case STATUS_DEAD: return RETRY_CAUSE_SILENT;
-	case STATUS_PROTOCOL: return RETRY_CAUSE_NONSENSE;
-	default: return RETRY_CAUSE_FINAL;
-	}
-}
-
-enum retry_cause retry_cause(const struct error *err, const struct retry_words *words)
-{
-	if (words->told)
-		return cause_told(words->said);
-	if (err->fault == FAULT_CONNECT)
-		return RETRY_CAUSE_CONNECT;
-	/* We left ourselves, for we were sent away. */
-	if (err->fault == FAULT_NONE && words->goaway)
-		return RETRY_CAUSE_AWAY;
-	/* A stall is no loss: the peer lives, and what blocks it blocks the next session as well. */
-	if (err->fault != FAULT_PEER || err->code == -ETIME)
-		return RETRY_CAUSE_FINAL;
-	if (words->goaway)
-		return RETRY_CAUSE_AWAY;
-	switch (err->code) {
-	case -ETIMEDOUT: return RETRY_CAUSE_SILENT;
-	case -EPROTO:
-	case -EBADMSG: return RETRY_CAUSE_NONSENSE;
-	default: return RETRY_CAUSE_BROKEN;
-	}
-}
-
-/* ---- the row ---- */
-
 void retry_start(struct retry *retry, const struct retry_limits *limits)
 {
 	*retry = (struct retry){ .limits = *limits };
@@ -143,7 +105,7 @@ static uint64_t jitter(uint64_t most, uint64_t random)
 	return most == UINT64_MAX ? random : random % (most + 1);
 }
 
-enum retry_verdict retry_lost(struct retry *retry, enum retry_cause cause, uint64_t reached, uint64_t random,
+enum retry_verdict retry_lost(struct retry *retry, enum ending_kind how, uint64_t reached, uint64_t random,
                               uint64_t now, uint64_t *pause)
 {
 	bool open = retry->open;
@@ -157,13 +119,13 @@ enum retry_verdict retry_lost(struct retry *retry, enum retry_cause cause, uint6
 		retry->since = now;
 	retry->open = false;
 	if (open)
-		retry->suspect = cause == RETRY_CAUSE_BROKEN;
-	if (cause == RETRY_CAUSE_FINAL || !retry_wanted(retry) || retry->over)
+		retry->suspect = how == ENDING_BROKEN;
+	if (how == ENDING_FINAL || how == ENDING_STOPPED || !retry_wanted(retry) || retry->over)
 		return RETRY_NOT;
 	/* Who is sent away has found somebody: the next one has opened already, or nobody is there any more. */
-	if (!retry->had && !retry->limits.first && cause != RETRY_CAUSE_AWAY)
+	if (!retry->had && !retry->limits.first && how != ENDING_AWAY)
 		return RETRY_NOT;
-	if (cause == RETRY_CAUSE_NONSENSE && ++retry->nonsense >= RETRY_NONSENSE)
+	if (how == ENDING_NONSENSE && ++retry->nonsense >= RETRY_NONSENSE)
 		return RETRY_HOPELESS;
 	left = retry_left(retry, now);
 	if (retry->tries >= retry->limits.tries || left == 0) {
@@ -171,7 +133,7 @@ enum retry_verdict retry_lost(struct retry *retry, enum retry_cause cause, uint6
 		return RETRY_OVER;
 	}
 	/* A daemon that sends us away again before we got anywhere is waited for like any other. */
-	if (cause == RETRY_CAUSE_AWAY && open && !retry->excused) {
+	if (how == ENDING_AWAY && open && !retry->excused) {
 		retry->excused = true;
 		*pause = jitter(PAUSE_AWAY, random);
 		return RETRY_AGAIN;
@@ -179,7 +141,7 @@ enum retry_verdict retry_lost(struct retry *retry, enum retry_cause cause, uint6
 	retry->tries++;
 	*pause = jitter(bound(retry), random);
 	/* It lives and says so, and the next one is there already. */
-	if (cause == RETRY_CAUSE_AWAY && *pause > PAUSE_AWAY_MAX)
+	if (how == ENDING_AWAY && *pause > PAUSE_AWAY_MAX)
 		*pause = PAUSE_AWAY_MAX;
 	if (*pause > left)
 		*pause = left;

@@ -9,7 +9,7 @@
 #ifndef XFER_CLIENT_RETRY_H
 #define XFER_CLIENT_RETRY_H
 
-#include "wire/message.h"
+#include "client/ending.h"
 
 #define RETRY_TRIES_ANY UINT64_MAX
 
@@ -23,26 +23,6 @@ struct retry_limits {
 	uint64_t span;  /* ns without a session, in a row; 0 = never try again */
 	bool first;     /* the first connection as well, though nothing was ever connected nor sent away */
 };
-
-/* Why there is no session any more. */
-enum retry_cause {
-	RETRY_CAUSE_FINAL,   /* another try changes nothing: refused, integrity, usage, local */
-	RETRY_CAUSE_AWAY,    /* the daemon said goaway: another worker is there, or will be */
-	RETRY_CAUSE_SILENT,  /* the peer is dead */
-	RETRY_CAUSE_BROKEN,  /* the stream ended and nobody said why */
-	RETRY_CAUSE_CONNECT, /* no connection, or nobody who says hello */
-	RETRY_CAUSE_BUSY,    /* the daemon has no room now */
-	RETRY_CAUSE_NONSENSE /* the protocol was broken, by a peer or on the way */
-};
-
-/* What the session said before it ended, beside the error. */
-struct retry_words {
-	bool goaway; /* GOAWAY was heard */
-	bool told;   /* it ended by an ERROR of the peer, with this status */
-	enum status said;
-};
-
-enum retry_cause retry_cause(const struct error *err, const struct retry_words *words);
 
 enum retry_verdict {
 	RETRY_AGAIN,   /* after the pause */
@@ -75,15 +55,15 @@ void retry_job(struct retry *retry);
 /* Whether a loss would be followed by another try: there is no use in leaving a session early otherwise. */
 bool retry_wanted(const struct retry *retry);
 /*
- * A session is open; `died`: it says that the last one's worker is dead. RETRY_AGAIN: go on with it. RETRY_HOPELESS: each of the last RETRY_DEATHS sessions ended with the
- * death of its worker, and none got any further.
+ * A session is open; `died`: it says that the last one's worker is dead. RETRY_AGAIN: go on with it. RETRY_HOPELESS: each
+ * of the last RETRY_DEATHS sessions ended with the death of its worker, and none got any further.
  */
 enum retry_verdict retry_opened(struct retry *retry, const uint8_t boot_id[MESSAGE_BOOT_ID], bool died, uint64_t now);
 /*
  * The session is lost, or another try to have one failed. reached: grows with what need not be done again. random: any
  * number. *pause (ns) is set with RETRY_AGAIN.
  */
-enum retry_verdict retry_lost(struct retry *retry, enum retry_cause cause, uint64_t reached, uint64_t random,
+enum retry_verdict retry_lost(struct retry *retry, enum ending_kind how, uint64_t reached, uint64_t random,
                               uint64_t now, uint64_t *pause);
 /* ns without a session in this row; what is left of the limit. */
 uint64_t retry_down(const struct retry *retry, uint64_t now);

@@ -95,25 +95,34 @@ static void on_again(struct deadline *deadline)
 }
 
 /* It is lost, or was not to be had. */
-static void stream_lost(struct stream *stream, const struct error *err, const struct retry_words *words)
+static void stream_lost(struct stream *stream, const struct ending *ending)
 {
 	struct client *client = client_of(stream);
-	enum retry_cause cause = retry_cause(err, words);
+	enum ending_kind how = ending->kind;
 	uint64_t random = 0, pause = 0;
 
 	if (stream->streams->closing || client->interrupted || stream->surplus)
 		return;
 	/* The daemon is there, and may be about to reload; but where there is no room for one more there will be none. */
-	if (cause == RETRY_CAUSE_BUSY && !stream->retry.had)
-		cause = RETRY_CAUSE_FINAL;
+	if (how == ENDING_BUSY && !stream->retry.had)
+		how = ENDING_FINAL;
 	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK); /* as in reconnect.c */
-	if (retry_lost(&stream->retry, cause, stream->taken, random, client->loop->now, &pause) == RETRY_AGAIN &&
+	if (retry_lost(&stream->retry, how, stream->taken, random, client->loop->now, &pause) == RETRY_AGAIN &&
 	    loop_deadline(client->loop, &stream->again, client->loop->now + pause) == 0) {
 		stream->waiting = true;
 		return;
 	}
 	stream->given_up = true;
-	warn_once(stream, err);
+	warn_once(stream, &ending->err);
+}
+
+/* It was not even connected. */
+static void stream_missed(struct stream *stream, const struct error *err)
+{
+	struct ending ending;
+
+	ending_without(&ending, err);
+	stream_lost(stream, &ending);
 }
 
 static void live_count(struct client *client)
@@ -183,14 +192,10 @@ static void on_ended(struct channel *channel, const struct error *err)
 {
 	struct stream *stream = of_channel(channel);
 	struct client *client = client_of(stream);
-	const struct retry_words words = {
-		.goaway = channel->goaway,
-		.told = channel->refused,
-		.said = channel->said,
-	};
-	struct error cause = *err;
 	bool live = stream->live;
+	struct ending ending;
 
+	ending_of_channel(&ending, err, channel);
 	stream->live = false;
 	stream->leave = 0;
 	stream->streams->sent += channel->link.sent_bytes;
@@ -198,9 +203,9 @@ static void on_ended(struct channel *channel, const struct error *err)
 	if (stream->sends)
 		sending_close(&stream->sending);
 	if (!stream->given_up)
-		stream_lost(stream, &cause, &words);
+		stream_lost(stream, &ending);
 	if (live && client->verb != NULL && client->verb->stream_ended != NULL)
-		client->verb->stream_ended(client->context, stream, &cause, &words);
+		client->verb->stream_ended(client->context, stream, &ending);
 }
 
 /* Its memory is in use. */
@@ -251,7 +256,7 @@ static void on_connected(void *context, struct xfer_conn *conn)
 	                 client_port(client, conn), 0, stream, &err);
 	stream->used = r == 0 || r == -EINPROGRESS;
 	if (r < 0)
-		stream_lost(stream, &err, &(struct retry_words){ 0 });
+		stream_missed(stream, &err);
 }
 
 static void on_dial_failed(void *context, const struct error *err)
@@ -259,7 +264,7 @@ static void on_dial_failed(void *context, const struct error *err)
 	struct stream *stream = context;
 
 	stream->dial = NULL;
-	stream_lost(stream, err, &(struct retry_words){ 0 });
+	stream_missed(stream, err);
 }
 
 static void stream_dial(struct stream *stream)
@@ -294,8 +299,7 @@ void streams_fail(struct stream *stream, const struct error *err)
 	struct error said = *err;
 
 	if (stream->live)
-		channel_fail(&stream->channel, err->fault == FAULT_INTEGRITY ? STATUS_INTEGRITY : STATUS_PROTOCOL,
-		             &said);
+		channel_fail(&stream->channel, ending_status(&said), &said);
 }
 
 /* ---- all of them ---- */

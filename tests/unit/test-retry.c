@@ -38,12 +38,12 @@ static enum retry_verdict opened(struct world *world, uint8_t boot)
 }
 
 /* The pause passes. */
-static enum retry_verdict lost_by(struct world *world, enum retry_cause cause, uint64_t random)
+static enum retry_verdict lost_by(struct world *world, enum ending_kind how, uint64_t random)
 {
 	enum retry_verdict verdict;
 
 	world->pause = MOST;
-	verdict = retry_lost(&world->retry, cause, world->reached, random, world->now, &world->pause);
+	verdict = retry_lost(&world->retry, how, world->reached, random, world->now, &world->pause);
 	if (verdict == RETRY_AGAIN)
 		world->now += world->pause;
 	else
@@ -51,9 +51,9 @@ static enum retry_verdict lost_by(struct world *world, enum retry_cause cause, u
 	return verdict;
 }
 
-static enum retry_verdict lost(struct world *world, enum retry_cause cause)
+static enum retry_verdict lost(struct world *world, enum ending_kind how)
 {
-	return lost_by(world, cause, 0);
+	return lost_by(world, how, 0);
 }
 
 static void pauses_grow_and_are_jittered(void **state)
@@ -68,15 +68,15 @@ static void pauses_grow_and_are_jittered(void **state)
 		/* Full jitter: from nothing at all to the bound, and each in between. */
 		struct retry same = world.retry;
 		uint64_t pause;
-		assert_int_equal(retry_lost(&same, RETRY_CAUSE_CONNECT, 0, 0, world.now, &pause), RETRY_AGAIN);
+		assert_int_equal(retry_lost(&same, ENDING_CONNECT, 0, 0, world.now, &pause), RETRY_AGAIN);
 		assert_int_equal(pause, 0);
 		same = world.retry;
-		assert_int_equal(retry_lost(&same, RETRY_CAUSE_CONNECT, 0, bound / 3, world.now, &pause), RETRY_AGAIN);
+		assert_int_equal(retry_lost(&same, ENDING_CONNECT, 0, bound / 3, world.now, &pause), RETRY_AGAIN);
 		assert_int_equal(pause, bound / 3);
 		same = world.retry;
-		assert_int_equal(retry_lost(&same, RETRY_CAUSE_CONNECT, 0, bound + 1, world.now, &pause), RETRY_AGAIN);
+		assert_int_equal(retry_lost(&same, ENDING_CONNECT, 0, bound + 1, world.now, &pause), RETRY_AGAIN);
 		assert_int_equal(pause, 0);
-		assert_int_equal(lost_by(&world, RETRY_CAUSE_CONNECT, bound), RETRY_AGAIN);
+		assert_int_equal(lost_by(&world, ENDING_CONNECT, bound), RETRY_AGAIN);
 		assert_int_equal(world.pause, bound);
 	}
 }
@@ -88,17 +88,17 @@ static void progress_begins_anew(void **state)
 
 	opened(&world, 1);
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(lost_by(&world, RETRY_CAUSE_SILENT, 5 * CLOCK_SECOND), RETRY_AGAIN);
+		assert_int_equal(lost_by(&world, ENDING_SILENT, 5 * CLOCK_SECOND), RETRY_AGAIN);
 	assert_true(retry_down(&world.retry, world.now) > 10 * CLOCK_SECOND);
 	opened(&world, 2);
 	world.now += 500 * CLOCK_SECOND;
 	world.reached = 7;
-	assert_int_equal(lost_by(&world, RETRY_CAUSE_SILENT, 200 * CLOCK_MS), RETRY_AGAIN);
+	assert_int_equal(lost_by(&world, ENDING_SILENT, 200 * CLOCK_MS), RETRY_AGAIN);
 	assert_int_equal(world.pause, 200 * CLOCK_MS);
 	assert_int_equal(retry_down(&world.retry, world.now), 200 * CLOCK_MS);
 	/* To be as far as before is no progress. */
 	opened(&world, 2);
-	assert_int_equal(lost_by(&world, RETRY_CAUSE_SILENT, 400 * CLOCK_MS), RETRY_AGAIN);
+	assert_int_equal(lost_by(&world, ENDING_SILENT, 400 * CLOCK_MS), RETRY_AGAIN);
 	assert_int_equal(world.pause, 400 * CLOCK_MS);
 }
 
@@ -111,7 +111,7 @@ static void time_without_a_session_runs_out(void **state)
 	opened(&world, 1);
 	began = world.now;
 	for (;;) {
-		enum retry_verdict verdict = lost_by(&world, RETRY_CAUSE_CONNECT, 7 * CLOCK_SECOND);
+		enum retry_verdict verdict = lost_by(&world, ENDING_CONNECT, 7 * CLOCK_SECOND);
 		if (verdict != RETRY_AGAIN) {
 			assert_int_equal(verdict, RETRY_OVER);
 			break;
@@ -131,7 +131,7 @@ static void time_in_a_session_does_not_count(void **state)
 
 	opened(&world, 1);
 	for (int i = 0; i < 10; i++) {
-		assert_int_equal(lost_by(&world, RETRY_CAUSE_SILENT, 100 * CLOCK_MS), RETRY_AGAIN);
+		assert_int_equal(lost_by(&world, ENDING_SILENT, 100 * CLOCK_MS), RETRY_AGAIN);
 		opened(&world, 1);
 		world.now += 60 * CLOCK_SECOND;
 	}
@@ -146,16 +146,16 @@ static void tries_are_counted(void **state)
 
 	opened(&world, 1);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_AGAIN);
-	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_OVER);
+		assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_AGAIN);
+	assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_OVER);
 	/* A session without progress is one of the tries. */
 	world = world_make(&limits);
 	opened(&world, 1);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(lost(&world, RETRY_CAUSE_SILENT), RETRY_AGAIN);
+		assert_int_equal(lost(&world, ENDING_SILENT), RETRY_AGAIN);
 		opened(&world, 1);
 	}
-	assert_int_equal(lost(&world, RETRY_CAUSE_SILENT), RETRY_OVER);
+	assert_int_equal(lost(&world, ENDING_SILENT), RETRY_OVER);
 }
 
 static void nothing_is_tried_again_when_not_wanted(void **state)
@@ -168,14 +168,14 @@ static void nothing_is_tried_again_when_not_wanted(void **state)
 	for (size_t i = 0; i < COUNT(none); i++) {
 		struct world world = world_make(none[i]);
 		assert_false(retry_wanted(&world.retry));
-		assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_NOT);
+		assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_NOT);
 		opened(&world, 1);
-		assert_int_equal(lost(&world, RETRY_CAUSE_AWAY), RETRY_NOT);
+		assert_int_equal(lost(&world, ENDING_AWAY), RETRY_NOT);
 	}
 	struct world world = world_make(&ordinary);
 	assert_true(retry_wanted(&world.retry));
 	opened(&world, 1);
-	assert_int_equal(lost(&world, RETRY_CAUSE_FINAL), RETRY_NOT);
+	assert_int_equal(lost(&world, ENDING_FINAL), RETRY_NOT);
 }
 
 static void the_first_connection_is_another_thing(void **state)
@@ -184,18 +184,18 @@ static void the_first_connection_is_another_thing(void **state)
 	struct retry_limits limits = ordinary;
 	struct world world = world_make(&limits);
 
-	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_NOT);
-	assert_int_equal(lost(&world, RETRY_CAUSE_BUSY), RETRY_NOT);
+	assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_NOT);
+	assert_int_equal(lost(&world, ENDING_BUSY), RETRY_NOT);
 	/* A daemon that is about to go: the next one is there, or none. */
-	assert_int_equal(lost(&world, RETRY_CAUSE_AWAY), RETRY_AGAIN);
-	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_NOT);
+	assert_int_equal(lost(&world, ENDING_AWAY), RETRY_AGAIN);
+	assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_NOT);
 	limits.first = true;
 	world = world_make(&limits);
-	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_AGAIN);
+	assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_AGAIN);
 	world.now += 119 * CLOCK_SECOND;
-	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_AGAIN);
+	assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_AGAIN);
 	world.now += 1 * CLOCK_SECOND;
-	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_OVER);
+	assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_OVER);
 }
 
 static void who_was_given_up_is_tried_once(void **state)
@@ -204,16 +204,16 @@ static void who_was_given_up_is_tried_once(void **state)
 	struct world world = world_make(&ordinary);
 
 	opened(&world, 1);
-	assert_int_equal(lost(&world, RETRY_CAUSE_SILENT), RETRY_AGAIN);
+	assert_int_equal(lost(&world, ENDING_SILENT), RETRY_AGAIN);
 	world.now += 120 * CLOCK_SECOND;
-	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_OVER);
+	assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_OVER);
 	retry_job(&world.retry);
-	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_NOT);
+	assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_NOT);
 	/* It is back: as ever. */
 	retry_job(&world.retry);
 	opened(&world, 2);
-	assert_int_equal(lost(&world, RETRY_CAUSE_SILENT), RETRY_AGAIN);
-	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_AGAIN);
+	assert_int_equal(lost(&world, ENDING_SILENT), RETRY_AGAIN);
+	assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_AGAIN);
 }
 
 static void goaway_is_no_error(void **state)
@@ -225,22 +225,22 @@ static void goaway_is_no_error(void **state)
 	opened(&world, 1);
 	for (uint8_t i = 0; i < 10; i++) {
 		world.reached++;
-		assert_int_equal(lost_by(&world, RETRY_CAUSE_AWAY, 100 * CLOCK_MS), RETRY_AGAIN);
+		assert_int_equal(lost_by(&world, ENDING_AWAY, 100 * CLOCK_MS), RETRY_AGAIN);
 		assert_int_equal(world.pause, 100 * CLOCK_MS);
 		assert_int_equal(opened(&world, (uint8_t)(2 + i)), RETRY_AGAIN);
 	}
 	assert_int_equal(world.retry.tries, 0);
 	/* One that sends away at once, always, is one that fails. */
-	assert_int_equal(lost_by(&world, RETRY_CAUSE_AWAY, 200 * CLOCK_MS), RETRY_AGAIN);
+	assert_int_equal(lost_by(&world, ENDING_AWAY, 200 * CLOCK_MS), RETRY_AGAIN);
 	assert_int_equal(world.pause, 200 * CLOCK_MS);
 	opened(&world, 2);
-	assert_int_equal(lost(&world, RETRY_CAUSE_AWAY), RETRY_OVER);
+	assert_int_equal(lost(&world, ENDING_AWAY), RETRY_OVER);
 }
 
 /* Ends the session, and opens the next one on that worker. */
 static enum retry_verdict dies(struct world *world, uint8_t next)
 {
-	assert_int_equal(lost(world, RETRY_CAUSE_BROKEN), RETRY_AGAIN);
+	assert_int_equal(lost(world, ENDING_BROKEN), RETRY_AGAIN);
 	return opened(world, next);
 }
 
@@ -272,10 +272,10 @@ static void what_is_told_is_a_death(void **state)
 
 	opened(&world, 1);
 	for (int i = 1; i < RETRY_DEATHS; i++) {
-		assert_int_equal(lost(&world, RETRY_CAUSE_SILENT), RETRY_AGAIN);
+		assert_int_equal(lost(&world, ENDING_SILENT), RETRY_AGAIN);
 		assert_int_equal(retry_opened(&world.retry, id, true, world.now), RETRY_AGAIN);
 	}
-	assert_int_equal(lost(&world, RETRY_CAUSE_SILENT), RETRY_AGAIN);
+	assert_int_equal(lost(&world, ENDING_SILENT), RETRY_AGAIN);
 	assert_int_equal(retry_opened(&world.retry, id, true, world.now), RETRY_HOPELESS);
 }
 
@@ -292,15 +292,15 @@ static void deaths_in_between_are_forgiven(void **state)
 	}
 	/* No connection in between: the same deaths. */
 	assert_int_equal(dies(&world, 30), RETRY_AGAIN);
-	assert_int_equal(lost(&world, RETRY_CAUSE_BROKEN), RETRY_AGAIN);
-	assert_int_equal(lost(&world, RETRY_CAUSE_CONNECT), RETRY_AGAIN);
+	assert_int_equal(lost(&world, ENDING_BROKEN), RETRY_AGAIN);
+	assert_int_equal(lost(&world, ENDING_CONNECT), RETRY_AGAIN);
 	assert_int_equal(opened(&world, 31), RETRY_HOPELESS);
 }
 
 static void only_a_death_is_a_death(void **state)
 {
 	(void)state;
-	static const enum retry_cause others[] = { RETRY_CAUSE_SILENT, RETRY_CAUSE_AWAY, RETRY_CAUSE_BUSY };
+	static const enum ending_kind others[] = { ENDING_SILENT, ENDING_AWAY, ENDING_BUSY };
 
 	for (size_t i = 0; i < COUNT(others); i++) {
 		struct world world = world_make(&ordinary);
@@ -328,60 +328,17 @@ static void nonsense_is_not_listened_to_for_long(void **state)
 
 	opened(&world, 1);
 	for (int i = 1; i < RETRY_NONSENSE; i++) {
-		assert_int_equal(lost(&world, RETRY_CAUSE_NONSENSE), RETRY_AGAIN);
+		assert_int_equal(lost(&world, ENDING_NONSENSE), RETRY_AGAIN);
 		opened(&world, 1);
 	}
-	assert_int_equal(lost(&world, RETRY_CAUSE_NONSENSE), RETRY_HOPELESS);
+	assert_int_equal(lost(&world, ENDING_NONSENSE), RETRY_HOPELESS);
 	/* A bad line: it gets on between the errors. */
 	world = world_make(&ordinary);
 	opened(&world, 1);
 	for (int i = 0; i < 50; i++) {
 		world.reached++;
-		assert_int_equal(lost(&world, RETRY_CAUSE_NONSENSE), RETRY_AGAIN);
+		assert_int_equal(lost(&world, ENDING_NONSENSE), RETRY_AGAIN);
 		opened(&world, 1);
-	}
-}
-
-static void causes(void **state)
-{
-	(void)state;
-	static const struct {
-		int code;
-		enum fault fault;
-		struct retry_words words;
-		enum retry_cause cause;
-	} rows[] = {
-		{ -ECONNRESET, FAULT_PEER, { 0 }, RETRY_CAUSE_BROKEN },
-		{ -EPIPE, FAULT_PEER, { 0 }, RETRY_CAUSE_BROKEN },
-		{ -ETIMEDOUT, FAULT_PEER, { 0 }, RETRY_CAUSE_SILENT },
-		{ -ECONNREFUSED, FAULT_CONNECT, { 0 }, RETRY_CAUSE_CONNECT },
-		{ -ETIMEDOUT, FAULT_CONNECT, { 0 }, RETRY_CAUSE_CONNECT },
-		{ -EBADMSG, FAULT_PEER, { 0 }, RETRY_CAUSE_NONSENSE },
-		{ -EPROTO, FAULT_PEER, { 0 }, RETRY_CAUSE_NONSENSE },
-		{ -ECONNRESET, FAULT_PEER, { .goaway = true }, RETRY_CAUSE_AWAY },
-		{ 0, FAULT_NONE, { .goaway = true }, RETRY_CAUSE_AWAY },
-		{ 0, FAULT_NONE, { 0 }, RETRY_CAUSE_FINAL },
-		{ -ECONNABORTED, FAULT_PEER, { .told = true, .said = STATUS_SHUTDOWN }, RETRY_CAUSE_AWAY },
-		{ -ECONNABORTED, FAULT_PEER, { .told = true, .said = STATUS_IDLE }, RETRY_CAUSE_AWAY },
-		{ -ECONNABORTED, FAULT_PEER, { .told = true, .said = STATUS_DEAD }, RETRY_CAUSE_SILENT },
-		{ -ECONNABORTED, FAULT_REFUSED, { .told = true, .said = STATUS_LIMIT }, RETRY_CAUSE_BUSY },
-		{ -ECONNABORTED, FAULT_PEER, { .told = true, .said = STATUS_PROTOCOL }, RETRY_CAUSE_NONSENSE },
-		{ -ECONNABORTED, FAULT_INTEGRITY, { .told = true, .said = STATUS_INTEGRITY }, RETRY_CAUSE_FINAL },
-		{ -ECONNABORTED, FAULT_REFUSED, { .told = true, .said = STATUS_REFUSED }, RETRY_CAUSE_FINAL },
-		{ -ECONNABORTED, FAULT_CONNECT, { .told = true, .said = STATUS_VERSION }, RETRY_CAUSE_FINAL },
-		{ -ECONNABORTED, FAULT_MIXED, { .told = true, .said = STATUS_FAILED }, RETRY_CAUSE_FINAL },
-		{ -ETIME, FAULT_PEER, { 0 }, RETRY_CAUSE_FINAL },
-		{ -ECONNABORTED, FAULT_PEER, { .told = true, .said = STATUS_STALLED }, RETRY_CAUSE_FINAL },
-		{ -EBADMSG, FAULT_INTEGRITY, { 0 }, RETRY_CAUSE_FINAL },
-		{ -ENOSPC, FAULT_LOCAL, { .goaway = true }, RETRY_CAUSE_FINAL },
-		{ -EINVAL, FAULT_USAGE, { 0 }, RETRY_CAUSE_FINAL },
-		{ -ENOENT, FAULT_REFUSED, { 0 }, RETRY_CAUSE_FINAL },
-		{ -EINTR, FAULT_INTERRUPTED, { .goaway = true }, RETRY_CAUSE_FINAL },
-	};
-
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct error err = { .code = rows[i].code, .fault = rows[i].fault };
-		assert_int_equal(retry_cause(&err, &rows[i].words), rows[i].cause);
 	}
 }
 
@@ -402,7 +359,6 @@ int main(void)
 		cmocka_unit_test(deaths_in_between_are_forgiven),
 		cmocka_unit_test(only_a_death_is_a_death),
 		cmocka_unit_test(nonsense_is_not_listened_to_for_long),
-		cmocka_unit_test(causes),
 	};
 	return cmocka_run_group_tests_name("retry", tests, NULL, NULL);
 }
