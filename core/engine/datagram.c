@@ -46,8 +46,9 @@ static int socket_set(int fd, const struct addrinfo *at, int listener)
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
 		return -errno;
-	/* Ten thousand clients ask twenty times in a millisecond. More than the system allows it does not give. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	/* Ten thousand clients ask twenty times in a millisecond. Who may not have more than others gets what they have. */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)) < 0)
 		return -errno;
 	if (!is_wildcard(at->ai_addr))
@@ -126,51 +127,81 @@ static void local_take(struct msghdr *message, struct datagram_path *path)
 	}
 }
 
-ssize_t datagram_receive(int fd, void *bytes, size_t size, struct datagram_path *path)
+int datagram_receive(int fd, struct datagram_item *items, unsigned count)
 {
-	union ancillary room;
-	struct iovec part = { .iov_base = bytes, .iov_len = size };
-	struct datagram_path got = { .family = AF_UNSPEC };
-	struct msghdr message = {
-		.msg_name = &got.peer,
-		.msg_namelen = sizeof(got.peer),
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = room.bytes,
-		.msg_controllen = sizeof(room.bytes),
-	};
-	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_TRUNC);
+	union ancillary rooms[DATAGRAM_ITEMS];
+	struct iovec parts[DATAGRAM_ITEMS];
+	struct mmsghdr messages[DATAGRAM_ITEMS];
+	int got;
 
-	if (n < 0)
+	if (count > DATAGRAM_ITEMS)
+		count = DATAGRAM_ITEMS;
+	for (unsigned i = 0; i < count; i++) {
+		parts[i] = (struct iovec){ .iov_base = items[i].bytes, .iov_len = sizeof(items[i].bytes) };
+		messages[i].msg_hdr = (struct msghdr){
+			.msg_name = &items[i].path.peer,
+			.msg_namelen = sizeof(items[i].path.peer),
+			.msg_iov = &parts[i],
+			.msg_iovlen = 1,
+			.msg_control = rooms[i].bytes,
+			.msg_controllen = sizeof(rooms[i].bytes),
+		};
+	}
+	got = recvmmsg(fd, messages, count, MSG_DONTWAIT | MSG_TRUNC, NULL);
+	if (got < 0)
 		return -errno;
-	got.peer_len = message.msg_namelen;
-	local_take(&message, &got);
-	*path = got;
-	return n;
+	for (int i = 0; i < got; i++) {
+		items[i].len = messages[i].msg_len;
+		items[i].path.peer_len = messages[i].msg_hdr.msg_namelen;
+		items[i].path.family = AF_UNSPEC;
+		local_take(&messages[i].msg_hdr, &items[i].path);
+	}
+	return got;
 }
 
-int datagram_send(int fd, const void *bytes, size_t len, const struct datagram_path *path)
+/* The address to answer from, where it is known. */
+static void local_put(struct msghdr *message, union ancillary *room, const struct datagram_path *path)
 {
-	union ancillary room = { .bytes = { 0 } };
-	/* sendmsg() writes to neither, but its types do not say so. */
-	struct iovec part = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = len };
-	struct msghdr message = {
-		.msg_name = (void *)(uintptr_t)&path->peer,
-		.msg_namelen = path->peer_len,
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-	};
+	bool v6 = path->family == AF_INET6;
+	size_t size = v6 ? sizeof(path->local.in6) : sizeof(path->local.in);
 
-	if (path->family != AF_UNSPEC) {
-		bool v6 = path->family == AF_INET6;
-		size_t size = v6 ? sizeof(path->local.in6) : sizeof(path->local.in);
+	if (path->family == AF_UNSPEC)
+		return;
+	*room = (union ancillary){ .bytes = { 0 } };
+	room->head.cmsg_level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	room->head.cmsg_type = v6 ? IPV6_PKTINFO : IP_PKTINFO;
+	room->head.cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(&room->head), &path->local, size);
+	message->msg_control = room->bytes;
+	message->msg_controllen = CMSG_SPACE(size);
+}
 
-		room.head.cmsg_level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
-		room.head.cmsg_type = v6 ? IPV6_PKTINFO : IP_PKTINFO;
-		room.head.cmsg_len = CMSG_LEN(size);
-		memcpy(CMSG_DATA(&room.head), &path->local, size);
-		message.msg_control = room.bytes;
-		message.msg_controllen = CMSG_SPACE(size);
+unsigned datagram_send(int fd, const struct datagram_item *items, unsigned count)
+{
+	union ancillary rooms[DATAGRAM_ITEMS];
+	struct iovec parts[DATAGRAM_ITEMS];
+	struct mmsghdr messages[DATAGRAM_ITEMS];
+	unsigned sent = 0;
+
+	if (count > DATAGRAM_ITEMS)
+		count = DATAGRAM_ITEMS;
+	for (unsigned i = 0; i < count; i++) {
+		/* sendmmsg() writes to neither, but its types do not say so. */
+		parts[i] = (struct iovec){ .iov_base = (void *)(uintptr_t)items[i].bytes, .iov_len = items[i].len };
+		messages[i].msg_hdr = (struct msghdr){
+			.msg_name = (void *)(uintptr_t)&items[i].path.peer,
+			.msg_namelen = items[i].path.peer_len,
+			.msg_iov = &parts[i],
+			.msg_iovlen = 1,
+		};
+		local_put(&messages[i].msg_hdr, &rooms[i], &items[i].path);
 	}
-	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	/* It stops at one that cannot be sent, and says why only when that is the first. */
+	for (unsigned at = 0; at < count;) {
+		int n = sendmmsg(fd, messages + at, count - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		sent += n > 0 ? (unsigned)n : 0;
+		at += n > 0 ? (unsigned)n : 1;
+	}
+	return sent;
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 #include <netinet/in.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -39,9 +40,23 @@ int datagram_open(const char *address, int listener, int *fd, struct error *err)
  */
 int datagram_steer(int fd, unsigned workers, struct error *err);
 
-/* Never waits. Bytes, more than `size` when it was longer; -EAGAIN, or the ICMP error of an earlier datagram. */
-ssize_t datagram_receive(int fd, void *bytes, size_t size, struct datagram_path *path);
-/* Never waits. 0 or -errno: then it is lost. */
-int datagram_send(int fd, const void *bytes, size_t len, const struct datagram_path *path);
+enum {
+	DATAGRAM_ROOM = 520, /* bytes */
+	DATAGRAM_ITEMS = 32  /* that one call moves at most */
+};
+
+struct datagram_item {
+	struct datagram_path path;
+	size_t len; /* more than DATAGRAM_ROOM: it was longer, and its end is lost */
+	uint8_t bytes[DATAGRAM_ROOM];
+};
+
+/*
+ * Never waits. How many came, at most `count`: fewer where no more are there. -EAGAIN, or the ICMP error of a datagram that
+ * was sent.
+ */
+int datagram_receive(int fd, struct datagram_item *items, unsigned count);
+/* Never waits. How many were sent; the others are lost. */
+unsigned datagram_send(int fd, const struct datagram_item *items, unsigned count);
 
 #endif

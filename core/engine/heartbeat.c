@@ -8,27 +8,33 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DATAGRAM_MAX = HEARTBEAT_SLOT + XFER_DATAGRAM_MAX, TURN = 256 /* datagrams before others have their turn */ };
+enum { TURN = 256 /* datagrams before others have their turn */ };
 
-/* Sends what is due, if anything. A datagram that cannot be sent is one that was lost. */
-static void send_due(struct heartbeat *heartbeat, const struct datagram_path *to)
+/* Who is asked so often is not woken by each question, but looks every millisecond: 4 of them are there by then. */
+#define GATHER_PAUSE (1 * CLOCK_MS)
+#define GATHER_WINDOW (50 * CLOCK_MS)
+enum { GATHER_MIN = 200 /* datagrams in a window */ };
+
+_Static_assert((int)DATAGRAM_ROOM >= (int)HEARTBEAT_SLOT + (int)XFER_DATAGRAM_MAX, "a datagram fits");
+
+/* What is due, if anything. A datagram that cannot be sent is one that was lost. */
+static bool due_make(struct heartbeat *heartbeat, const struct datagram_path *to, struct datagram_item *out,
+                     struct xfer_asked *asked)
 {
 	struct xfer_progress ours = { .struct_size = sizeof(ours) };
-	struct xfer_asked asked = { .struct_size = sizeof(asked) };
-	uint8_t bytes[DATAGRAM_MAX];
 	uint64_t slot = htobe64(heartbeat->slot);
 	ssize_t n;
 
 	heartbeat->port->watch->progress(heartbeat, &ours);
 	liveness_progress_set(heartbeat->port->plugin, heartbeat->peer, &ours);
-	n = liveness_datagram_out(heartbeat->port->plugin, heartbeat->peer, bytes + HEARTBEAT_SLOT, XFER_DATAGRAM_MAX,
-	                          heartbeat->port->loop->now, &asked);
+	n = liveness_datagram_out(heartbeat->port->plugin, heartbeat->peer, out->bytes + HEARTBEAT_SLOT,
+	                          XFER_DATAGRAM_MAX, heartbeat->port->loop->now, asked);
 	if (n <= 0 || n > XFER_DATAGRAM_MAX)
-		return;
-	memcpy(bytes, &slot, sizeof(slot));
-	(void)datagram_send(heartbeat->port->fd, bytes, HEARTBEAT_SLOT + (size_t)n, to);
-	if (asked.is_question && heartbeat->port->watch->asked != NULL)
-		heartbeat->port->watch->asked(heartbeat, &asked);
+		return false;
+	memcpy(out->bytes, &slot, sizeof(slot));
+	out->len = HEARTBEAT_SLOT + (size_t)n;
+	out->path = *to;
+	return true;
 }
 
 static void deadline_set(struct heartbeat *heartbeat)
@@ -45,52 +51,116 @@ static void deadline_set(struct heartbeat *heartbeat)
 static void on_deadline(struct deadline *deadline)
 {
 	struct heartbeat_asker *asker = list_entry(deadline, struct heartbeat_asker, deadline);
+	struct heartbeat_port *port = asker->heartbeat->port;
+	struct xfer_asked asked = { .struct_size = sizeof(asked) };
+	struct datagram_item item;
 
-	send_due(asker->heartbeat, &asker->to);
+	if (due_make(asker->heartbeat, &asker->to, &item, &asked)) {
+		(void)datagram_send(port->fd, &item, 1);
+		if (asked.is_question && port->watch->asked != NULL)
+			port->watch->asked(asker->heartbeat, &asked);
+	}
 	deadline_set(asker->heartbeat);
 }
 
-static void datagram_take(struct heartbeat_port *port, const uint8_t *bytes, size_t len,
-                          const struct datagram_path *from)
+/* What came. True: there is an answer to it. */
+static bool datagram_take(struct heartbeat_port *port, const struct datagram_item *item, struct datagram_item *answer)
 {
 	struct xfer_heard heard = { .struct_size = sizeof(heard) };
+	struct xfer_asked asked = { .struct_size = sizeof(asked) };
 	struct heartbeat *heartbeat;
+	bool answers = false;
 	uint64_t slot;
 
-	if (len < HEARTBEAT_SLOT)
-		return;
-	memcpy(&slot, bytes, sizeof(slot));
+	if (item->len < HEARTBEAT_SLOT || item->len > sizeof(item->bytes))
+		return false; /* too long to be ours */
+	memcpy(&slot, item->bytes, sizeof(slot));
 	heartbeat = table_get(port->peers, be64toh(slot));
 	if (heartbeat == NULL)
-		return; /* a stranger gets no answer */
-	if (liveness_datagram_in(heartbeat->port->plugin, heartbeat->peer, bytes + HEARTBEAT_SLOT, len - HEARTBEAT_SLOT,
-	                         port->loop->now, &heard) < 0)
-		return;
+		return false; /* a stranger gets no answer */
+	if (liveness_datagram_in(heartbeat->port->plugin, heartbeat->peer, item->bytes + HEARTBEAT_SLOT,
+	                         item->len - HEARTBEAT_SLOT, port->loop->now, &heard) < 0)
+		return false;
 	if (heard.reply)
-		send_due(heartbeat, from);
+		answers = due_make(heartbeat, &item->path, answer, &asked);
 	if (heartbeat->asker != NULL)
 		deadline_set(heartbeat);
 	heartbeat->port->watch->heard(heartbeat, &heard);
+	return answers;
+}
+
+/* A turn of what came, many with one call; returns how many there were. */
+static unsigned port_take(struct heartbeat_port *port)
+{
+	struct datagram_item items[DATAGRAM_ITEMS], answers[DATAGRAM_ITEMS];
+	unsigned taken = 0;
+	int count;
+
+	do {
+		unsigned answered = 0;
+
+		count = datagram_receive(port->fd, items, DATAGRAM_ITEMS);
+		for (int i = 0; i < count && port->open; i++)
+			answered += datagram_take(port, &items[i], &answers[answered]);
+		if (answered > 0 && port->open)
+			(void)datagram_send(port->fd, answers, answered);
+		if (count == -EAGAIN)
+			break;
+		taken += count > 0 ? (unsigned)count : 1; /* the ICMP error of one that was sent */
+	} while ((count < 0 || count == DATAGRAM_ITEMS) && taken < TURN && port->open);
+	return taken;
+}
+
+static void on_datagrams(uv_poll_t *poll, int status, int events);
+
+static void gather_end(struct heartbeat_port *port)
+{
+	port->gathers = false;
+	uv_poll_start(&port->poll, UV_READABLE, on_datagrams);
+}
+
+/* Whether it pays to be woken by each of them, once in a while. */
+static void port_count(struct heartbeat_port *port, unsigned taken)
+{
+	uint64_t now = port->loop->now, passed = now - port->counted_at;
+	bool often;
+
+	port->counted += taken;
+	if (passed < GATHER_WINDOW)
+		return;
+	often = port->counted >= GATHER_MIN * (passed / GATHER_WINDOW);
+	port->counted = 0;
+	port->counted_at = now;
+	if (port->gathers && !often)
+		gather_end(port);
+	if (port->gathers || !often || loop_deadline(port->loop, &port->gather, now + GATHER_PAUSE) < 0)
+		return;
+	port->gathers = true;
+	uv_poll_stop(&port->poll);
 }
 
 static void on_datagrams(uv_poll_t *poll, int status, int events)
 {
 	struct heartbeat_port *port = poll->data;
+	unsigned taken;
 
 	(void)status;
 	(void)events;
 	loop_time(port->loop);
-	for (int i = 0; i < TURN && port->open; i++) {
-		struct datagram_path from;
-		uint8_t bytes[DATAGRAM_MAX];
-		ssize_t n = datagram_receive(port->fd, bytes, sizeof(bytes), &from);
+	taken = port_take(port);
+	if (port->open)
+		port_count(port, taken);
+}
 
-		if (n == -EAGAIN)
-			break;
-		if (n < 0 || (size_t)n > sizeof(bytes))
-			continue; /* an ICMP error of an earlier datagram, or something too long to be ours */
-		datagram_take(port, bytes, (size_t)n, &from);
-	}
+static void on_gather(struct deadline *deadline)
+{
+	struct heartbeat_port *port = list_entry(deadline, struct heartbeat_port, gather);
+	unsigned taken = port_take(port);
+
+	if (port->open)
+		port_count(port, taken);
+	if (port->open && port->gathers && loop_deadline(port->loop, deadline, port->loop->now + GATHER_PAUSE) < 0)
+		gather_end(port);
 }
 
 int heartbeat_port_open(struct heartbeat_port *port, struct loop *loop, int fd, struct table *peers, struct error *err)
@@ -104,6 +174,7 @@ int heartbeat_port_open(struct heartbeat_port *port, struct loop *loop, int fd, 
 		return error_system(err, r, FAULT_LOCAL, "the datagram socket cannot be watched");
 	}
 	port->poll.data = port;
+	port->gather.fire = on_gather;
 	port->open = true;
 	uv_poll_start(&port->poll, UV_READABLE, on_datagrams);
 	return 0;
@@ -121,6 +192,7 @@ void heartbeat_port_close(struct heartbeat_port *port)
 	if (!port->open)
 		return;
 	port->open = false;
+	(void)loop_deadline(port->loop, &port->gather, CLOCK_NEVER);
 	uv_close((uv_handle_t *)&port->poll, on_closed);
 	close(port->fd);
 }

@@ -25,6 +25,11 @@ struct heartbeat_port {
 	/* The same for all sessions; theirs, from the first one on. */
 	const struct plugin *plugin;
 	const struct heartbeat_watch *watch;
+	/* Where very many come: looked at now and then, instead of being woken by each. */
+	struct deadline gather;
+	uint64_t counted_at; /* steady ns, since when `counted` came */
+	unsigned counted;
+	bool gathers;
 	bool open;
 	bool closed; /* the loop is done with it */
 };

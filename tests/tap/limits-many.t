@@ -69,6 +69,11 @@ ticks() {
 	sed 's/.*) //' "/proc/$worker/stat" | awk '{ print $12 + $13 }'
 }
 
+# How often the loop of the worker went to sleep.
+switches() {
+	sed -n 's/^voluntary_ctxt_switches:[^0-9]*//p' "/proc/$worker/task/$worker/status"
+}
+
 # beside NAME MODE ARGUMENTS...: the good client's speed without and with so many of that kind.
 beside() {
 	name=$1
@@ -124,15 +129,38 @@ if sanitized; then
 else
 	check "a session at rest is no more than a KiB ($grew bytes)" test $grew -le 1024
 fi
+# The more they are, the less is it worth to be woken by each of them.
+slept=$(switches)
 if [ "$rounds" -gt 1 ]; then
 	spent=$(ticks)
 	sleep 10
 	spent=$((($(ticks) - spent) * 10 / $(getconf CLK_TCK)))
 	check "heartbeats: less than 15 % of a processor ($spent %)" test $spent -lt 15
+	asked=$((resting * 20))
+else
+	sleep 1
+	asked=$((resting * 2))
 fi
+slept=$(($(switches) - slept))
+if [ "$resting" -lt 3000 ]; then
+	skip "heartbeats do not wake the daemon each" "they would have to be 3,000, not $resting"
+else
+	check "heartbeats do not wake the daemon each ($slept times by $asked)" test $slept -lt $((asked / 2))
+fi
+run "$xfer" ping -c 5 -i 100ms "$daemon_address"
+is "$status" 0 "somebody else's heartbeats are answered between theirs"
+like_file "$out" 'by udp heartbeat' "... as datagrams"
 end_many
 like_file "$out" "^there $resting of $resting\$" "all of them stay"
 diag "$(grep '^heartbeats' "$out")"
+# It goes back to being woken, else this would be a look each millisecond for ever.
+sleep 0.3
+slept=$(switches)
+sleep 0.5
+slept=$(($(switches) - slept))
+check "whom nobody asks sleeps ($slept times in half a second)" test $slept -lt 100
+run "$xfer" ping -q -c 2 -i 100ms "$daemon_address"
+is "$status" 0 "and whoever asks then is answered"
 stop_daemon
 unlike "$(cat "$daemon_log")" ' error: ' "nothing went wrong"
 

@@ -41,6 +41,26 @@ static void await_readable(int fd)
 		fail_msg("nothing comes");
 }
 
+/* One datagram, as its bytes and where it came from. */
+static int receive_one(int fd, char *bytes, size_t size, struct datagram_path *path)
+{
+	struct datagram_item item;
+	int r = datagram_receive(fd, &item, 1);
+	if (r < 0)
+		return r;
+	assert_int_equal(r, 1);
+	memcpy(bytes, item.bytes, item.len < size ? item.len : size);
+	*path = item.path;
+	return (int)item.len;
+}
+
+static int send_one(int fd, const char *bytes, size_t len, const struct datagram_path *path)
+{
+	struct datagram_item item = { .path = *path, .len = len };
+	memcpy(item.bytes, bytes, len);
+	return datagram_send(fd, &item, 1) == 1 ? 0 : -1;
+}
+
 /* The question comes as it was sent, and the answer from where it was asked. */
 static void ask(int server, const char *from, const char *asked)
 {
@@ -51,12 +71,12 @@ static void ask(int server, const char *from, const char *asked)
 
 	assert_int_equal(send(client, "hello?", 6, 0), 6);
 	await_readable(server);
-	assert_int_equal(datagram_receive(server, bytes, sizeof(bytes), &path), 6);
+	assert_int_equal(receive_one(server, bytes, sizeof(bytes), &path), 6);
 	assert_memory_equal(bytes, "hello?", 6);
 	assert_non_null(inet_ntop(AF_INET, &path.peer.in.sin_addr, text, sizeof(text)));
 	assert_string_equal(text, from);
 	assert_int_equal(ntohs(path.peer.in.sin_port), port_of(client));
-	assert_int_equal(datagram_send(server, "yes", 3, &path), 0);
+	assert_int_equal(send_one(server, "yes", 3, &path), 0);
 	await_readable(client);
 	assert_int_equal(recv(client, bytes, sizeof(bytes), 0), 3);
 	close(client);
@@ -81,7 +101,7 @@ static void needs_no_address_where_it_has_one(void **state)
 	char bytes[4];
 	assert_int_equal(datagram_open("127.0.0.2:0", -1, &server, NULL), 0);
 	ask(server, "127.0.0.1", "127.0.0.2");
-	assert_int_equal(datagram_receive(server, bytes, sizeof(bytes), &path), -EAGAIN);
+	assert_int_equal(receive_one(server, bytes, sizeof(bytes), &path), -EAGAIN);
 	close(server);
 }
 
@@ -102,15 +122,15 @@ static void takes_ipv6(void **state)
 	to.peer.in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
 		                             .sin6_addr = IN6ADDR_LOOPBACK_INIT,
 		                             .sin6_port = htons((uint16_t)port_of(server)) };
-	assert_int_equal(datagram_send(client, "a", 1, &to), 0);
+	assert_int_equal(send_one(client, "a", 1, &to), 0);
 	await_readable(server);
-	assert_int_equal(datagram_receive(server, bytes, sizeof(bytes), &path), 1);
+	assert_int_equal(receive_one(server, bytes, sizeof(bytes), &path), 1);
 	assert_int_equal(path.family, AF_INET6);
 	assert_non_null(inet_ntop(AF_INET6, &path.local.in6.ipi6_addr, text, sizeof(text)));
 	assert_string_equal(text, "::1");
-	assert_int_equal(datagram_send(server, "b", 1, &path), 0);
+	assert_int_equal(send_one(server, "b", 1, &path), 0);
 	await_readable(client);
-	assert_int_equal(datagram_receive(client, bytes, sizeof(bytes), &path), 1);
+	assert_int_equal(receive_one(client, bytes, sizeof(bytes), &path), 1);
 	close(server);
 	close(client);
 }
@@ -133,8 +153,8 @@ static void takes_ipv4_where_the_listener_does(void **state)
 	char bytes[4];
 	assert_int_equal(send(client, "a", 1, 0), 1);
 	await_readable(server);
-	assert_int_equal(datagram_receive(server, bytes, sizeof(bytes), &path), 1);
-	assert_int_equal(datagram_send(server, "b", 1, &path), 0);
+	assert_int_equal(receive_one(server, bytes, sizeof(bytes), &path), 1);
+	assert_int_equal(send_one(server, "b", 1, &path), 0);
 	await_readable(client);
 	assert_int_equal(recv(client, bytes, sizeof(bytes), 0), 1);
 	close(client);
@@ -147,14 +167,55 @@ static void tells_what_was_too_long(void **state)
 	(void)state;
 	int server;
 	struct datagram_path path;
-	char bytes[4];
+	char bytes[4], longer[DATAGRAM_ROOM + 3] = { 0 };
 	assert_int_equal(datagram_open("127.0.0.1:0", -1, &server, NULL), 0);
 	int client = client_open("127.0.0.1", "127.0.0.1", port_of(server));
-	assert_int_equal(send(client, "too long", 8, 0), 8);
+	assert_int_equal(send(client, longer, sizeof(longer), 0), sizeof(longer));
 	await_readable(server);
-	assert_int_equal(datagram_receive(server, bytes, sizeof(bytes), &path), 8);
+	assert_int_equal(receive_one(server, bytes, sizeof(bytes), &path), sizeof(longer));
 	close(server);
 	close(client);
+}
+
+/* Each with its own addresses; and one that cannot be sent takes none of the others along. */
+static void moves_many_at_once(void **state)
+{
+	(void)state;
+	int server, clients[3];
+	struct datagram_item items[DATAGRAM_ITEMS];
+	unsigned got = 0;
+	char bytes[4];
+	assert_int_equal(datagram_open("0.0.0.0:0", -1, &server, NULL), 0);
+	for (int i = 0; i < 3; i++) {
+		const char *asked[] = { "127.0.0.1", "127.0.0.2", "127.0.0.3" };
+		clients[i] = client_open("127.0.0.1", asked[i], port_of(server));
+		assert_int_equal(send(clients[i], &"abc"[i], 1, 0), 1);
+	}
+	while (got < 3) {
+		await_readable(server);
+		int n = datagram_receive(server, items + got, DATAGRAM_ITEMS - got);
+		assert_true(n > 0);
+		got += (unsigned)n;
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(items[i].len, 1);
+		assert_int_equal(items[i].bytes[0], "abc"[i]);
+	}
+	items[3] = items[2];
+	items[1].path.peer.in.sin_port = 0; /* to nowhere */
+	assert_int_equal(datagram_send(server, items, 4), 3);
+	await_readable(clients[0]);
+	assert_int_equal(recv(clients[0], bytes, sizeof(bytes), 0), 1);
+	assert_int_equal(bytes[0], 'a');
+	for (int i = 0; i < 2; i++) {
+		await_readable(clients[2]);
+		assert_int_equal(recv(clients[2], bytes, sizeof(bytes), 0), 1);
+		assert_int_equal(bytes[0], 'c');
+	}
+	assert_int_equal(recv(clients[1], bytes, sizeof(bytes), MSG_DONTWAIT), -1);
+	for (int i = 0; i < 3; i++)
+		close(clients[i]);
+	close(server);
 }
 
 int main(void)
@@ -165,6 +226,7 @@ int main(void)
 		cmocka_unit_test(takes_ipv6),
 		cmocka_unit_test(takes_ipv4_where_the_listener_does),
 		cmocka_unit_test(tells_what_was_too_long),
+		cmocka_unit_test(moves_many_at_once),
 	};
 	return cmocka_run_group_tests_name("datagram", tests, NULL, NULL);
 }
