@@ -2,6 +2,7 @@
 /* xfer get: where each source goes, as cp(1) would have it, and one job after the other. */
 #include "base/text.h"
 #include "client/fetch.h"
+#include "engine/resume.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -83,6 +84,34 @@ struct get {
 	bool resume;
 };
 
+/*
+ * The folder that DEST is was made by an earlier run of this command, which was killed when all but its journal was done: the
+ * tree went by that name, and does so again.
+ */
+static void dest_ours(struct get *get, const char *dest)
+{
+	struct store_root *root = NULL;
+	struct resume resume;
+	char *folder, *name;
+	size_t len = strlen(dest);
+
+	if (get->name != NULL || !get->resume || len == 0 || dest[len - 1] == '/' ||
+	    dest_split(dest, &folder, &name, NULL) < 0)
+		return;
+	if (store_root_open(&root, folder, NULL) == 0 && resume_begin(&resume, root, name, get->urls, NULL) == 0 &&
+	    resume_published(&resume)) {
+		struct store_root *inside = get->root;
+
+		get->root = root;
+		get->name = name;
+		root = inside;
+		name = NULL;
+	}
+	store_root_unref(root);
+	free(folder);
+	free(name);
+}
+
 static int get_one(void *context, size_t index, struct client_sum *sum, struct error *err)
 {
 	const struct get *get = context;
@@ -116,6 +145,8 @@ int client_get(struct client *client, const struct url *urls, size_t count, cons
 	r = dest_open(dest, count > 1, &get.root, &get.name, err);
 	if (r < 0)
 		return r;
+	if (count == 1)
+		dest_ours(&get, dest);
 	r = client_sum_run(client, &sources, summary, err);
 	store_root_unref(get.root);
 	free(get.name);

@@ -137,10 +137,11 @@ static void on_work(void *context)
 	if (push->session->open)
 		sending_pump(&push->session->sending);
 	push_lanes_pump(push);
-	push_lanes_grow(push);
+	if (!push->kept)
+		push_lanes_grow(push);
 }
 
-static void put_write(struct push *push, struct error *err)
+int push_write(struct push *push, struct error *err)
 {
 	struct client *client = push->session->client;
 	const struct push_source *source = push->source;
@@ -153,6 +154,7 @@ static void put_write(struct push *push, struct error *err)
 	};
 	int r;
 
+	put.flags |= push->kept ? MESSAGE_PUT_FORGET : MESSAGE_PUT_KEEP;
 	if (client->watch.file != NULL)
 		put.flags |= MESSAGE_PUT_TELL;
 	if (push->url->slash)
@@ -160,9 +162,8 @@ static void put_write(struct push *push, struct error *err)
 	memcpy(put.id, source->id, sizeof(put.id));
 	r = message_put_write(channel_control(&client->channel), PUSH_REQUEST, &put);
 	if (r == -EMSGSIZE || r == -EINVAL)
-		error_set(err, r, FAULT_USAGE, "no daemon can be told of such a path");
-	else if (r < 0)
-		error_set(err, r, FAULT_LOCAL, "out of memory for a request");
+		return error_set(err, r, FAULT_USAGE, "no daemon can be told of such a path");
+	return r < 0 ? error_set(err, r, FAULT_LOCAL, "out of memory for a request") : 0;
 }
 
 static void totals_begin(struct push *push)
@@ -194,7 +195,7 @@ static void on_open(void *context)
 	    client->channel.suite.integrity->integrity.strength < XFER_STRENGTH_CRYPTOGRAPHIC)
 		client_weak(client, &err);
 	else
-		put_write(push, &err);
+		(void)push_write(push, &err);
 	if (err.code < 0) {
 		ending_without(&ending, &err);
 		push_end(push, &ending);
@@ -210,8 +211,11 @@ static void on_open(void *context)
 	attempt_opened(&push->attempt);
 	push->attempts++;
 	stall_begin(&push->stall, client->loop->now);
-	totals_begin(push);
+	if (!push->kept)
+		totals_begin(push);
 	channel_flush(&client->channel);
+	if (push->kept)
+		return;
 	streams_begin(client);
 	push_lanes_join(push);
 }
@@ -329,7 +333,8 @@ static void attempt(void *context, struct ending *ending)
 
 	attempt_begin(&push->attempt);
 	push->listed = false;
-	push->files = push->bytes = 0;
+	if (!push->kept)
+		push->files = push->bytes = 0;
 	push->stall.text[0] = '\0';
 	/* One that was sent away has no session for another source. */
 	if (!client->channel_live || client->channel.goaway)
@@ -371,5 +376,6 @@ int push_run(struct push_session *session, const struct url *url, const struct p
 	int r = reconnect_run(session->client, url, &job, err);
 
 	sum->summary->rtt = sum->progress.rtt;
-	return r;
+	/* It is done, whoever says so last. What is left of it at the daemon expires. */
+	return push.kept ? 0 : r;
 }

@@ -80,8 +80,12 @@ void push_lanes_join(struct push *push)
 
 void push_lanes_open(void *context, struct stream *stream)
 {
+	struct push *push = context;
+
 	(void)stream;
-	push_lanes_join(context);
+	/* What is done needs nobody: it takes part in what comes next. */
+	if (!push->kept)
+		push_lanes_join(push);
 }
 
 /* The JOIN was refused. */

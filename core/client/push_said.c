@@ -114,6 +114,23 @@ static bool done_tries_again(const struct push *push, const struct message_done 
 	return true;
 }
 
+/* All is done; the daemon goes on when it knows that we know, and until then our session is not at its end. */
+static int done_kept(struct push *push, const struct message_done *done, struct error *err)
+{
+	struct client *client = push->session->client;
+	int r;
+
+	if (done->status != STATUS_OK)
+		return error_set(err, -EPROTO, FAULT_PEER, "a DONE of what failed, and is to be forgotten");
+	sum_add(push, done);
+	push->kept = true;
+	client->channel.put = true;
+	r = push_write(push, err);
+	if (r == 0)
+		channel_flush(&client->channel);
+	return r;
+}
+
 int push_done(struct push *push, const struct frame_header *header, const uint8_t *body, struct error *err)
 {
 	struct client *client = push->session->client;
@@ -125,14 +142,18 @@ int push_done(struct push *push, const struct frame_header *header, const uint8_
 
 	if (r < 0 || header->request != PUSH_REQUEST)
 		return r;
-	if (done_flaw(push, &done) != NULL)
+	if (!push->kept && done_flaw(push, &done) != NULL)
 		return error_set(err, -EPROTO, FAULT_PEER, "%s", done_flaw(push, &done));
 	client->channel.put = false;
+	if ((done.flags & DONE_KEPT) != 0 && !push->kept)
+		return done_kept(push, &done, err);
 	if (done_tries_again(push, &done, &ending)) {
 		push_end(push, &ending);
 		return 0;
 	}
 	push_end(push, NULL);
+	if (push->kept)
+		return 0; /* what it came to was said before */
 	sum_add(push, &done);
 	if (done.status != STATUS_OK) {
 		said_text(text, sizeof(text), done.status, done.text, done.text_len);

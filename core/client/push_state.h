@@ -18,6 +18,7 @@ struct push {
 	uint16_t flags;
 	struct client_progress before; /* what earlier sources came to */
 	uint64_t reached;              /* see reconnect_job */
+	bool kept; /* a DONE came: all is done, but for the daemon's journal, which is to be forgotten */
 	/* Of one attempt: */
 	struct attempt attempt; /* RUNNING: the PUT is sent; there is nothing to tidy */
 	bool listed;            /* the daemon asked what there is */
@@ -37,6 +38,8 @@ static inline uint32_t push_requests(const struct channel *channel)
 /* push.c */
 /* This attempt is over, for whatever reason: done where ending is NULL. */
 void push_end(struct push *push, const struct ending *ending);
+/* What is to be put, or that it is to be forgotten: not sent yet. */
+int push_write(struct push *push, struct error *err);
 /* Where a request of the daemon leads: nothing but the source. */
 void push_place(const struct push *push, const char *path, struct sending_place *out);
 void push_piece(struct push *push, const struct sending *sending, const struct read_piece *piece,

@@ -50,7 +50,8 @@ struct serve {
 	bool closed;                     /* the channel is gone and the sending half has closed */
 	bool forbidden;                  /* it asked for an export that is not for it, and the log says so */
 	bool put_refused;                /* a PUT of it was refused, and the log says so */
-	uint8_t joins_refused;           /* JOINs that were refused; the log has the first */
+	bool put_kept; /* a DONE is out that the client is to answer: what was put is done, but for its journal */
+	uint8_t joins_refused; /* JOINs that were refused; the log has the first */
 };
 
 /* Takes over conn. The session frees itself when it ends. -EDQUOT: a limit; nothing needs to be said of it. */

@@ -134,8 +134,11 @@ static void put_done(struct serve_put *put)
 	done.repaired = count.repaired;
 	done.kept = count.kept;
 	done.same = count.same;
+	if (put->receiving.kept)
+		done.flags |= DONE_KEPT;
+	serve->put_kept = put->receiving.kept;
 	if (count.files == 1 && put->transfer.digest_size > 0) {
-		done.flags = DONE_DIGEST;
+		done.flags |= DONE_DIGEST;
 		done.digest = put->transfer.digest;
 	}
 	log_line(put, &count, result_of(fault, &count));
@@ -169,7 +172,11 @@ void serve_put_end(struct serve *serve, const struct error *err)
 	put->over = true;
 	if (put->begun)
 		sink_counts(put->receiving.sink, &count);
-	log_line(put, &count, err->code == -ETIMEDOUT ? "peer dead" : err->code != 0 ? "broken off" : "interrupted");
+	if (!put->place.forget)
+		log_line(put, &count,
+		         err->code == -ETIMEDOUT ? "peer dead"
+		         : err->code != 0        ? "broken off"
+		                                 : "interrupted");
 	if (put->begun)
 		receiving_abort(&put->receiving);
 }
@@ -355,6 +362,7 @@ static int put_begin(struct serve_put *put, struct error *err)
 		.hidden = put->place.journal != NULL ? put->hidden : NULL,
 		.flags = reuse_flags(put),
 		.journal = put->place.journal,
+		.keep = (put->flags & MESSAGE_PUT_KEEP) != 0,
 		.lanes = put->flags & MESSAGE_PUT_SHARED ? 2 : 1,
 	};
 	int r = receiving_open(&put->receiving, channel, &place, serve->consumed, serve->granted, &receiving_events,
@@ -385,6 +393,16 @@ static void path_take(struct serve_put *put)
 	put->place.path = NULL;
 }
 
+/* Nobody asks for it any more, and it is not to be gone on with. */
+static void put_forgotten(struct serve_put *put)
+{
+	const struct message_done done = { .status = STATUS_OK, .text = "" };
+
+	put->over = true;
+	put->serve->channel.put = false;
+	done_say(put->serve, put->request, &done);
+}
+
 /* The place job is back. */
 static void on_placed(struct loop_owner *owner, struct job *job)
 {
@@ -395,7 +413,9 @@ static void on_placed(struct loop_owner *owner, struct job *job)
 
 	(void)job;
 	put->placing = false;
-	if (!put->over && status == STATUS_OK) {
+	if (!put->over && status == STATUS_OK && put->place.forget) {
+		put_forgotten(put);
+	} else if (!put->over && status == STATUS_OK) {
 		path_take(put);
 		if (put_begin(put, &err) == 0)
 			return;
@@ -414,7 +434,8 @@ static void on_placed(struct loop_owner *owner, struct job *job)
 static enum status put_check(struct serve *serve, const struct serve_put *put, const struct serve_export *export,
                              struct error *err)
 {
-	if (serve->channel.goaway) {
+	/* What was done before may end. */
+	if (serve->channel.goaway && (put->flags & MESSAGE_PUT_FORGET) == 0) {
 		error_set(err, -ESHUTDOWN, FAULT_PEER, "%s", status_text(STATUS_SHUTDOWN));
 		return STATUS_SHUTDOWN;
 	}
@@ -479,11 +500,13 @@ static void put_place(struct serve *serve, struct serve_put *put, const struct s
 	put->place.job.kind = JOB_PLACE;
 	put->place.job.suite = &serve->channel.suite;
 	put->place.job.owner = &put->owner;
+	put->place.forget = (put->flags & MESSAGE_PUT_FORGET) != 0;
 	put->place.root = export->root;
 	put->place.name = put->name;
 	put->place.hidden = put->hidden;
 	put->place.source = put->source;
-	put->place.journal_path = (put->flags & MESSAGE_PUT_NO_RESUME) == 0 ? put->journal_path : NULL;
+	put->place.journal_path = put->place.forget || (put->flags & MESSAGE_PUT_NO_RESUME) == 0 ? put->journal_path
+	                                                                                         : NULL;
 	put->place.into = (put->flags & MESSAGE_PUT_INTO) != 0;
 	loop_submit(serve->channel.base->loop, &put->place.job);
 }
@@ -500,6 +523,7 @@ int serve_put_take(struct serve *serve, const struct frame_header *header, const
 
 	if (r < 0)
 		return r;
+	serve->put_kept = false;
 	if (serve->put != NULL && serve->put->tidy)
 		serve_put_free(serve);
 	if (serve->put != NULL && serve->put->request == header->request)

@@ -99,7 +99,7 @@ static void drain_look(struct server *server, bool all)
 		struct serve *serve = list_entry(node, struct serve, link);
 
 		node = node->next;
-		if (all || (serve_idle(serve) && !serve->late && !serve->channel.link.ended))
+		if (all || (serve_idle(serve) && !serve->late && !serve->put_kept && !serve->channel.link.ended))
 			serve_end(serve, STATUS_SHUTDOWN, "the daemon is shutting down");
 	}
 }

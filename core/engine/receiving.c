@@ -118,6 +118,16 @@ static void jobs_begin(struct receiving *receiving)
 		patience_end(receiving);
 }
 
+/* All is where it belongs, and there is a journal that says so. One chunk may as well come again. */
+static bool journal_keeps(const struct receiving *receiving)
+{
+	struct sink_count count;
+
+	sink_counts(receiving->sink, &count);
+	return receiving->keep && count.chunks > 1 && sink_result(receiving->sink, NULL) == FAULT_NONE &&
+	       journal_there(receiving->journal);
+}
+
 /* The journal is of no use any more: nothing is left that it tells of. */
 static bool journal_end(struct receiving *receiving)
 {
@@ -125,6 +135,12 @@ static bool journal_end(struct receiving *receiving)
 		return false;
 	/* A source that could not even tell what it has is no reason to forget what was fetched of it. */
 	if ((receiving->aborted || !sink_begun(receiving->sink)) && (receiving->flags & SINK_FLAG_LEAVE)) {
+		journal_close(receiving->journal);
+		receiving->journal = NULL;
+		return false;
+	}
+	receiving->kept = !receiving->aborted && journal_keeps(receiving);
+	if (receiving->kept) {
 		journal_close(receiving->journal);
 		receiving->journal = NULL;
 		return false;
@@ -465,6 +481,7 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		.sync = place->sync,
 		.flags = place->flags,
 		.replace = place->replace,
+		.keep = place->keep,
 	};
 	list_init(&receiving->lanes);
 	lane_begin(receiving, &receiving->main, channel);

@@ -35,6 +35,7 @@ struct receiving_place {
 	unsigned flags;     /* SINK_FLAG_* */
 	/* Where it is noted what has come; NULL: nowhere. Taken over when receiving_open() succeeds; removed at the end. */
 	struct journal *journal;
+	bool keep; /* not removed where all went well: whoever is to be told of that may not hear it */
 	bool name_exists;
 	bool name_is_dir;
 	const char *remote; /* what it is called at the source */
@@ -78,6 +79,8 @@ struct receiving {
 	unsigned flags;                /* SINK_FLAG_* */
 	struct journal *journal;       /* owned; may be NULL */
 	struct dir_job last;           /* the journal goes */
+	bool keep;                     /* see receiving_place */
+	bool kept;                     /* the journal was not removed */
 	bool sync;
 	bool replace; /* see receiving_place */
 	bool aborted; /* nothing more is taken */

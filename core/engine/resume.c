@@ -92,6 +92,11 @@ int resume_open(const struct resume *resume, const struct suite *suite, struct j
 	return r;
 }
 
+bool resume_published(const struct resume *resume)
+{
+	return journal_published(resume->root, resume->journal, resume->id, resume->name);
+}
+
 void resume_discard(const struct resume *resume)
 {
 	struct journal_about about;

@@ -31,6 +31,8 @@ void resume_offer(const struct resume *resume, struct offer *offer);
 int resume_open(const struct resume *resume, const struct suite *suite, struct journal **out, bool *resumed,
                 struct error *err);
 
+/* An earlier run has come to its end, but for the journal: it was killed between the two. */
+bool resume_published(const struct resume *resume);
 /* Throws away what an earlier run left, unless it is running. */
 void resume_discard(const struct resume *resume);
 

@@ -43,12 +43,22 @@ static int place_fail(struct place_job *job, int code, const char *what)
 	return error_set(&job->err, code, FAULT_REFUSED, "%s", stage_text(code, text, sizeof(text)));
 }
 
+/*
+ * An earlier run made what is there now: a tree that was to have this name. Who looks only at what is there would take it for a
+ * folder to put it into.
+ */
+static bool place_ours(const struct place_job *job)
+{
+	return !job->into && job->journal_path != NULL && job->path[0] != '\0' &&
+	       journal_published(job->root, job->journal_path, job->id, job->path);
+}
+
 /* The path, by what is there. */
 static int place_find(struct place_job *job)
 {
 	int code = folder_look(job->root, job->path);
 
-	if (code == 0) {
+	if (code == 0 && !place_ours(job)) {
 		bool below = job->path[0] != '\0' && job->name[0] != '\0';
 
 		if (asprintf(&job->final, "%s%s%s", job->path, below ? "/" : "", job->name) < 0) {
@@ -57,7 +67,7 @@ static int place_find(struct place_job *job)
 		}
 		return 0;
 	}
-	if (code != -ENOENT && code != -ENOTDIR)
+	if (code < 0 && code != -ENOENT && code != -ENOTDIR)
 		return place_fail(job, code, "");
 	if (job->into)
 		return place_fail(job, code, "there is no such folder");
@@ -114,6 +124,29 @@ static int place_journal(struct place_job *job)
 	                 code == -EBUSY ? status_text(STATUS_BUSY) : "its journal cannot be opened");
 }
 
+/* Not the one of somebody else whose id begins alike. */
+static void place_forget(struct place_job *job)
+{
+	struct journal_about about;
+	struct journal *journal;
+	int code = journal_take(&journal, job->root, job->journal_path, &about);
+
+	if (code == 0) {
+		bool ours = about.readable && memcmp(about.id, job->id, sizeof(about.id)) == 0;
+
+		journal_about_free(&about);
+		if (ours)
+			code = journal_remove(journal);
+		else
+			journal_close(journal);
+	}
+	if (code == 0 || code == -ENOENT || code == -EINVAL)
+		return;
+	job->status = code == -EBUSY ? STATUS_BUSY : STATUS_STORE;
+	error_set(&job->err, code, FAULT_LOCAL, "%s",
+	          code == -EBUSY ? status_text(STATUS_BUSY) : "its journal cannot be removed");
+}
+
 uint64_t place_stage_storage(struct place_job *job)
 {
 	job->journal = NULL;
@@ -123,7 +156,9 @@ uint64_t place_stage_storage(struct place_job *job)
 	job->is_dir = false;
 	job->status = STATUS_OK;
 	error_clear(&job->err);
-	if (place_look(job) < 0 || place_journal(job) < 0) {
+	if (job->forget)
+		place_forget(job);
+	else if (place_look(job) < 0 || place_journal(job) < 0) {
 		free(job->final);
 		job->final = NULL;
 	}

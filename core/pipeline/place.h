@@ -15,6 +15,7 @@ struct place_job {
 	const char *path;        /* beneath root; "" = the root itself. Borrowed */
 	const char *name; /* what it is called in `path` where that is a folder; "" = it is that folder. Borrowed */
 	bool into;        /* path has to be a folder that is there */
+	bool forget;      /* nothing is to be written: the journal goes, and that is all */
 	/*
 	 * What an earlier run left is gone on with, and something left for another one: by this journal, beneath root. NULL:
 	 * none. Borrowed.

@@ -119,6 +119,14 @@ int journal_remove(struct journal *journal)
 	return code;
 }
 
+bool journal_there(struct journal *journal)
+{
+	pthread_mutex_lock(&journal->lock);
+	bool there = journal->fd >= 0;
+	pthread_mutex_unlock(&journal->lock);
+	return there;
+}
+
 /* ---- adding: with `lock` held ---- */
 
 static int add_suite(struct journal *journal)

@@ -90,6 +90,8 @@ int journal_open(struct journal **out, struct store_root *root, const char *path
 void journal_close(struct journal *journal);
 /* Removes the file, then as journal_close(). -errno when it could not be removed. NULL is allowed. */
 int journal_remove(struct journal *journal);
+/* There is a file, of this run or of an earlier one. */
+bool journal_there(struct journal *journal);
 
 /* ---- journals of others: resume, clean, expire ---- */
 
@@ -110,6 +112,11 @@ struct journal_about {
 void journal_about_free(struct journal_about *about);
 /* Without locking it. *busy: a transfer that runs has it. -ENOENT; -EINVAL for what is no file. */
 int journal_about(struct store_root *root, const char *path, struct journal_about *out, bool *busy);
+/*
+ * The transfer of this id has given `target` its name: the journal says that this was to be, and what was to become it is
+ * not there any more. Only nobody who was to be told of it has answered yet.
+ */
+bool journal_published(struct store_root *root, const char *path, const uint8_t id[JOURNAL_ID], const char *target);
 /*
  * Takes the lock of an abandoned journal, for journal_files(), journal_remove() and journal_close(): nothing else can be
  * done with it. While it is held no transfer goes on where that one ended. -EBUSY, -ENOENT, -EINVAL for what is no file.

@@ -95,6 +95,19 @@ int journal_about(struct store_root *root, const char *path, struct journal_abou
 	return code;
 }
 
+bool journal_published(struct store_root *root, const char *path, const uint8_t id[JOURNAL_ID], const char *target)
+{
+	struct journal_about about;
+	struct stat st;
+	bool busy;
+	if (journal_about(root, path, &about, &busy) < 0)
+		return false;
+	bool published = about.readable && memcmp(about.id, id, JOURNAL_ID) == 0 && strcmp(about.target, target) == 0 &&
+	                 store_stat(root, about.partial, &st) == -ENOENT;
+	journal_about_free(&about);
+	return published;
+}
+
 int journal_take(struct journal **out, struct store_root *root, const char *path, struct journal_about *about)
 {
 	const struct journal_head none = { .source = "", .partial = "" };
@@ -108,6 +121,9 @@ int journal_take(struct journal **out, struct store_root *root, const char *path
 		code = read_about(journal->fd, &st, about);
 	if (code < 0) {
 		journal_close(journal);
+		/* Whoever removed it may not have come to the folder. */
+		if (code == -ENOENT)
+			journal_file_tidy(root, path);
 		return code;
 	}
 	journal->mute = true;

@@ -92,8 +92,7 @@ char *journal_file_folder(char out[RECORD_PATH_MAX + 1], const char *path)
 	return out;
 }
 
-/* The folder goes with the last one in it. */
-static void folder_remove(struct store_root *root, const char *path)
+void journal_file_tidy(struct store_root *root, const char *path)
 {
 	char folder[RECORD_PATH_MAX + 1];
 	struct spot spot;
@@ -129,7 +128,7 @@ int journal_file_make(struct store_root *root, const char *path, int *fd)
 			*fd = made;
 	}
 	if (code < 0)
-		folder_remove(root, path);
+		journal_file_tidy(root, path);
 	return code == -EEXIST || code == -ESTALE ? -EBUSY : code;
 }
 
@@ -141,7 +140,7 @@ int journal_file_remove(struct store_root *root, const char *path)
 		code = unlinkat(spot.dir, spot.name, 0) < 0 ? -errno : 0;
 		spot_again(&spot, code);
 	}
-	folder_remove(root, path);
+	journal_file_tidy(root, path);
 	return code == -ENOENT ? 0 : code;
 }
 

@@ -20,6 +20,8 @@ int journal_file_open(struct store_root *root, const char *path, int *fd, struct
 /* Makes the file, and JOURNAL_FOLDER where it is to lie in it. -EBUSY: somebody else just did. */
 int journal_file_make(struct store_root *root, const char *path, int *fd);
 int journal_file_remove(struct store_root *root, const char *path);
+/* The folder that comes and goes with its journals goes, if there is none in it. */
+void journal_file_tidy(struct store_root *root, const char *path);
 /* Whether somebody has the lock; asks without taking it. */
 bool journal_file_busy(int fd);
 /* The folder of the path, if it comes and goes with its journals; else an empty text. Returns out. */

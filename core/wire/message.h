@@ -303,8 +303,10 @@ int message_end_read(const uint8_t *run, size_t len, size_t *at, uint32_t digest
 #define MESSAGE_PUT_TELL 0x0010      /* an EVENT for each file that is done */
 #define MESSAGE_PUT_INTO 0x0020      /* path has to be a folder that is there */
 #define MESSAGE_PUT_SHARED 0x0040    /* other sessions JOIN this one: large files are asked for in ranges */
+#define MESSAGE_PUT_KEEP 0x0080   /* when all is done the journal stays until a PUT with FORGET: the DONE may be lost */
+#define MESSAGE_PUT_FORGET 0x0100 /* nothing is put: the DONE of this transfer came, and its journal goes */
 enum {
-	MESSAGE_PUT_FLAGS = 0x007f,
+	MESSAGE_PUT_FLAGS = 0x01ff,
 	MESSAGE_TRANSFER_ID = 16 /* bytes */
 };
 struct message_put {
@@ -347,6 +349,8 @@ int message_event_read(const uint8_t *body, size_t len, uint32_t digest_size, st
  * The text is empty where an EVENT told of every failure.
  */
 #define DONE_DIGEST 0x01 /* it was a single file, this is its digest */
+#define DONE_KEPT 0x02   /* the journal is there, and waits for a PUT with FORGET */
+#define MESSAGE_DONE_FLAGS (DONE_DIGEST | DONE_KEPT)
 struct message_done {
 	enum status status;
 	uint8_t flags;

@@ -172,7 +172,7 @@ int message_done_write(struct buf *out, uint32_t request, uint32_t digest_size, 
 
 	if (digest_size == 0)
 		said.flags &= (uint8_t)~DONE_DIGEST;
-	if ((said.flags & ~DONE_DIGEST) != 0 || ((said.flags & DONE_DIGEST) != 0 && said.digest == NULL))
+	if ((said.flags & ~MESSAGE_DONE_FLAGS) != 0 || ((said.flags & DONE_DIGEST) != 0 && said.digest == NULL))
 		pen_fail(&pen, -EINVAL);
 	done_numbers(&said, numbers);
 	pen_u16(&pen, (uint16_t)said.status);
@@ -203,7 +203,7 @@ int message_done_read(const uint8_t *body, size_t len, uint32_t digest_size, str
 	int code = cursor_finish(&cursor, "a DONE", err);
 	if (code < 0)
 		return code;
-	if ((done.flags & ~DONE_DIGEST) != 0)
+	if ((done.flags & ~MESSAGE_DONE_FLAGS) != 0)
 		return error_set(err, -EPROTO, FAULT_PEER, "the peer sent a DONE with unknown flags 0x%02x",
 		                 done.flags);
 	if ((done.flags & DONE_DIGEST) != 0 && digest_size == 0)

@@ -37,8 +37,6 @@ broken_run() {
 		kill -KILL $client 2>/dev/null
 	else
 		kill -KILL "$worker" 2>/dev/null
-		# Whose word that it is done was lost does all of it again, and a client that goes on does so at once.
-		! whole "$3" || done_already=yes
 	fi
 	status=0
 	timeout "$hang" tail -s 0.02 -f /dev/null --pid=$client || kill -KILL $client
@@ -51,6 +49,11 @@ broken_run() {
 		part=$(number received)
 		moved=$((moved + ${part:-0}))
 	fi
+}
+
+# over WHAT: it is there, and nothing is left of how it came.
+over() {
+	whole "$1" && [ -z "$(leftovers "$into")" ]
 }
 
 one() {
@@ -72,8 +75,6 @@ one() {
 	chance=0
 	while [ "$chance" = 0 ] && [ $rounds -lt 4 ]; do
 		need_worker
-		# Who was killed behind the end does all of it again.
-		[ $rounds = 0 ] || [ ! -e "$into/${what#merge}" ] || done_already=yes
 		chance 3
 		case $chance in
 		0) side=client ;;
@@ -89,12 +90,13 @@ one() {
 			wrong "the client does not go on by itself: status $status"
 			return
 		fi
+		# Killed behind the end, when nothing was left to do: it is over, and the same command is another transfer.
+		[ $side != client ] || ! over $what || status=0
 		[ $status != 0 ] || break
 		appears $what || wrong "what stands under a final name is not complete"
 		chance 4
 	done
 	if [ $status != 0 ]; then
-		[ ! -e "$into/${what#merge}" ] || done_already=yes
 		claims=$(claimed)
 		again $verb $what
 		received=$(number received)
@@ -109,7 +111,6 @@ one() {
 	fi
 	whole $what || wrong "all went well, and it is not the same"
 	[ -z "$(leftovers "$into")" ] || wrong "something is left"
-	[ -z "$done_already" ] || return
 	if [ "$moved" -gt $(($(total $what) + rounds * window)) ]; then
 		wrong "$moved bytes were moved, of $(total $what)"
 	fi
@@ -121,7 +122,6 @@ kills=0
 most=0
 resumed=0
 while [ $kills -lt "$times" ] && [ $failures -lt "${XFER_FAULTS_ENOUGH:-5}" ]; do
-	done_already=
 	one
 done
 is "$failures" 0 "$kills kills at any time"

@@ -195,7 +195,10 @@ static void test_dones(void **state)
 	assert_int_equal(message_done_read(body, len, 0, &read, NULL), -EPROTO);
 	for (size_t cut = 0; cut < len; cut++)
 		assert_int_equal(message_done_read(body, cut, WIRE_DIGEST_SIZE, &read, NULL), -EPROTO);
-	frame.data[FRAME_HEADER + DONE_FLAGS] |= 2;
+	frame.data[FRAME_HEADER + DONE_FLAGS] |= DONE_KEPT;
+	assert_int_equal(message_done_read(body, len, WIRE_DIGEST_SIZE, &read, NULL), 0);
+	assert_int_equal(read.flags, MESSAGE_DONE_FLAGS);
+	frame.data[FRAME_HEADER + DONE_FLAGS] |= 4;
 	assert_int_equal(message_done_read(body, len, WIRE_DIGEST_SIZE, &read, NULL), -EPROTO);
 	buf_free(&frame);
 
@@ -203,7 +206,7 @@ static void test_dones(void **state)
 	assert_int_equal(message_done_read(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER, 0, &read, NULL), 0);
 	assert_null(read.digest);
 	buf_free(&frame);
-	done.flags = 2;
+	done.flags = 4;
 	assert_int_equal(message_done_write(&frame, 6, WIRE_DIGEST_SIZE, &done), -EINVAL);
 	done.flags = DONE_DIGEST;
 	done.digest = NULL;
