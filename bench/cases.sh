@@ -22,14 +22,15 @@ case_rows() {
 	secure) echo xfer_tls scp ;;
 	tree) echo xfer_sha256 xfer_none rsync tar cp ;;
 	put-tree) echo xfer_put rsync_put tar ;;
-	clients) echo xfer_clients nginx_clients rsync_clients ;;
+	clients) echo xfer_clients xfer_clients_hashed nginx_clients rsync_clients ;;
 	first) echo xfer_first curl_first ;;
 	threads) echo threads_1 threads_2 threads_4 digest_1 digest_2 digest_4 ;;
 	esac
 }
 
 # Lines of: rate, ours, peer, the ratio of rates that we want at least (level is 0.9, since less than a tenth is noise);
-# cpu, ours, `both` or `daemon`, seconds per GiB at the most; later, ours, peer, milliseconds more at the most.
+# cpu, ours, `both` or `daemon`, seconds per GiB at the most; there, ours, peer, our daemon's processor seconds in those of the
+# peer's, in the same round, at the most; later, ours, peer, milliseconds more at the most.
 case_goals() {
 	case $1 in
 	file)
@@ -40,6 +41,7 @@ case_goals() {
 			cpu xfer_sha256 both 1.3
 			rate xfer_known gridftp 1.2
 			cpu xfer_known daemon 0.13
+			there xfer_known nginx 1
 			rate xfer_crc32 gridftp 1.2
 			rate xfer_crc32 xrootd_pages 2.8
 			cpu xfer_crc32 both 0.95
@@ -309,6 +311,14 @@ done'
 
 row_xfer_clients() {
 	row_xfer_sha256
+	daemon=xferd_default
+	row_many '"$build/xfer" -c "$work/xfer.ini" get -q "xfer://127.0.0.1:$xferd_default_port/pub/$item" "$got/$each/"'
+}
+
+# By a daemon that keeps no digests: as clients of whom each wants another file.
+row_xfer_clients_hashed() {
+	row_xfer_sha256
+	label="xfer, sha256, digest-store = none"
 	row_many '"$build/xfer" -c "$work/xfer.ini" get -q "xfer://127.0.0.1:$xferd_port/pub/$item" "$got/$each/"'
 }
 

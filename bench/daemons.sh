@@ -60,6 +60,8 @@ xferd_config() {
 		integrity = sha256, crc32, none
 		[daemon]
 		listen = 127.0.0.1:0, tls://127.0.0.1:0
+		; each run makes its digests, whatever the one before it was
+		digest-store = none
 		[transport.tls]
 		key-file = $work/key
 		[export.pub]
@@ -100,6 +102,13 @@ start_xferd_known() {
 	xferd_config || return 1
 	daemon_spawn xferd_known "$build/xferd" -c "$work/xfer.ini" --set daemon.digest-store="$work/known"
 	xferd_known_port=$(daemon_says 'listening on 127\.0\.0\.1:([0-9]+) \(tcp')
+}
+
+# As it comes: with digests in memory for a moment.
+start_xferd_default() {
+	xferd_config || return 1
+	daemon_spawn xferd_default "$build/xferd" -c "$work/xfer.ini" --set daemon.digest-store=memory
+	xferd_default_port=$(daemon_says 'listening on 127\.0\.0\.1:([0-9]+) \(tcp')
 }
 
 start_bare() {

@@ -9,7 +9,8 @@
 #   mib_there mib_here         [case, row]         highest of all rounds
 # Of the plug-ins that hash: hash_name hash_bits hash_size hash_chunk hash_rate hash_low hash_high hash_cpu [1..hashes],
 # as bench/hash.c prints them.
-# Functions ratio(case, ours, peer) sets ratio_mid, ratio_low, ratio_high from the rounds that both took part in.
+# Functions ratio(case, ours, peer) sets ratio_mid, ratio_low, ratio_high from the rounds that both took part in;
+# ratio_there() the same of the daemons' processor seconds.
 
 BEGIN { FS = "\t" }
 
@@ -102,6 +103,15 @@ function title(case)
 	return case_title[case]
 }
 
+# Sets the three of list[1..n]; n.
+function ratio_set(list, n)
+{
+	ratio_mid = middle(list, n)
+	ratio_low = n ? list[1] : 0
+	ratio_high = n ? list[n] : 0
+	return n
+}
+
 function ratio(case, ours, peer,    i, n, list, round)
 {
 	n = 0
@@ -110,15 +120,24 @@ function ratio(case, ours, peer,    i, n, list, round)
 		if ((case, peer, round) in seconds)
 			list[++n] = seconds[case, peer, round] / seconds[case, ours, round]
 	}
-	ratio_mid = middle(list, n)
-	ratio_low = n ? list[1] : 0
-	ratio_high = n ? list[n] : 0
-	return n
+	return ratio_set(list, n)
+}
+
+function ratio_there(case, ours, peer,    i, n, list, round)
+{
+	n = 0
+	for (i = 1; i <= runs[case, ours]; i++) {
+		round = round_of[case, ours, i]
+		if ((case, peer, round) in run_there && run_there[case, peer, round] > 0)
+			list[++n] = run_there[case, ours, round] / run_there[case, peer, round]
+	}
+	return ratio_set(list, n)
 }
 
 # What came of goal g, for people; "" where it was not measured. Sets goal_reached.
 #   rate   so many times as fast as the peer, at least
 #   cpu    so many processor seconds of both sides, at the most (the peer is "-"); of the daemon alone with "daemon"
+#   there  so many times the processor seconds of the peer's daemon at ours, at the most
 #   later  so many milliseconds more than the peer for each, at the most
 function goal_text(g,    name, ours, peer, value, is)
 {
@@ -133,6 +152,13 @@ function goal_text(g,    name, ours, peer, value, is)
 		goal_reached = is <= value
 		return sprintf("%s takes %.3f %s%s, expected at the most %s", label[name, ours], is, per(name), \
 			peer == "daemon" ? " at the daemon" : "", value)
+	}
+	if (goal_kind[g] == "there") {
+		if (ratio_there(name, ours, peer) == 0)
+			return ""
+		goal_reached = ratio_mid <= value
+		return sprintf("%s takes %.2f times (%.2f-%.2f) the processor time at the daemon of %s; expected at the most %.2f", \
+			label[name, ours], ratio_mid, ratio_low, ratio_high, label[name, peer], value)
 	}
 	if (ratio(name, ours, peer) == 0)
 		return ""
