@@ -168,9 +168,11 @@ int store_path(void *field, const union xfer_value *value, struct error *err)
 	return store_text(field, value, err);
 }
 
-int store_path_or_none(void *field, const union xfer_value *value, struct error *err)
+int store_digest_store(void *field, const union xfer_value *value, struct error *err)
 {
-	return value->text[0] == '\0' ? store_text(field, value, err) : store_path(field, value, err);
+	bool word = value->text[0] == '\0' || strcmp(value->text, "memory") == 0 || strcmp(value->text, "none") == 0;
+
+	return word ? store_text(field, value, err) : store_path(field, value, err);
 }
 
 int store_allow(void *field, const union xfer_value *value, struct error *err)

@@ -20,7 +20,7 @@ typedef int field_print(const void *field, struct buf *out);
 
 /* char *, owned */
 field_store store_path;         /* absolute */
-field_store store_path_or_none; /* or empty */
+field_store store_digest_store; /* a path, "memory", "none" or empty */
 field_store store_allow;        /* see allow.h */
 field_store store_allow_names;  /* see allow.h */
 field_store store_plugin;       /* a plug-in's name or path */

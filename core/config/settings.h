@@ -69,7 +69,7 @@ struct settings {
 	uint64_t drain_timeout;
 	uint64_t hang_after;   /* 0 = never */
 	uint64_t partial_keep; /* 0 = forever */
-	char *digest_store;    /* "" = none */
+	char *digest_store;    /* "memory", a path; "none" and "" = none */
 	uint64_t digest_store_size;
 	/* [export.NAME] */
 	struct settings_export *exports;

@@ -21,6 +21,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum {
+	/* Digests in memory: of a thousand files or of 120 GiB, for as long as those who began together are about as far. */
+	KNOWN_BYTES = 4 * 1024 * 1024,
+	KNOWN_KEEP = 10, /* s */
+};
+
 struct worker {
 	unsigned index;
 	enum control_role role;
@@ -101,6 +107,17 @@ static int open_sockets(struct worker *worker, struct error *err)
 	return error_set(err, -EINVAL, FAULT_LOCAL, "the supervisor asked for something unknown");
 }
 
+static int open_known(struct known **out, const struct settings *settings, struct error *err)
+{
+	const char *store = settings->digest_store;
+
+	if (store[0] == '\0' || strcmp(store, "none") == 0)
+		return 0;
+	if (strcmp(store, "memory") == 0)
+		return known_memory(out, KNOWN_BYTES, KNOWN_KEEP, err);
+	return known_open(out, store, settings->digest_store_size, err);
+}
+
 /*
  * All that may fail, so that a worker that is ready serves: what the configuration asks for and cannot be had ends a
  * reload, and not what serves.
@@ -119,9 +136,8 @@ static int make_ready(struct worker *worker, const struct settings_source *sourc
 	const struct setup_choice choice = { .notes = worker->notes };
 	code = setup_create(&worker->setup, worker->settings, &choice, worker->log, err);
 	/* A check makes no file. */
-	if (code == 0 && worker->role != CONTROL_CHECK && worker->settings->digest_store[0] != '\0')
-		code = known_open(&worker->known, worker->settings->digest_store, worker->settings->digest_store_size,
-		                  err);
+	if (code == 0 && worker->role != CONTROL_CHECK)
+		code = open_known(&worker->known, worker->settings, err);
 	if (code == 0)
 		code = open_sockets(worker, err);
 	if (code < 0)

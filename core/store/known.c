@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* "XFERDIG" and the version; another byte order reads as another mark. */
@@ -35,37 +36,65 @@ _Static_assert(sizeof(struct record) == KNOWN_RECORD, "a record has the size tha
 
 struct known {
 	int fd;
+	uint64_t keep;        /* s from a record's first digest until it is none; 0: for ever */
 	uint64_t pairs;       /* of places for a record; at least one */
 	pthread_mutex_t lock; /* one thread of this process at a time changes records */
 };
 
-int known_open(struct known **out, const char *path, uint64_t bytes, struct error *err)
+/* Takes the descriptor over when it succeeds. */
+static int known_make(struct known **out, int fd, uint64_t bytes, uint64_t keep)
 {
-	struct stat st;
 	struct known *known = calloc(1, sizeof(*known));
 
 	if (known == NULL)
-		return error_system(err, -ENOMEM, FAULT_LOCAL, "%s", path);
-	known->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	int code = known->fd < 0 || fstat(known->fd, &st) < 0 ? -errno : 0;
-	if (code == 0 && !S_ISREG(st.st_mode))
-		code = -EINVAL;
-	if (code == 0)
-		code = -pthread_mutex_init(&known->lock, NULL);
+		return -ENOMEM;
+	int code = -pthread_mutex_init(&known->lock, NULL);
 	if (code < 0) {
-		if (known->fd >= 0)
-			close(known->fd);
 		free(known);
-		return error_system(err, code, FAULT_LOCAL, "the digest store %s cannot be opened", path);
+		return code;
 	}
+	known->fd = fd;
+	known->keep = keep;
 	known->pairs = bytes / (2 * KNOWN_RECORD);
 	if (known->pairs == 0)
 		known->pairs = 1;
-	/* One that was larger: what lies behind is never looked at again. */
-	if ((uint64_t)st.st_size > known->pairs * 2 * KNOWN_RECORD)
-		(void)!ftruncate(known->fd, (off_t)(known->pairs * 2 * KNOWN_RECORD));
 	*out = known;
 	return 0;
+}
+
+int known_open(struct known **out, const char *path, uint64_t bytes, struct error *err)
+{
+	struct known *known = NULL;
+	struct stat st;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	int code = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
+
+	if (code == 0 && !S_ISREG(st.st_mode))
+		code = -EINVAL;
+	if (code == 0)
+		code = known_make(&known, fd, bytes, 0);
+	if (code < 0) {
+		if (fd >= 0)
+			close(fd);
+		return error_system(err, code, FAULT_LOCAL, "the digest store %s cannot be opened", path);
+	}
+	/* One that was larger: what lies behind is never looked at again. */
+	if ((uint64_t)st.st_size > known->pairs * 2 * KNOWN_RECORD)
+		(void)!ftruncate(fd, (off_t)(known->pairs * 2 * KNOWN_RECORD));
+	*out = known;
+	return 0;
+}
+
+int known_memory(struct known **out, uint64_t bytes, uint64_t keep, struct error *err)
+{
+	int fd = memfd_create("xfer-digests", MFD_CLOEXEC);
+	int code = fd < 0 ? -errno : known_make(out, fd, bytes, keep);
+
+	if (code == 0)
+		return 0;
+	if (fd >= 0)
+		close(fd);
+	return error_system(err, code, FAULT_LOCAL, "there is no memory for digests");
 }
 
 void known_close(struct known *known)
@@ -179,7 +208,10 @@ static bool record_read(const struct known *known, off_t place, struct record *r
 	do
 		got = pread(known->fd, record, sizeof(*record), place);
 	while (got < 0 && errno == EINTR);
-	return got == (ssize_t)sizeof(*record) && record_whole(record);
+	if (got != (ssize_t)sizeof(*record) || !record_whole(record))
+		return false;
+	/* One of a time to come, after the clock was set back, is older than any. */
+	return known->keep == 0 || clock_real() / CLOCK_SECOND - record->written <= known->keep;
 }
 
 /* Reads the record; false: it is not there. *place is where it is, or where it is to be. */
@@ -232,13 +264,15 @@ static void record_note(struct known *known, const struct known_key *key, uint64
 	struct record record;
 	off_t place;
 
-	if (!record_find(known, key, number, &record, &place))
+	bool there = record_find(known, key, number, &record, &place);
+	if (!there)
 		record_key(&record, key, number);
 	for (uint64_t i = from; i < from + count; i++, digests += stride) {
 		memcpy(record.digests + i * key->digest_size, digests, key->digest_size);
 		record.have[i / 64] |= UINT64_C(1) << i % 64;
 	}
-	record.written = clock_real() / CLOCK_SECOND;
+	if (!there || known->keep == 0)
+		record.written = clock_real() / CLOCK_SECOND;
 	record.crc = record_crc(&record);
 	(void)!pwrite(known->fd, &record, sizeof(record), place);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Digests that are known: of chunks of files that have not changed since, so that a source need not hash them again. In
- * a file of a bounded size, which several processes share and which may be lost, cut or damaged at any time.
+ * a file of a bounded size, which several processes share and which may be lost, cut or damaged at any time; or in memory,
+ * for a moment, for those who fetch the same at the same time.
  *
  *   | record | record | ... |        KNOWN_RECORD bytes each; a record of zeroes is empty
  *
@@ -32,6 +33,8 @@ struct known;
 
 /* Opens or makes the file, of about `bytes` bytes. Every error is FAULT_LOCAL with the path. */
 int known_open(struct known **out, const char *path, uint64_t bytes, struct error *err);
+/* In memory, of this process alone. A record is forgotten `keep` seconds (at least 1) after its first digest. */
+int known_memory(struct known **out, uint64_t bytes, uint64_t keep, struct error *err);
 void known_close(struct known *known); /* NULL is allowed */
 
 /* What digests are of. */

@@ -122,4 +122,23 @@ run timeout "$patience" "$xferd" -c "$tmp/xferd.ini" --set daemon.listen=127.0.0
 unlike "$status" '^(0|124)$' "what cannot be one is an error"
 like_file "$err" "digest store $store cannot be opened" "... that names it"
 
+# ---- in memory, where nothing is said ----
+
+# each_eighth ARGUMENTS...: a daemon of which each eighth digest of a chunk is wrong; the file has six.
+each_eighth() {
+	need_daemon -c "$tmp/xferd.ini" --set pipeline.integrity="$wrong" --set integrity.sha256.every=8 \
+		--set integrity.sha256.min-size=100K "$@"
+	url=xfer://$daemon_address/pub
+}
+
+each_eighth
+right file "digests made"
+right file "digests found in memory"
+stop_daemon
+each_eighth --set daemon.digest-store=none
+right file "digests made without a store"
+get file
+is "$status" 5 "... are made again"
+stop_daemon
+
 done_testing

@@ -187,6 +187,35 @@ static void it_is_bounded(void **state)
 	known_close(store.known);
 }
 
+/* For a while; the second digest does not make the first any younger. */
+static void memory_forgets(void **state)
+{
+	const struct known_key key = key_of(1, 0), other = key_of(2, 0);
+	struct timespec begin, now;
+	struct box store;
+
+	(void)state;
+	assert_int_equal(known_memory(&store.known, 1 << 20, 1, NULL), 0);
+	assert_int_equal(found(&store, &key, 0, 10), 0);
+	clock_gettime(CLOCK_REALTIME, &begin);
+	note(&store, &key, 0, 1);
+	(void)found(&store, &key, 0, 1);
+	do {
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+		note(&store, &key, 1, 1);
+		clock_gettime(CLOCK_REALTIME, &now);
+		assert_true(now.tv_sec - begin.tv_sec < 60);
+	} while (found(&store, &key, 0, 1) == 1);
+	assert_true(now.tv_sec - begin.tv_sec >= 2 || now.tv_sec < begin.tv_sec);
+	/* Each process has its own. */
+	note(&store, &other, 0, 1);
+	struct box another;
+	assert_int_equal(known_memory(&another.known, 1 << 20, 1, NULL), 0);
+	assert_int_equal(found(&another, &other, 0, 1), 0);
+	known_close(another.known);
+	known_close(store.known);
+}
+
 static void changed_lately_is_not_settled(void **state)
 {
 	const uint64_t second = UINT64_C(1000000000), now = 5000 * second;
@@ -259,13 +288,10 @@ static void shared_by_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		KNOWN_TEST(kept_and_found),
-		KNOWN_TEST(another_key_finds_nothing),
-		KNOWN_TEST(damage_is_noticed),
-		KNOWN_TEST(it_is_bounded),
-		KNOWN_TEST(changed_lately_is_not_settled),
-		KNOWN_TEST(what_cannot_be_a_store),
-		KNOWN_TEST(shared_by_many),
+		KNOWN_TEST(kept_and_found),         KNOWN_TEST(another_key_finds_nothing),
+		KNOWN_TEST(damage_is_noticed),      KNOWN_TEST(it_is_bounded),
+		KNOWN_TEST(memory_forgets),         KNOWN_TEST(changed_lately_is_not_settled),
+		KNOWN_TEST(what_cannot_be_a_store), KNOWN_TEST(shared_by_many),
 	};
 	return cmocka_run_group_tests_name("known", tests, NULL, NULL);
 }

@@ -89,7 +89,7 @@ static void has_defaults(void **state)
 	assert_int_equal(settings->drain_timeout, 30 * SECOND);
 	assert_int_equal(settings->hang_after, 60 * SECOND);
 	assert_int_equal(settings->partial_keep, 7 * 86400 * SECOND);
-	assert_string_equal(settings->digest_store, "");
+	assert_string_equal(settings->digest_store, "memory");
 	assert_int_equal(settings->digest_store_size, 64 * 1048576);
 	assert_int_equal(settings->export_count, 0);
 	assert_int_equal(settings->section_count, 0);
