@@ -17,8 +17,10 @@
 struct attempt {
 	struct dial *dial;
 	struct xfer_conn *conn; /* NULL: not begun, or failed */
-	uv_poll_t poll;
-	bool polled; /* poll is a handle of the loop's */
+	uv_poll_t poll;         /* of the descriptor that is read from, mostly the only one */
+	uv_poll_t writing;      /* of the one that is written to, where that is another */
+	bool polled;            /* poll is a handle of the loop's */
+	bool two;               /* and writing is one, too */
 };
 
 struct dial {
@@ -63,10 +65,11 @@ static void on_poll_closed(uv_handle_t *handle)
 
 static void attempt_end(struct attempt *attempt, bool keep)
 {
-	if (attempt->polled) {
-		attempt->polled = false;
+	if (attempt->polled)
 		uv_close((uv_handle_t *)&attempt->poll, on_poll_closed);
-	}
+	if (attempt->two)
+		uv_close((uv_handle_t *)&attempt->writing, on_poll_closed);
+	attempt->polled = attempt->two = false;
 	if (attempt->conn != NULL && !keep)
 		transport_close(attempt->dial->transport, attempt->conn);
 	attempt->conn = NULL;
@@ -120,11 +123,28 @@ static void attempt_failed(struct attempt *attempt, int code)
 /* What the handshake waits for. One that waits for nothing, and is new, is called from the loop, not from here. */
 static void attempt_wait(struct attempt *attempt, uint32_t wanted, uv_poll_cb fire)
 {
-	int events = wanted & XFER_POLL_WRITE ? UV_WRITABLE : 0;
+	int writable = wanted & XFER_POLL_WRITE ? UV_WRITABLE : 0;
+	int readable = wanted & XFER_POLL_READ ? UV_READABLE : 0;
 
-	events |= wanted & XFER_POLL_READ ? UV_READABLE : 0;
-	uv_poll_start(&attempt->poll, events, fire);
+	/* Without events nothing is waited for there, not even an end. */
+	uv_poll_start(&attempt->poll, readable | (attempt->two ? 0 : writable), fire);
+	if (attempt->two)
+		uv_poll_start(&attempt->writing, writable, fire);
 }
+
+/* A handle of the loop's for one descriptor. */
+static int attempt_watch(struct attempt *attempt, uv_poll_t *poll, int fd)
+{
+	int r = uv_poll_init(&attempt->dial->loop->uv, poll, fd);
+
+	if (r < 0)
+		return r;
+	poll->data = attempt;
+	attempt->dial->open++;
+	return 0;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
 
 static void attempt_go(struct attempt *attempt)
 {
@@ -141,7 +161,7 @@ static void attempt_go(struct attempt *attempt)
 	} else if (r != -EAGAIN) {
 		attempt_failed(attempt, r);
 	} else if (transport_poll(dial->transport, conn, &poll) == 0) {
-		attempt_wait(attempt, poll.events, attempt->poll.poll_cb);
+		attempt_wait(attempt, poll.events, on_poll);
 	}
 }
 
@@ -176,13 +196,14 @@ static int attempt_begin(struct attempt *attempt, const struct addrinfo *address
 	}
 	r = transport_poll(dial->transport, attempt->conn, &poll);
 	if (r == 0)
-		r = uv_poll_init(&dial->loop->uv, &attempt->poll, poll.read_fd);
+		r = attempt_watch(attempt, &attempt->poll, poll.read_fd);
+	attempt->polled = r == 0;
+	if (r == 0 && poll.write_fd != poll.read_fd) {
+		r = attempt_watch(attempt, &attempt->writing, poll.write_fd);
+		attempt->two = r == 0;
+	}
 	if (r < 0)
 		return r;
-	attempt->polled = true;
-	attempt->poll.data = attempt;
-	attempt->poll.poll_cb = on_poll;
-	dial->open++;
 	attempt_wait(attempt, poll.events != 0 ? poll.events : XFER_POLL_WRITE, on_poll);
 	return 0;
 }
