@@ -361,6 +361,12 @@ static void test_adopt(void **state)
 	assert_int_equal(client->transport.adopt(client->instance, &adopt, &pair.client), -EINVAL);
 	assert_true(fcntl(fd, F_GETFD) >= 0);
 	adopt.authority = "127.0.0.1:1";
+	/* TCP is one descriptor; two stay whose they are. */
+	adopt.write_fd = dup(fd);
+	assert_int_equal(client->transport.adopt(client->instance, &adopt, &pair.client), -EINVAL);
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	assert_int_equal(close(adopt.write_fd), 0);
+	adopt.write_fd = fd;
 	assert_int_equal(client->transport.adopt(client->instance, &adopt, &pair.client), 0);
 	pair.server = rig_accept(&pair, heir);
 	assert_int_equal(rig_handshakes(&pair), 0);
