@@ -146,7 +146,7 @@ static void line_head(struct line *line, const struct log *log, enum log_level l
 	char text[MESSAGE_MAX];
 	char who[32];
 
-	text_printable(text, sizeof(text), message, strlen(message));
+	text_message(text, sizeof(text), message, strlen(message));
 	/* Asked each time: a fork has a number of its own. */
 	snprintf(who, sizeof(who), "%ld", (long)getpid());
 	if (log->format == LOG_FORMAT_JSON) {

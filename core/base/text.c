@@ -221,7 +221,7 @@ size_t text_utf8_step(const void *bytes, size_t len)
 	return step;
 }
 
-char *text_printable(char *out, size_t size, const void *bytes, size_t len)
+static char *printable(char *out, size_t size, const void *bytes, size_t len, bool backslash)
 {
 	const uint8_t *in = bytes;
 	size_t at = 0;   /* bytes written */
@@ -232,7 +232,7 @@ char *text_printable(char *out, size_t size, const void *bytes, size_t len)
 	while (len > 0) {
 		char hex[5];
 		const void *piece = in;
-		size_t step = in[0] == '\\' ? 0 : text_utf8_step(in, len);
+		size_t step = in[0] == '\\' && !backslash ? 0 : text_utf8_step(in, len);
 		size_t room = step;
 		if (step == 0) {
 			snprintf(hex, sizeof(hex), "\\x%02x", in[0]);
@@ -255,4 +255,14 @@ char *text_printable(char *out, size_t size, const void *bytes, size_t len)
 	}
 	out[at] = '\0';
 	return out;
+}
+
+char *text_printable(char *out, size_t size, const void *bytes, size_t len)
+{
+	return printable(out, size, bytes, len, false);
+}
+
+char *text_message(char *out, size_t size, const void *bytes, size_t len)
+{
+	return printable(out, size, bytes, len, true);
 }

@@ -33,6 +33,8 @@ char *text_hex(char *out, const uint8_t *bytes, size_t len);
  * does not fit. Returns out.
  */
 char *text_printable(char *out, size_t size, const void *bytes, size_t len);
+/* The same for a text of ours, in which names are printable already: a backslash stays what it is. */
+char *text_message(char *out, size_t size, const void *bytes, size_t len);
 
 /* Bytes of the printable UTF-8 character at the front of `bytes` (len > 0), or 0 when there is none. */
 size_t text_utf8_step(const void *bytes, size_t len);

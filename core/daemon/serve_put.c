@@ -211,17 +211,28 @@ static void event_say(struct serve_put *put, const struct message_event *event)
 		memory_fail(put->serve);
 }
 
+/* What is put, as messages show it. */
+static const char *path_text(const struct serve_put *put, char out[ERROR_TEXT_MAX])
+{
+	return text_printable(out, ERROR_TEXT_MAX, put->transfer.path, strlen(put->transfer.path));
+}
+
 static void file_done(struct serve_put *put, const struct sink_event *event)
 {
 	struct serve *serve = put->serve;
+	char path[ERROR_TEXT_MAX];
 
 	put->transfer.digest_size = event->digest != NULL ? serve->channel.suite.limits.digest_size : 0;
 	if (event->digest != NULL)
 		memcpy(put->transfer.digest, event->digest, put->transfer.digest_size);
-	if (log_wants(serve->base->log, LOG_LEVEL_DEBUG))
+	if (log_wants(serve->base->log, LOG_LEVEL_DEBUG)) {
+		char name[ERROR_TEXT_MAX];
+
 		log_say(serve->base->log, LOG_LEVEL_DEBUG, "%s: %s%s%s: %llu bytes", channel_peer(&serve->channel),
-		        put->transfer.path, event->path[0] != '\0' ? "/" : "", event->path,
+		        path_text(put, path), event->path[0] != '\0' ? "/" : "",
+		        text_printable(name, sizeof(name), event->path, strlen(event->path)),
 		        (unsigned long long)event->bytes);
+	}
 	if (put->flags & MESSAGE_PUT_TELL)
 		event_say(put, &(struct message_event){
 				       .kind = EVENT_FILE,
@@ -237,6 +248,7 @@ static void on_event(struct receiving *receiving, const struct sink_event *event
 {
 	struct serve_put *put = of_receiving(receiving);
 	bool skipped = event->kind == SINK_SKIPPED;
+	char path[ERROR_TEXT_MAX];
 
 	if (event->kind == SINK_UNCHANGED || event->kind == SINK_DIFFERS)
 		return;
@@ -246,7 +258,7 @@ static void on_event(struct receiving *receiving, const struct sink_event *event
 		return;
 	}
 	log_say(put->serve->base->log, LOG_LEVEL_INFO, "%s: %s: %s", channel_peer(&put->serve->channel),
-	        put->transfer.path, event->text);
+	        path_text(put, path), event->text);
 	event_say(put, &(struct message_event){
 			       .kind = skipped ? EVENT_SKIPPED : EVENT_FAILED,
 			       .status = skipped ? STATUS_SPECIAL : status_of(event->fault),

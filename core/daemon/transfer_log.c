@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/transfer_log.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,12 +143,13 @@ void transfer_piece(struct serve *serve, const struct read_piece *piece, const s
 	if (transfer->reading > 0)
 		transfer->reading--;
 	if (piece->status != STATUS_OK) {
-		char text[ERROR_TEXT_MAX / 4];
+		char text[ERROR_TEXT_MAX / 4], path[ERROR_TEXT_MAX];
 		const char *cause = read_piece_text(piece, text, sizeof(text));
 
 		transfer->failed++;
 		log_say(serve->base->log, LOG_LEVEL_INFO, "%s: %s: %s%s%s", channel_peer(&serve->channel),
-		        request->path, status_name(piece->status), cause[0] != '\0' ? ": " : "", cause);
+		        text_printable(path, sizeof(path), request->path, strlen(request->path)),
+		        status_name(piece->status), cause[0] != '\0' ? ": " : "", cause);
 		return;
 	}
 	if (request->digests && request->first == 0)
@@ -158,9 +161,13 @@ void transfer_piece(struct serve *serve, const struct read_piece *piece, const s
 		transfer->digest_size = serve->channel.suite.limits.digest_size;
 		memcpy(transfer->digest, piece->digest, transfer->digest_size);
 	}
-	if (log_wants(serve->base->log, LOG_LEVEL_DEBUG))
+	if (log_wants(serve->base->log, LOG_LEVEL_DEBUG)) {
+		char path[ERROR_TEXT_MAX];
+
 		log_say(serve->base->log, LOG_LEVEL_DEBUG, "%s: %s: %llu bytes", channel_peer(&serve->channel),
-		        request->path, (unsigned long long)request->size);
+		        text_printable(path, sizeof(path), request->path, strlen(request->path)),
+		        (unsigned long long)request->size);
+	}
 }
 
 void transfer_end(struct serve *serve, const struct error *err)

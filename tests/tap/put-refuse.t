@@ -94,6 +94,8 @@ is "$(ls -A "$tmp/pub/.xfer-puts")" file "a link to a hidden folder takes no put
 rm -r "$tmp/pub/folder" "$tmp/pub/.xfer-puts"
 
 # The daemon says what it refused, and serves on.
+run "$xfer" put "$tmp/src/file" "$url/pub/a%0a%5cb/c"
+check "a name of any bytes is escaped once in the log" wait_line "$daemon_log" 'put refused: pub/a\\x0a\\x5cb/c: '
 check "a refusal is logged" wait_line "$daemon_log" 'put refused: ro: the export ro is read-only'
 run "$xfer" put -q "$tmp/src/file" "$url/pub/at-last"
 is "$status" 0 "the daemon serves on"

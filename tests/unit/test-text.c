@@ -204,6 +204,16 @@ static void prints_any_bytes(void **state)
 	assert_printed("\xe2\x80\xae", 3, "\\xe2\\x80\\xae");          /* right-to-left override */
 }
 
+static void prints_names_once(void **state)
+{
+	(void)state;
+	char name[32], out[64];
+
+	text_printable(name, sizeof(name), "a\nb\\", 4);
+	assert_string_equal(text_message(out, sizeof(out), name, strlen(name)), "a\\x0ab\\x5c");
+	assert_string_equal(text_message(out, sizeof(out), "a\nb\033", 4), "a\\x0ab\\x1b");
+}
+
 static void cuts_names_with_dots(void **state)
 {
 	(void)state;
@@ -224,11 +234,11 @@ static void cuts_names_with_dots(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(parses_sizes),         cmocka_unit_test(parses_durations),
-		cmocka_unit_test(parses_integers),      cmocka_unit_test(parses_booleans),
-		cmocka_unit_test(speaks_to_people),     cmocka_unit_test(formats_what_it_parses),
-		cmocka_unit_test(writes_hex),           cmocka_unit_test(prints_any_bytes),
-		cmocka_unit_test(cuts_names_with_dots),
+		cmocka_unit_test(parses_sizes),      cmocka_unit_test(parses_durations),
+		cmocka_unit_test(parses_integers),   cmocka_unit_test(parses_booleans),
+		cmocka_unit_test(speaks_to_people),  cmocka_unit_test(formats_what_it_parses),
+		cmocka_unit_test(writes_hex),        cmocka_unit_test(prints_any_bytes),
+		cmocka_unit_test(prints_names_once), cmocka_unit_test(cuts_names_with_dots),
 	};
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
