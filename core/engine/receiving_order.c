@@ -55,7 +55,8 @@ static void piece_fill(struct write_piece *to, const struct sink_piece *from)
 		to->count = from->count;
 		break;
 	case SINK_PUBLISH:
-		to->op = file->stays ? WRITE_SETTLE : WRITE_PUBLISH;
+	case SINK_SETTLE:
+		to->op = from->op == SINK_SETTLE ? WRITE_SETTLE : WRITE_PUBLISH;
 		to->size = file->size;
 		to->chunks = file->chunks;
 		to->meta = (struct store_meta){ .mode = file->mode, .mtime = { file->mtime, file->mtime_ns } };
@@ -85,7 +86,7 @@ static void write_begin(struct receiving *receiving, struct receiving_job *work)
 /* The last piece of a file: what it was written through goes before the file itself does. */
 static bool file_over(const struct sink_piece *piece)
 {
-	return piece->op == SINK_ABANDON || piece->op == SINK_CLOSE || (piece->op == SINK_PUBLISH && piece->code == 0);
+	return piece->op == SINK_ABANDON || piece->op == SINK_CLOSE || (piece->op >= SINK_PUBLISH && piece->code == 0);
 }
 
 static void write_end(struct receiving_job *work)

@@ -17,10 +17,8 @@
 #define XFER_SESSION_SINK_H
 
 #include "base/error.h"
-#include "base/list.h"
 #include "base/nameset.h"
-#include "base/ranges.h"
-#include "wire/message.h"
+#include "session/sink_file.h"
 
 enum { SINK_PIECES_MAX = 128, SINK_DIR_PIECES_MAX = 64, SINK_PROBES_MAX = 64, SINK_KEEPS_MAX = 64 };
 enum { SINK_KEEP_CHUNKS = 64, SINK_HIDDEN_MAX = 32 }; /* chunks of one keep piece; bytes of a hidden name */
@@ -56,71 +54,6 @@ struct sink_params {
 	uint64_t granted;       /* and what it granted */
 	uint64_t limit_rate;    /* payload bytes a second; 0 = none */
 	bool sync;              /* sync before a final name is given */
-};
-
-struct sink_dir; /* private */
-
-/* What of a file is on disk before anything of it comes. */
-enum sink_reuse {
-	SINK_REUSE_NONE,
-	SINK_REUSE_PARTIAL, /* `path`, in place */
-	SINK_REUSE_OLD,     /* the file that stands under the final name: looked at, and copied from */
-	SINK_REUSE_STANDS   /* the same, looked at only */
-};
-
-/* A file being fetched. The carrier of orders may keep its own `handle` in it; other fields are the sink's. */
-struct sink_file {
-	struct list link;     /* in one of the sink's queues, or alone */
-	struct sink_dir *dir; /* NULL for a file at the top */
-	void *handle;         /* the carrier's: the file being written; NULL before the first order, its end is an
-	                              order to publish that succeeded, or to abandon */
-	char *path;           /* where it is written, beneath the destination's root; owned */
-	char *final;          /* its name when complete; NULL: path is final (in staging). Owned */
-	uint64_t size;
-	uint64_t chunks;    /* of the whole file */
-	struct ranges seen; /* chunks that came and were not found damaged; not used for a file of one chunk */
-	uint64_t done;      /* chunks written or kept, holes counted */
-	enum sink_reuse reuse;
-	bool by_digests;      /* what is on disk is compared with the source's digests, not with the journal's */
-	bool differs;         /* SINK_REUSE_OLD: it is not what stands there */
-	bool stays;           /* nothing was to be written: what stands there stays */
-	bool leave;           /* what was begun of it stays for another run */
-	uint32_t number;      /* in the journal, of what is reused */
-	uint64_t horizon;     /* reused or spread: chunks below it are being worked on, those above wait */
-	struct ranges claims; /* chunks that the journal says are there, as long as they are not checked */
-	struct ranges kept;   /* SINK_REUSE_OLD: chunks that are right there; SINK_REUSE_STANDS: chunks that are not */
-	uint64_t zeroes;      /* SINK_REUSE_OLD: chunks that are a hole there as they are here */
-	uint64_t looked;      /* chunks that were looked at, right or not */
-	unsigned requests;    /* READs unanswered */
-	unsigned writing;     /* pieces queued or out */
-	unsigned out;         /* of them, out */
-	unsigned repairs;     /* chunks asked for again */
-	unsigned restarts;    /* times that its size was another one than listed */
-	bool barrier;         /* a long run of holes is out: the file digest wants what follows to wait */
-	bool failed;          /* to be abandoned once nothing is out */
-	bool swept;           /* was abandoned: nothing of it is there */
-	bool spread;          /* asked for in ranges, of several lanes, although nothing of it was there */
-	bool resizing;        /* its size is another one: begins again when nothing is asked for any more */
-	bool held;            /* the only chunk waits for its end */
-	bool ended;           /* the end of the whole-file request was taken */
-	bool has_digest;
-	uint16_t mode;
-	uint32_t mtime_ns;
-	int64_t mtime;
-	struct frame_chunk chunk; /* of a file of one chunk, when held; all 0: a hole */
-	void *token;              /* its buffer; NULL: a hole */
-	struct sink_lane *lane;   /* over which it came */
-	uint8_t digest[FRAME_DIGEST_MAX];
-	char name[]; /* relative to the remote path; "" for a file at the top */
-};
-
-enum sink_op {
-	SINK_CHUNK,
-	SINK_HOLE,
-	SINK_COPY,    /* from the old file */
-	SINK_PUBLISH, /* or, where file->stays, settle: what stands there gets its mode and times */
-	SINK_CLOSE,   /* what was written is left for another run */
-	SINK_ABANDON
 };
 
 struct sink_piece {
@@ -238,8 +171,6 @@ int sink_create(struct sink **out, const struct sink_params *params, const struc
 void sink_destroy(struct sink *sink);
 
 /* ---- lanes ---- */
-
-struct sink_lane;
 
 /* The one that is there from the beginning, as long as the sink is. */
 struct sink_lane *sink_main(struct sink *sink);

@@ -85,7 +85,7 @@ void sink_asks_drop(struct sink *sink, const struct sink_file *file)
 		struct sink_ask *ask = list_entry(node, struct sink_ask, link);
 
 		node = node->next;
-		if (ask->file == file) {
+		if (file == NULL || ask->file == file) {
 			list_remove(&ask->link);
 			free(ask);
 		}
@@ -162,8 +162,8 @@ static int request_add(struct sink_lane *lane, struct buf *body, uint32_t id, co
 	lane->owed += request->owed;
 	lane->ranges += !request->whole;
 	if (asking->ask == NULL) {
-		list_remove(&file->link);
-		list_append(&sink->files, &file->link);
+		sink_file_move(sink, file, SINK_FILE_WHOLE);
+		file->horizon = file->chunks;
 		return 0;
 	}
 	asking->ask->first += asking->count;
@@ -198,16 +198,11 @@ static uint64_t ask_part(const struct sink_lane *lane, const struct sink_ask *as
 }
 
 /* A large file, by ranges from the beginning. */
-static int file_spread(struct sink *sink, struct sink_file *file)
+static void file_spread(struct sink *sink, struct sink_file *file)
 {
-	list_remove(&file->link);
-	list_append(&sink->files, &file->link);
-	file->spread = true;
-	file->ended = true; /* no end of the whole is waited for */
-	file->has_digest = false;
+	sink_file_move(sink, file, SINK_FILE_PARTS);
 	file->horizon = 0;
 	(void)sink_reuse_advance(sink, file);
-	return file->failed ? -ENOMEM : 0;
 }
 
 static bool to_spread(const struct sink *sink, const struct sink_file *file)
@@ -244,7 +239,7 @@ static bool ask_next(struct sink_lane *lane, struct asking *out)
 		if (next->dir != NULL && next->dir->failed) {
 			sink_file_fail(sink, next, FAULT_LOCAL, "its directory could not be made");
 		} else if (to_spread(sink, next)) {
-			(void)file_spread(sink, next);
+			file_spread(sink, next);
 		} else {
 			/* An empty one too: it may have grown, and the source counts what it gave. */
 			out->file = next;
@@ -299,9 +294,7 @@ static int whole_again(struct sink *sink, struct sink_file *file)
 {
 	uint64_t seen = file->seen.count > 0 ? file->seen.all[file->seen.count - 1].end : 0;
 
-	file->spread = true;
-	file->ended = true;
-	file->has_digest = false;
+	sink_file_move(sink, file, SINK_FILE_PARTS);
 	file->horizon = file->chunks - seen < HORIZON ? file->chunks : seen + HORIZON;
 	return sink_ask_rest(sink, file, 0, file->horizon);
 }
@@ -322,11 +315,11 @@ void sink_file_unask(struct sink *sink, struct sink_request *request)
 	int r;
 
 	file->requests--;
-	if (file->failed) {
+	if (sink_file_failed(file)) {
 		sink_file_bury(sink, file);
 		return;
 	}
-	if (file->resizing) {
+	if (file->state == SINK_FILE_RESIZING) {
 		if (file->requests == 0)
 			sink_file_resized(sink, file);
 		return;

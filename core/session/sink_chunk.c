@@ -19,7 +19,7 @@ static bool chunk_wanted(const struct sink *sink, const struct sink_request *req
 {
 	const struct sink_file *file = request != NULL ? request->file : NULL;
 
-	if (file == NULL || file->failed || file->resizing || request->digests ||
+	if (file == NULL || !sink_file_takes(file) || request->digests ||
 	    !sink_request_covers(request, chunk->index, 1))
 		return false;
 	if (chunk->length != chunk_length(sink, file, chunk->index))
@@ -103,7 +103,7 @@ int sink_hole(struct sink_lane *lane, uint32_t id, uint64_t first, uint64_t coun
 	struct sink_file *file = request != NULL ? request->file : NULL;
 	const struct sink_piece piece = { .op = SINK_HOLE, .file = file, .first = first, .count = count };
 
-	if (file == NULL || file->failed || file->resizing)
+	if (file == NULL || !sink_file_takes(file))
 		return 0;
 	if (count == 0 || first > file->chunks || count > file->chunks - first ||
 	    (first + count == file->chunks && file->size % sink->params.chunk_size != 0))
@@ -160,11 +160,11 @@ static bool ask_missing(struct sink *sink, struct sink_file *file)
 
 void sink_file_settle(struct sink *sink, struct sink_file *file)
 {
-	if (file->failed) {
+	if (sink_file_failed(file)) {
 		sink_file_bury(sink, file);
 		return;
 	}
-	if (!file->ended || file->requests > 0 || file->writing > 0 || sink_asks_open(sink, file))
+	if (file->state != SINK_FILE_PARTS || file->requests > 0 || file->writing > 0 || sink_asks_open(sink, file))
 		return;
 	if (sink_reuse_advance(sink, file) || sink_reuse_settle(sink, file))
 		return;
@@ -172,27 +172,18 @@ void sink_file_settle(struct sink *sink, struct sink_file *file)
 		(void)ask_missing(sink, file);
 		return;
 	}
-	list_remove(&file->link);
-	list_append(&sink->ready, &file->link);
-}
-
-void sink_file_restart(struct sink *sink, struct sink_file *file)
-{
-	file->ended = false;
-	file->by_digests = false;
-	list_remove(&file->link);
-	list_prepend(&sink->fresh, &file->link);
+	file->end = SINK_PUBLISH;
+	sink_file_move(sink, file, SINK_FILE_READY);
 }
 
 /* The only chunk is here, or not: with its end the file is ready, or asked for again as a whole. */
 void sink_small_settle(struct sink *sink, struct sink_file *file)
 {
-	list_remove(&file->link);
 	if (file->chunks == 0 || file->held) {
-		list_append(&sink->ready, &file->link);
+		file->end = SINK_PUBLISH;
+		sink_file_move(sink, file, SINK_FILE_READY);
 		return;
 	}
-	list_append(&sink->files, &file->link);
 	sink->count.repaired++;
 	if (++file->repairs > RESTARTS_MAX) {
 		sink_file_fail(sink, file, FAULT_INTEGRITY,
@@ -204,9 +195,6 @@ void sink_small_settle(struct sink *sink, struct sink_file *file)
 
 void sink_file_resized(struct sink *sink, struct sink_file *file)
 {
-	file->resizing = false;
-	file->spread = false;
-	file->horizon = 0;
 	file->chunks = sink_file_chunks(sink, file->size);
 	sink_file_restart(sink, file);
 }
@@ -223,7 +211,7 @@ static void file_resize(struct sink *sink, struct sink_file *file, const struct 
 {
 	file->restarts++;
 	file->size = end->size;
-	file->resizing = true;
+	sink_file_move(sink, file, SINK_FILE_RESIZING);
 	sink_asks_drop(sink, file);
 	if (file->requests == 0)
 		sink_file_resized(sink, file);
@@ -265,11 +253,11 @@ int sink_file_end(struct sink_lane *lane, const struct end *end, struct error *e
 	whole = request->whole;
 	sink_request_free(lane, request);
 	file->requests--;
-	if (file->failed) { /* it was cancelled, or others of the file were */
+	if (sink_file_failed(file)) { /* it was cancelled, or others of the file were */
 		sink_file_bury(sink, file);
 		return 0;
 	}
-	if (file->resizing) { /* all parts of it say the same */
+	if (file->state == SINK_FILE_RESIZING) { /* all parts of it say the same */
 		if (file->requests == 0)
 			sink_file_resized(sink, file);
 		return 0;
@@ -280,12 +268,12 @@ int sink_file_end(struct sink_lane *lane, const struct end *end, struct error *e
 	}
 	if (end->size != file->size)
 		return error_set(err, -EPROTO, FAULT_PEER, "a file ended with another size than it was asked for");
-	if (!whole && file->ended && (end->mtime != file->mtime || end->mtime_ns != file->mtime_ns)) {
+	if (!whole && file->state == SINK_FILE_PARTS &&
+	    (end->mtime != file->mtime || end->mtime_ns != file->mtime_ns)) {
 		sink_file_fail(sink, file, FAULT_CHANGED, "it was written to while it was fetched");
 		return 0;
 	}
 	if (whole) {
-		file->ended = true;
 		file->mode = end->mode;
 		file->mtime = end->mtime;
 		file->mtime_ns = end->mtime_ns;
@@ -295,9 +283,12 @@ int sink_file_end(struct sink_lane *lane, const struct end *end, struct error *e
 		else if (sink->params.digest_size > 0)
 			return error_set(err, -EPROTO, FAULT_PEER, "a file ended without its digest");
 	}
-	if (file->chunks <= 1 && whole)
+	if (whole && file->chunks <= 1) {
 		sink_small_settle(sink, file);
-	else
-		sink_file_settle(sink, file);
+		return 0;
+	}
+	if (whole)
+		sink_file_move(sink, file, SINK_FILE_PARTS);
+	sink_file_settle(sink, file);
 	return 0;
 }

@@ -7,6 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+int sink_item_add(struct sink *sink, const struct sink_piece *piece)
+{
+	struct sink_item *item = calloc(1, sizeof(*item));
+
+	if (item == NULL)
+		return -ENOMEM;
+	item->piece = *piece;
+	piece->file->writing++;
+	sink->holes += piece->op == SINK_HOLE;
+	list_append(&sink->items, &item->link);
+	return 0;
+}
+
 /* The file digest takes chunks in order and can wait for few: around a long run of holes, one piece at a time. */
 static bool must_wait(const struct sink_piece *piece)
 {
@@ -73,14 +86,6 @@ static void take_held(struct sink *sink, struct sink_order *order, struct sink_f
 	file->writing++;
 }
 
-/* What becomes of a file of which nothing is out any more. */
-static enum sink_op end_op(const struct sink_file *file)
-{
-	if (file->failed)
-		return file->leave ? SINK_CLOSE : SINK_ABANDON;
-	return file->reuse == SINK_REUSE_STANDS ? SINK_CLOSE : SINK_PUBLISH;
-}
-
 static bool take_ready(struct sink *sink, struct sink_order *order)
 {
 	uint64_t bytes = 0;
@@ -88,12 +93,11 @@ static bool take_ready(struct sink *sink, struct sink_order *order)
 
 	while (order->count + 2 <= SINK_PIECES_MAX && (node = list_first(&sink->ready)) != NULL) {
 		struct sink_file *file = list_entry(node, struct sink_file, link);
-		const struct sink_piece end = { .op = end_op(file), .file = file };
+		const struct sink_piece end = { .op = file->end, .file = file };
 
 		if (order->count > 0 && file->held && bytes + file->size > sink->params.order_payload)
 			break;
-		list_remove(node);
-		list_append(&sink->files, node);
+		sink_file_move(sink, file, sink_file_failed(file) ? SINK_FILE_CLEARING : SINK_FILE_ENDING);
 		if (file->held) {
 			bytes += file->size;
 			take_held(sink, order, file);
@@ -122,7 +126,7 @@ static void store_failed(struct sink *sink, struct sink_file *file, int code)
 		sink_file_fail(sink, file, FAULT_LOCAL, "the same transfer is running already");
 	else if (code == -ERANGE) /* no file system says so: see tally.h */
 		sink_file_fail(sink, file, FAULT_PEER, "its chunks come too far out of order");
-	else if (file->stays)
+	else if (file->end == SINK_SETTLE)
 		sink_file_fail(sink, file, FAULT_LOCAL,
 		               "is what it should be, but its mode and times cannot be set: %s", strerror(-code));
 	else
@@ -141,7 +145,7 @@ static void chunk_done(struct sink *sink, const struct sink_piece *piece)
 		sink->count.chunks++;
 		sink->count.bytes += piece->chunk.length;
 		file->done++;
-	} else if (piece->code == -EBADMSG && file->chunks > 1 && !file->failed) {
+	} else if (piece->code == -EBADMSG && file->chunks > 1 && !sink_file_failed(file)) {
 		(void)ranges_remove(&file->seen, piece->chunk.index);
 		(void)sink_ask_again(sink, file, piece->chunk.index, 1, "came with a wrong digest");
 	}
@@ -168,7 +172,7 @@ static void copy_done(const struct sink_piece *piece)
 static void published(struct sink *sink, struct sink_file *file)
 {
 	/* What an earlier run of the transfer published is its work; what stood there before is not. */
-	bool same = file->stays && file->by_digests;
+	bool same = file->end != SINK_PUBLISH && file->by_digests;
 	const struct sink_event event = {
 		.kind = same ? SINK_UNCHANGED : SINK_FILE_DONE,
 		.path = file->name,
@@ -186,16 +190,15 @@ static void published(struct sink *sink, struct sink_file *file)
 	sink_file_free(sink, file);
 }
 
-static void abandoned(struct sink *sink, const struct sink_piece *piece)
+static void cleared(struct sink *sink, const struct sink_piece *piece)
 {
-	bool left = piece->code < 0 && sink->staged && !sink->aborted;
+	bool left = piece->op == SINK_ABANDON && piece->code < 0 && sink->staged && !sink->aborted;
 	char path[ERROR_TEXT_MAX / 2];
 
 	if (left)
 		sink_report(sink, FAULT_LOCAL, "%s: what there is of it cannot be removed: %s",
 		            sink_file_text(sink, piece->file, path, sizeof(path)), strerror(-piece->code));
-	piece->file->handle = NULL;
-	piece->file->swept = true;
+	sink_file_move(sink, piece->file, SINK_FILE_GONE);
 	sink_file_bury(sink, piece->file);
 	/* It stands under the name that it would have when complete: nobody may see this tree. */
 	if (left)
@@ -207,22 +210,18 @@ static void file_done(struct sink *sink, const struct sink_piece *piece)
 {
 	struct sink_file *file = piece->file;
 
-	if (piece->op == SINK_ABANDON) {
-		abandoned(sink, piece);
-	} else if (piece->op == SINK_CLOSE) {
+	if (piece->op == SINK_ABANDON || piece->op == SINK_CLOSE)
 		file->handle = NULL;
-		if (file->failed)
-			sink_file_bury(sink, file);
-		else
-			published(sink, file);
-	} else if (file->failed) {
-		sink_file_bury(sink, file);
-	} else if (piece->op != SINK_PUBLISH) {
+	if (file->state == SINK_FILE_CLEARING) {
+		cleared(sink, piece);
+	} else if (file->state != SINK_FILE_ENDING) {
 		sink_file_settle(sink, file);
+	} else if (piece->op == SINK_CLOSE) {
+		published(sink, file);
 	} else if (piece->code == 0) {
 		file->has_digest = file->has_digest || sink->params.digest_size > 0; /* made by the order */
 		published(sink, file);
-	} else if (file->chunks == 1 && file->done == 0 && !file->stays) {
+	} else if (file->chunks == 1 && file->done == 0 && piece->op == SINK_PUBLISH) {
 		sink_small_settle(sink, file); /* its chunk was damaged */
 	} else if (piece->code == -EBADMSG) {
 		sink_file_fail(sink, file, FAULT_INTEGRITY, "the file digest under %s is not the source's",
@@ -245,8 +244,7 @@ void sink_file_done(struct sink *sink, struct sink_order *order)
 			hole_done(sink, piece);
 		else if (piece->op == SINK_COPY)
 			copy_done(piece);
-		if (piece->op != SINK_PUBLISH && piece->op != SINK_ABANDON && piece->op != SINK_CLOSE &&
-		    piece->code < 0 && piece->code != -EBADMSG && !file->failed)
+		if (piece->op < SINK_PUBLISH && piece->code < 0 && piece->code != -EBADMSG && !sink_file_failed(file))
 			store_failed(sink, file, piece->code);
 		file->writing--;
 		file->out--;

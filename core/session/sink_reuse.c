@@ -108,7 +108,7 @@ bool sink_reuse_advance(struct sink *sink, struct sink_file *file)
 	uint64_t from = file->horizon;
 	int r;
 
-	if ((file->reuse == SINK_REUSE_NONE && !file->spread) || from >= file->chunks)
+	if (from >= file->chunks)
 		return false;
 	file->horizon = file->chunks - from < HORIZON ? file->chunks : from + HORIZON;
 	if (file->reuse == SINK_REUSE_NONE)
@@ -193,7 +193,7 @@ static void probe_done(struct sink *sink, struct sink_probe *probe)
 {
 	struct sink_file *file = probe->file;
 
-	if (file->failed) {
+	if (sink_file_failed(file)) {
 		sink_file_bury(sink, file);
 	} else if (probe->found == SINK_SAME) {
 		file_same(sink, file);
@@ -201,13 +201,11 @@ static void probe_done(struct sink *sink, struct sink_probe *probe)
 		sink->count.differ++;
 		sink_file_fail(sink, file, FAULT_INTEGRITY, "is not there");
 	} else if (reuse_begin(sink, file, probe)) {
-		list_append(&sink->files, &file->link);
-		file->ended = true; /* no end of the whole is waited for: it is fetched in parts */
-		file->has_digest = false;
+		sink_file_move(sink, file, SINK_FILE_PARTS);
 		if (!sink_reuse_advance(sink, file))
 			sink_file_settle(sink, file);
 	} else {
-		list_append(&sink->fresh, &file->link);
+		sink_file_move(sink, file, SINK_FILE_FRESH);
 	}
 }
 
@@ -218,7 +216,6 @@ void sink_probes_done(struct sink *sink, struct sink_order *order)
 
 		probe->file->writing--;
 		probe->file->out--;
-		list_remove(&probe->file->link);
 		probe_done(sink, probe);
 		ranges_free(&probe->claims);
 	}
@@ -231,8 +228,7 @@ static bool take_probes(struct sink *sink, struct sink_order *order)
 	while (order->count < SINK_PROBES_MAX && (node = list_first(&sink->unknown)) != NULL) {
 		struct sink_file *file = list_entry(node, struct sink_file, link);
 
-		list_remove(node);
-		list_append(&sink->files, node);
+		sink_file_move(sink, file, SINK_FILE_PROBING);
 		file->writing++;
 		file->out++;
 		order->probes[order->count++] = (struct sink_probe){ .file = file };
@@ -261,7 +257,7 @@ int sink_digests(struct sink_lane *lane, uint32_t id, const struct message_diges
 	struct sink_request *request = table_get(&lane->requests, id);
 	struct sink_file *file = request != NULL ? request->file : NULL;
 
-	if (file == NULL || file->failed)
+	if (file == NULL || sink_file_failed(file))
 		return 0;
 	if (!file->by_digests || !request->digests || !sink_request_covers(request, run->first, run->count))
 		return error_set(err, -EPROTO, FAULT_PEER, "digests that were not asked for");
@@ -401,7 +397,7 @@ void sink_keeps_done(struct sink *sink, struct sink_order *order)
 		struct sink_file *file = piece->file;
 
 		/* The piece counts as out until it is looked at, so that a failure does not free the file under us. */
-		if (!file->failed && keep_done(sink, piece) < 0)
+		if (!sink_file_failed(file) && keep_done(sink, piece) < 0)
 			no_memory(sink, file);
 		if (!piece->zeroes && piece->digests != NULL)
 			free(list_entry(piece->digests, struct sink_keep_item, digests));
@@ -476,8 +472,7 @@ bool sink_reuse_settle(struct sink *sink, struct sink_file *file)
 	}
 	if (file->reuse == SINK_REUSE_STANDS && file->differs)
 		differs_report(sink, file);
-	file->stays = true;
-	list_remove(&file->link);
-	list_append(&sink->ready, &file->link);
+	file->end = file->reuse == SINK_REUSE_STANDS ? SINK_CLOSE : SINK_SETTLE;
+	sink_file_move(sink, file, SINK_FILE_READY);
 	return true;
 }

@@ -129,15 +129,15 @@ struct sink {
 	enum sink_step step;
 
 	/* the files */
-	struct list fresh;   /* not asked for yet */
-	struct list ready;   /* complete: publish, a file of one chunk is written on the way; or failed: abandon */
+	struct list unknown; /* UNKNOWN: to be probed before anything else */
+	struct list fresh;   /* FRESH */
+	struct list ready;   /* READY: a file of one chunk is written on the way; and DOOMED */
+	struct list files;   /* all others */
 	struct list items;   /* chunks and holes of larger files */
 	uint64_t holes;      /* pieces of holes there, or out */
 	struct list asks;    /* ranges to be asked for again */
-	struct list unknown; /* files to be probed before anything else */
 	struct list keeps;   /* struct sink_keep_item */
 	unsigned keeps_out;  /* orders */
-	struct list files;   /* asked for, or with pieces out */
 	unsigned out;        /* orders out */
 
 	/* the lanes */
@@ -221,12 +221,30 @@ static inline bool sink_verifying(const struct sink *sink)
 {
 	return (sink->params.flags & SINK_FLAG_VERIFY) != 0;
 }
-/* sink_file.c: life and asking */
+/* sink_file.c: making */
 int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *entry, struct error *err);
-void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
 /* The name of a file as messages show it. */
 const char *sink_file_text(const struct sink *sink, const struct sink_file *file, char *out, size_t size);
+/* sink_life.c: life and death */
+/* Into that state, and into the queue of those that are in it. */
+void sink_file_move(struct sink *sink, struct sink_file *file, enum sink_file_state state);
+/* Nothing more of it is taken. */
+static inline bool sink_file_failed(const struct sink_file *file)
+{
+	return file->state >= SINK_FILE_FAILED;
+}
+/* What comes of it is wanted. */
+static inline bool sink_file_takes(const struct sink_file *file)
+{
+	return file->state == SINK_FILE_WHOLE || file->state == SINK_FILE_PARTS;
+}
+void sink_file_fail(struct sink *sink, struct sink_file *file, enum fault fault, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* From the beginning, before all others, as if nothing of it were there. */
+void sink_file_restart(struct sink *sink, struct sink_file *file);
+void sink_file_free(struct sink *sink, struct sink_file *file);
+/* Goes on with a failed file when nothing of it is out: removes what was written, then frees it. */
+void sink_file_bury(struct sink *sink, struct sink_file *file);
 void sink_file_abort(struct sink *sink);  /* all of them */
 void sink_file_forget(struct sink *sink); /* the same, and no end is awaited */
 void sink_file_drop(struct sink *sink);   /* frees all of them */
@@ -236,19 +254,13 @@ void sink_held_drop(struct sink *sink, struct sink_file *file);
 int sink_file_requests(struct sink_lane *lane, struct buf *out);
 /* A READ that is not answered and will not be. Of a sink that gave up nothing is asked again. */
 void sink_file_unask(struct sink *sink, struct sink_request *request);
-void sink_file_free(struct sink *sink, struct sink_file *file);
-/* Ends a failed file when nothing of it is out: removes what was written, then frees it. */
-void sink_file_bury(struct sink *sink, struct sink_file *file);
 uint64_t sink_file_chunks(const struct sink *sink, uint64_t size);
-int sink_item_add(struct sink *sink, const struct sink_piece *piece);
 /* Asks for a range, behind one that ends where it begins. -ENOMEM. */
 int sink_ask_range(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count, bool digests);
-void sink_asks_drop(struct sink *sink, const struct sink_file *file);
+void sink_asks_drop(struct sink *sink, const struct sink_file *file); /* NULL: of all files */
 bool sink_asks_open(const struct sink *sink, const struct sink_file *file);
 /* Asks for what is missing of it below its horizon, at the front of the queue. */
 int sink_ask_rest(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count);
-/* From the beginning, as if nothing of it were there. */
-void sink_file_restart(struct sink *sink, struct sink_file *file);
 /* sink_reuse.c: what is there already */
 bool sink_reuse_next(struct sink *sink, struct sink_order *order);
 void sink_probes_done(struct sink *sink, struct sink_order *order);
@@ -270,6 +282,7 @@ void sink_file_settle(struct sink *sink, struct sink_file *file);
 /* The same for one that fits in one chunk. */
 void sink_small_settle(struct sink *sink, struct sink_file *file);
 /* sink_order.c: orders and their results */
+int sink_item_add(struct sink *sink, const struct sink_piece *piece);
 bool sink_file_next(struct sink *sink, struct sink_order *order);
 void sink_file_done(struct sink *sink, struct sink_order *order);
 

@@ -60,7 +60,7 @@ static bool is_long(const struct sink_piece *piece)
 
 static bool is_end(enum sink_op op)
 {
-	return op == SINK_PUBLISH || op == SINK_CLOSE || op == SINK_ABANDON;
+	return op >= SINK_PUBLISH;
 }
 
 /* By itself, before the connection was gone; then nothing is left. */
@@ -151,7 +151,7 @@ static void order_check(struct sim_receiver *receiver, struct sink_order *order)
 
 static void order_say(const struct sim_receiver *receiver, const struct sink_order *order)
 {
-	static const char *const pieces[] = { "chunk", "hole", "copy", "publish", "close", "abandon" };
+	static const char *const pieces[] = { "chunk", "hole", "copy", "publish", "settle", "close", "abandon" };
 	static const char *const dirs[] = { "make", "meta", "link", "sweep", "sync", "rename", "remove" };
 	const struct sim *sim = receiver->end.sim;
 
@@ -234,7 +234,7 @@ static void piece_take(struct sim_receiver *receiver, struct sink_piece *piece)
 	writer->alone = writer->alone && !is_long(piece);
 	if (piece->op == SINK_CHUNK)
 		sim_token_drop(receiver, piece->token);
-	if (is_end(piece->op) && (piece->op != SINK_PUBLISH || piece->code == 0)) {
+	if (is_end(piece->op) && (piece->op >= SINK_CLOSE || piece->code == 0)) {
 		sim_writer_free(writer);
 		piece->file->handle = NULL;
 	}

@@ -307,9 +307,8 @@ void sim_writer_piece(struct sim_writer *writer, struct sink_piece *piece, bool 
 	case SINK_CHUNK: piece->code = write_chunk(writer, &piece->chunk); break;
 	case SINK_HOLE: piece->code = write_holes(writer, piece->first, piece->count); break;
 	case SINK_COPY: piece->code = copy_chunks(writer, piece->first, piece->count); break;
-	case SINK_PUBLISH:
-		piece->code = piece->file->stays ? settle(writer, piece->file) : publish(writer, piece->file, sync);
-		break;
+	case SINK_PUBLISH: piece->code = publish(writer, piece->file, sync); break;
+	case SINK_SETTLE: piece->code = settle(writer, piece->file); break;
 	case SINK_CLOSE: piece->code = 0; break;
 	case SINK_ABANDON: piece->code = abandon(writer); break;
 	}

@@ -51,17 +51,21 @@ static void piece_write(struct world *world, struct sink_piece *piece)
 		break;
 	case SINK_PUBLISH:
 		/* Its only chunk was damaged: the order goes together. */
-		if (file->chunks == 1 && !piece->file->stays && !file->now[0]) {
+		if (file->chunks == 1 && !file->now[0]) {
 			piece->code = -EBADMSG;
 			return;
 		}
-		MUST(world, all_right(file, piece->file->stays ? file->old : file->now) && !file->done);
+		MUST(world, all_right(file, file->now) && !file->done);
+		file->done = true;
+		break;
+	case SINK_SETTLE:
+		MUST(world, all_right(file, file->old) && !file->done);
 		file->done = true;
 		break;
 	case SINK_CLOSE:
 	case SINK_ABANDON: MUST(world, false);
 	}
-	piece->file->handle = piece->op == SINK_PUBLISH ? NULL : &handle;
+	piece->file->handle = piece->op >= SINK_PUBLISH ? NULL : &handle;
 }
 
 static void probe_do(struct world *world, struct sink_probe *probe)

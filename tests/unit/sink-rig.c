@@ -239,7 +239,7 @@ static void write_carry(struct rig *rig, struct sink_order *order)
 		rig->tokens -= piece->op == SINK_CHUNK;
 		piece->file->handle = &token;
 		if (piece->op == SINK_ABANDON || piece->op == SINK_CLOSE ||
-		    (piece->op == SINK_PUBLISH && piece->code == 0))
+		    (piece->op >= SINK_PUBLISH && piece->code == 0))
 			piece->file->handle = NULL;
 	}
 }

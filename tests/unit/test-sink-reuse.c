@@ -85,7 +85,7 @@ static void what_stays_and_cannot_be_settled(void **state)
 	for (size_t i = 0; i < COUNT(sizes); i++) {
 		struct rig *rig = with_old(SINK_FLAG_UPDATE, SINK_OLD, 0, sizes[i]);
 
-		rig->codes[SINK_PUBLISH] = -EPERM;
+		rig->codes[SINK_SETTLE] = -EPERM;
 		assert_int_equal(rig_run(rig), 0);
 		assert_int_equal(rig->asked_count, 1);
 		assert_int_equal(result(rig, "its mode and times cannot be set: Operation not permitted"), FAULT_LOCAL);
@@ -111,7 +111,7 @@ static void comparing_changes_nothing(void **state)
 
 		assert_int_equal(rig_run(rig), 0);
 		assert_int_equal(rig->pieces[SINK_CHUNK] + rig->pieces[SINK_COPY] + rig->pieces[SINK_HOLE] +
-		                         rig->pieces[SINK_PUBLISH],
+		                         rig->pieces[SINK_PUBLISH] + rig->pieces[SINK_SETTLE],
 		                 0);
 		assert_int_equal(rig->received, 0);
 		assert_int_equal(result(rig, ""), cases[i].fault);
