@@ -52,7 +52,7 @@ static void on_broken(struct receiving *receiving, struct receiving_lane *lane, 
 	if (lane == &receiving->main)
 		session_fail(of_receiving(receiving), err);
 	else
-		streams_fail(list_entry(lane, struct stream, lane), err);
+		stream_fail(list_entry(lane, struct stream, lane), err);
 }
 
 /* ---- what comes ---- */

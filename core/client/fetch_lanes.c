@@ -7,7 +7,7 @@
 
 static bool takes_part(const struct fetch *fetch, const struct stream *stream)
 {
-	return stream->live && stream->lane.lane != NULL && stream->lane.receiving == &fetch->receiving;
+	return stream_live(stream) && stream->lane.lane != NULL && stream->lane.receiving == &fetch->receiving;
 }
 
 static unsigned lanes_live(const struct fetch *fetch)
@@ -32,7 +32,7 @@ void fetch_lanes_join(struct fetch *fetch)
 		struct stream *stream = &streams->all[i];
 
 		/* What came over the session that it stood for before may still be looked at: then a moment later. */
-		if (stream->live && !stream->channel.goaway && stream->lane.lane == NULL)
+		if (stream_live(stream) && !stream->channel.goaway && stream->lane.lane == NULL)
 			some |= receiving_lane_open(&fetch->receiving, &stream->lane, &stream->channel,
 			                            stream->consumed, stream->granted, &err) == 0;
 	}
@@ -84,10 +84,10 @@ static void lane_look(struct fetch *fetch, struct stream *stream)
 {
 	struct client *client = fetch->client;
 
-	if (stream->surplus) {
+	if (stream->fate == STREAM_SURPLUS) {
 		sink_lane_yield(stream->lane.lane);
 		if (sink_lane_idle(stream->lane.lane))
-			streams_leave(stream);
+			stream_leave(stream);
 		return;
 	}
 	if (!stream->channel.goaway || !retry_wanted(&stream->retry))
@@ -96,7 +96,7 @@ static void lane_look(struct fetch *fetch, struct stream *stream)
 	if (stream->leave == 0)
 		stream->leave = client->loop->now + FETCH_GRACE;
 	if (sink_lane_idle(stream->lane.lane) || client->loop->now >= stream->leave)
-		streams_leave(stream);
+		stream_leave(stream);
 }
 
 void fetch_lanes_look(struct fetch *fetch)
@@ -165,7 +165,7 @@ uint64_t fetch_lanes_taken(const struct fetch *fetch)
 	for (unsigned i = 0; i < client->streams.count; i++) {
 		const struct stream *stream = &client->streams.all[i];
 
-		taken += stream->live ? link_half(&stream->channel.link) : 0;
+		taken += stream_live(stream) ? link_half(&stream->channel.link) : 0;
 	}
 	return taken;
 }

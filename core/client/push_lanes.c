@@ -35,7 +35,7 @@ static void on_closed(struct sending *sending)
 	stream->sends = false;
 	stream->session->gone += stream->passed;
 	stream->credit = stream->passed = 0;
-	streams_rest(stream);
+	stream_rest(stream);
 }
 
 static const struct sending_watch lane_events = {
@@ -55,7 +55,7 @@ static void join(struct push *push, struct stream *stream)
 	memcpy(message.key, first->key, sizeof(message.key));
 	if (message_join_write(channel_control(channel), PUSH_REQUEST, &message) < 0) {
 		error_set(&err, -ENOMEM, FAULT_LOCAL, "out of memory for a request");
-		streams_refused(stream, &err);
+		stream_refused(stream, &err);
 		return;
 	}
 	stream->session = push->session;
@@ -73,7 +73,7 @@ void push_lanes_join(struct push *push)
 	for (unsigned i = 0; i < client->streams.count && client->channel_live; i++) {
 		struct stream *stream = &client->streams.all[i];
 
-		if (stream->live && !stream->sends)
+		if (stream_live(stream) && !stream->sends)
 			join(push, stream);
 	}
 }
@@ -102,7 +102,7 @@ static int done_take(struct push *push, struct stream *stream, const struct fram
 		return r;
 	text_printable(text, sizeof(text), done.text, done.text_len);
 	error_set(&cause, -ECONNREFUSED, FAULT_REFUSED, "%s: %s", status_text(done.status), text);
-	streams_refused(stream, &cause);
+	stream_refused(stream, &cause);
 	return 0;
 }
 
@@ -215,7 +215,7 @@ void push_lanes_pump(struct push *push)
 	struct streams *streams = &push->session->client->streams;
 
 	for (unsigned i = 0; i < streams->count; i++) {
-		if (streams->all[i].sends && streams->all[i].live)
+		if (streams->all[i].sends && stream_live(&streams->all[i]))
 			sending_pump(&streams->all[i].sending);
 	}
 }
@@ -241,7 +241,7 @@ void push_lanes_progress(const struct push *push, struct xfer_progress *ours)
 	const struct streams *streams = &push->session->client->streams;
 
 	for (unsigned i = 0; i < streams->count && ours->stage == XFER_STAGE_IDLE; i++) {
-		if (streams->all[i].sends && streams->all[i].live)
+		if (streams->all[i].sends && stream_live(&streams->all[i]))
 			sending_progress(&streams->all[i].sending, ours);
 	}
 }
@@ -261,7 +261,7 @@ uint64_t push_lanes_sent(const struct push *push)
 	for (unsigned i = 0; i < client->streams.count; i++) {
 		const struct stream *stream = &client->streams.all[i];
 
-		sent += stream->live ? sent_of(&stream->channel) : 0;
+		sent += stream_live(stream) ? sent_of(&stream->channel) : 0;
 	}
 	return sent;
 }

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 /* However little time is left, a try that answers at once succeeds. */
 #define PATIENCE_MIN (1 * CLOCK_SECOND)
@@ -149,15 +148,6 @@ static bool reconnect_wait(struct client *client, const struct reconnect_job *jo
 	return !client->interrupted;
 }
 
-static uint64_t random_number(void)
-{
-	uint64_t number = 0;
-
-	/* Without one all clients come at once, which is no more than a pity. */
-	(void)!getrandom(&number, sizeof(number), GRND_NONBLOCK);
-	return number;
-}
-
 /* The attempt failed: waits for the next one. False: there is none, and *ending is how all of it ends. */
 static bool reconnect_lost(struct client *client, const struct reconnect_job *job, struct ending *ending)
 {
@@ -169,7 +159,7 @@ static bool reconnect_lost(struct client *client, const struct reconnect_job *jo
 	if (retry->open)
 		client->again.broke = ending->kind == ENDING_BROKEN || ending->kind == ENDING_SILENT;
 	client_disconnect(client);
-	switch (retry_lost(retry, ending->kind, reached, random_number(), client->loop->now, &pause)) {
+	switch (retry_lost(retry, ending->kind, reached, retry_random(), client->loop->now, &pause)) {
 	case RETRY_AGAIN: break;
 	case RETRY_NOT: return false;
 	case RETRY_OVER: give_up(client, &ending->err); return false;

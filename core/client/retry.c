@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define PAUSE_FIRST (200 * CLOCK_MS)
 #define PAUSE_MAX (10 * CLOCK_SECOND)
@@ -103,6 +104,15 @@ static uint64_t bound(const struct retry *retry)
 static uint64_t jitter(uint64_t most, uint64_t random)
 {
 	return most == UINT64_MAX ? random : random % (most + 1);
+}
+
+uint64_t retry_random(void)
+{
+	uint64_t number = 0;
+
+	/* Without one all clients come at once, which is no more than a pity. */
+	(void)!getrandom(&number, sizeof(number), GRND_NONBLOCK);
+	return number;
 }
 
 enum retry_verdict retry_lost(struct retry *retry, enum ending_kind how, uint64_t reached, uint64_t random,

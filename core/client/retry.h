@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * When a lost session is tried again, and when it is given up. No I/O: what happened and the time go in, a pause comes
- * out.
+ * When a lost session is tried again, and when it is given up. No I/O: what happened, the time and a random number go in,
+ * a pause comes out.
  *
  * Losses without progress between them are a row. Within a row the pauses grow, each a random part of its bound (so that
  * the clients of one daemon do not come back all at once); progress ends the row.
@@ -65,6 +65,7 @@ enum retry_verdict retry_opened(struct retry *retry, const uint8_t boot_id[MESSA
  */
 enum retry_verdict retry_lost(struct retry *retry, enum ending_kind how, uint64_t reached, uint64_t random,
                               uint64_t now, uint64_t *pause);
+uint64_t retry_random(void);
 /* ns without a session in this row; what is left of the limit. */
 uint64_t retry_down(const struct retry *retry, uint64_t now);
 uint64_t retry_left(const struct retry *retry, uint64_t now);

@@ -10,40 +10,8 @@
 #define XFER_CLIENT_STREAMS_H
 
 #include "client/client.h"
-#include "client/dial.h"
 #include "client/growth.h"
-#include "client/retry.h"
-#include "engine/channel.h"
-#include "engine/receiving.h"
-#include "engine/sending.h"
-
-struct push_session;
-struct streams;
-
-/* A session beside the first. */
-struct stream {
-	struct streams *streams;
-	struct channel channel;
-	struct dial *dial; /* NULL when not dialling */
-	struct retry retry;
-	struct deadline again; /* the next try */
-	uint64_t leave;        /* steady ns: when a goaway is followed; 0 = there was none */
-	uint64_t taken;        /* bytes of frames that came, without liveness */
-	bool used;             /* the channel is not closed yet */
-	bool live;             /* and its session is open */
-	bool waiting;          /* for the next try */
-	bool given_up;
-	bool surplus; /* one too many: to go when it owes nothing */
-	/* A get: */
-	struct receiving_lane lane;
-	uint64_t consumed, granted; /* credit of the session, see sink_credit() */
-	/* A put: */
-	struct sending sending;
-	struct push_session *session; /* borrowed */
-	uint64_t credit;              /* payload bytes that the daemon granted */
-	uint64_t passed;              /* of them, those that the limit of the rate let through */
-	bool sends;                   /* `sending` is open */
-};
+#include "client/stream.h"
 
 struct streams {
 	struct client *client;
@@ -82,14 +50,10 @@ void streams_begin(struct client *client);
 void streams_fill(struct client *client);
 /* Open sessions. */
 unsigned streams_live(const struct client *client);
-/* The session is not to go on: ends it in order. */
-void streams_leave(struct stream *stream);
-/* It does not send any more: the owner of `sends` set it to false. */
-void streams_rest(struct stream *stream);
-/* The daemon has no use for it: not tried again. */
-void streams_refused(struct stream *stream, const struct error *err);
-/* The peer broke the protocol. */
-void streams_fail(struct stream *stream, const struct error *err);
+/* One of them is open. */
+void streams_opened(struct client *client);
+/* One cannot be had: said once. */
+void streams_missing(struct client *client, const struct error *err);
 /* Lets go of all; waits until they are closed. Not within a verb. */
 void streams_close(struct client *client);
 /* The same, without waiting: nothing more is heard of them. */
