@@ -68,6 +68,7 @@ void sink_destroy(struct sink *sink)
 	sink_file_drop(sink);
 	sink_dirs_drop(sink);
 	sink_lanes_drop(sink);
+	sink_list_drop(sink);
 	free(sink->remote);
 	free(sink->name);
 	free(sink->hidden);
@@ -141,6 +142,7 @@ uint64_t sink_deadline(const struct sink *sink, uint64_t now)
 bool sink_next(struct sink *sink, struct sink_order *order)
 {
 	order->count = 0;
+	sink_list_go_on(sink);
 	if (sink_reuse_next(sink, order) || sink_file_next(sink, order) || sink_tree_next(sink, order)) {
 		sink->out++;
 		return true;
@@ -165,19 +167,19 @@ static int list_end(struct sink_lane *lane, const struct end *end, struct error 
 	char text[MESSAGE_TEXT_MAX];
 	char path[512];
 
-	if (!sink->listing || lane != sink->lister)
+	if (!sink->listing || sink->list_over || lane != sink->lister)
 		return 0;
 	if (end->status == STATUS_OK && sink->list_skip > 0 && !sink->aborted) {
 		sink->list_differs = true;
 		return error_set(err, -ESTALE, FAULT_PEER, "the source has changed while it was listed");
 	}
-	/* Only what is known to be all of it is a listing that is over: a sink that waits for nothing is done. */
-	if (end->status == STATUS_OK && !sink->aborted && !sink->begun)
-		return error_set(err, -EPROTO, FAULT_PEER, "the listing ended before its first entry");
-	if (end->status == STATUS_OK && !sink->aborted && sink->at != NULL)
-		return error_set(err, -EPROTO, FAULT_PEER, "the listing ended within a directory");
+	if (end->status == STATUS_OK && !sink->aborted) {
+		sink->list_over = true;
+		return sink->backlog.len == 0 ? sink_list_close(sink, err) : 0;
+	}
 	sink->listing = false;
-	if (sink->aborted || end->status == STATUS_OK)
+	sink_list_drop(sink);
+	if (sink->aborted)
 		return 0;
 	sink->count.failed++;
 	text_printable(path, sizeof(path), sink->remote, strlen(sink->remote));
@@ -198,7 +200,8 @@ void sink_cancel(struct sink *sink)
 	if (sink->aborted)
 		return;
 	sink->aborted = true;
-	if (!sink->list_sent)
+	sink_list_drop(sink);
+	if (!sink->list_sent || sink->list_over)
 		sink->listing = false;
 	else if (sink->listing)
 		(void)message_cancel_write(&sink->lister->cancels, SINK_LIST_REQUEST);
@@ -258,7 +261,7 @@ uint64_t sink_left(const struct sink *sink)
 
 bool sink_waits(const struct sink *sink)
 {
-	if (sink->listing)
+	if (sink->listing && !sink->list_over)
 		return true;
 	for (const struct list *node = sink->lanes.next; node != &sink->lanes; node = node->next) {
 		if (list_entry(node, struct sink_lane, link)->requests.count > 0)

@@ -48,12 +48,24 @@ static int dir_queue(struct sink *sink, enum sink_dir_op op, struct sink_dir *di
 	return 0;
 }
 
+/* Bytes of its path, and of that of what is to be done with it. */
+static size_t dir_texts(const struct sink_dir *dir)
+{
+	return 2 * strlen(dir->name);
+}
+
+static size_t link_texts(const struct sink_dir_piece *piece)
+{
+	return strlen(piece->path) + strlen(piece->target);
+}
+
 static void dir_free(struct sink *sink, struct sink_dir *dir)
 {
 	list_remove(&dir->link);
 	sink->dir_count--;
 	sink->live--;
 	nameset_free(&dir->names);
+	sink->texts -= dir_texts(dir);
 	free(dir);
 }
 
@@ -176,6 +188,7 @@ int sink_dir_add(struct sink *sink, const struct entry *entry, struct error *err
 		sink->at->pending++;
 	sink->at = dir;
 	list_append(&sink->dirs, &dir->link);
+	sink->texts += dir_texts(dir);
 	sink->dir_count++;
 	sink->live++;
 	return 0;
@@ -219,6 +232,7 @@ int sink_link_add(struct sink *sink, const struct entry *entry, struct error *er
 	}
 	if (dir_queue(sink, sink_verifying(sink) ? SINK_DIR_COMPARE : SINK_DIR_LINK, sink->at, path, target, entry) < 0)
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a symbolic link");
+	sink->texts += link_texts(&list_entry(sink->dir_queue.prev, struct dir_item, link)->piece);
 	if (sink->at != NULL)
 		sink->at->pending++;
 	sink->live++;
@@ -267,7 +281,10 @@ void sink_dirs_forget(struct sink *sink)
 	while ((node = list_first(&sink->dir_queue)) != NULL) {
 		struct dir_item *item = list_entry(node, struct dir_item, link);
 
-		sink->live -= item->piece.op == SINK_DIR_LINK || item->piece.op == SINK_DIR_COMPARE;
+		if (item->piece.op == SINK_DIR_LINK || item->piece.op == SINK_DIR_COMPARE) {
+			sink->live--;
+			sink->texts -= link_texts(&item->piece);
+		}
 		list_remove(node);
 		nameset_free(&item->piece.names);
 		free(item->piece.owned_path);
@@ -364,6 +381,7 @@ void sink_dir_done(struct sink *sink, struct sink_dir_piece *piece)
 	case SINK_DIR_LINK:
 	case SINK_DIR_COMPARE:
 		sink->live--;
+		sink->texts -= link_texts(piece);
 		sink->count.links += piece->code == 0;
 		if (piece->code == 0)
 			sweep_note(sink, piece->dir, piece->path);

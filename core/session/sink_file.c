@@ -98,6 +98,7 @@ int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *e
 	if (dir != NULL)
 		dir->pending++;
 	sink->live++;
+	sink->texts += sink_file_texts(file);
 	sink->count.listed += file->size;
 	file->state = file_unknown(sink) ? SINK_FILE_UNKNOWN : SINK_FILE_FRESH;
 	sink_file_move(sink, file, file->state);

@@ -286,7 +286,7 @@ int sink_lane_credit(struct sink_lane *lane, struct buf *out, uint64_t now)
 			return r;
 		lane->granted = total;
 	}
-	if (lane == sink->lister && sink->listing && sink->live < LIVE_MAX &&
+	if (lane == sink->lister && sink->listing && sink->backlog.len == 0 && sink->live < LIVE_MAX &&
 	    list >= sink->list_granted + LIST_WINDOW / 2) {
 		r = message_credit_write(out, SINK_LIST_REQUEST, list);
 		if (r < 0)

@@ -57,6 +57,7 @@ void sink_file_free(struct sink *sink, struct sink_file *file)
 	ranges_free(&file->seen);
 	ranges_free(&file->claims);
 	ranges_free(&file->kept);
+	sink->texts -= sink_file_texts(file);
 	free(file->path);
 	free(file->final);
 	free(file);

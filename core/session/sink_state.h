@@ -7,14 +7,21 @@
 #include "base/table.h"
 #include "session/sink.h"
 
+#include <string.h>
+
 enum {
 	HOLE_LONG = 4096,         /* chunks; longer runs of holes are written when nothing else of the file is out */
 	HOLE_PIECE = 256 * 1024,  /* chunks of a run that one piece takes: the file digest goes over each of them */
 	HOLES_MORE = 16384,       /* pieces of holes that may be there beside as many as chunks, see holes_max() */
 	LIVE_MAX = 8192,          /* entries under way beyond which no more are listed */
 	LIST_WINDOW = 256 * 1024, /* bytes of entries granted at a time */
-	REPAIRS_MAX = 64,         /* chunks of one file asked for again */
-	RESTARTS_MAX = 3,         /* times a file may have another size than it had a moment ago */
+	/*
+	 * Bytes of paths of entries under way, beyond which what is listed waits as it came: an entry of 30 bytes may have three
+	 * paths of four thousand. All folders of the deepest path take half of it.
+	 */
+	TEXTS_MAX = 16 * 1024 * 1024,
+	REPAIRS_MAX = 64, /* chunks of one file asked for again */
+	RESTARTS_MAX = 3, /* times a file may have another size than it had a moment ago */
 	/*
 	 * Chunks of a reused file that are worked on at a time: what was kept and what comes are done in no common order, and
 	 * the file digest can hold back no more than so many.
@@ -114,7 +121,12 @@ struct sink {
 	bool begun;     /* the first entry came */
 	bool staged;    /* the tree grows under the hidden name */
 	bool sweeps;    /* where an earlier run may have begun it */
-	bool listing;   /* the LIST is unanswered */
+	bool listing;   /* the LIST is unanswered, or not all of it is taken */
+	bool list_over; /* it is answered */
+	struct buf
+		backlog; /* entries that came and are not taken, from `backlog_at` on: no credit is granted meanwhile */
+	size_t backlog_at;
+	size_t texts; /* bytes, see TEXTS_MAX */
 	bool list_sent;
 	bool list_differs;   /* asked for again it was another one */
 	uint64_t list_taken; /* bytes of entries, and what they hash to */
@@ -160,6 +172,12 @@ enum { SINK_LIST_REQUEST = 1 };
 /* Gives up, but the session goes on: the ends of what was asked for are awaited. */
 void sink_cancel(struct sink *sink);
 void sink_report(struct sink *sink, enum fault fault, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Takes what is listed, as far as there is room for it. */
+void sink_list_go_on(struct sink *sink);
+/* What is not taken never will be. */
+void sink_list_drop(struct sink *sink);
+/* All of it was taken. */
+int sink_list_close(struct sink *sink, struct error *err);
 /* The listing is asked of another lane, from its beginning. */
 void sink_list_again(struct sink *sink, struct sink_lane *lane);
 /* sink_lane.c */
@@ -223,6 +241,11 @@ static inline bool sink_verifying(const struct sink *sink)
 }
 /* sink_file.c: making */
 int sink_file_add(struct sink *sink, struct sink_dir *dir, const struct entry *entry, struct error *err);
+/* Bytes of its paths. */
+static inline size_t sink_file_texts(const struct sink_file *file)
+{
+	return strlen(file->name) + strlen(file->path) + (file->final != NULL ? strlen(file->final) : 0);
+}
 /* The name of a file as messages show it. */
 const char *sink_file_text(const struct sink *sink, const struct sink_file *file, char *out, size_t size);
 /* sink_life.c: life and death */

@@ -149,8 +149,10 @@ static uint64_t hash_on(uint64_t hash, const uint8_t *bytes, size_t len)
 
 void sink_list_again(struct sink *sink, struct sink_lane *lane)
 {
+	sink_list_drop(sink);
 	sink->lister = lane;
 	sink->list_sent = false;
+	sink->list_over = false;
 	sink->list_received = 0;
 	sink->list_skip = sink->list_taken;
 	sink->list_rehash = 0;
@@ -179,14 +181,85 @@ static int list_skip(struct sink *sink, const uint8_t *run, size_t len, size_t *
 	return 0;
 }
 
+int sink_list_close(struct sink *sink, struct error *err)
+{
+	/* Only what is known to be all of it is a listing that is over: a sink that waits for nothing is done. */
+	if (!sink->begun)
+		return error_set(err, -EPROTO, FAULT_PEER, "the listing ended before its first entry");
+	if (sink->at != NULL)
+		return error_set(err, -EPROTO, FAULT_PEER, "the listing ended within a directory");
+	sink->listing = false;
+	return 0;
+}
+
+void sink_list_drop(struct sink *sink)
+{
+	buf_free(&sink->backlog);
+	sink->backlog_at = 0;
+}
+
+/* From *at on, up to where there is room for no more. An error is the session's, or with FAULT_LOCAL ours. */
+static int run_take(struct sink *sink, const uint8_t *run, size_t len, size_t *at, struct error *err)
+{
+	struct entry entry;
+	int r = 0;
+
+	while (r == 0 && *at < len && !sink->aborted && sink->texts < TEXTS_MAX) {
+		size_t from = *at;
+
+		r = message_entry_read(run, len, at, &entry, err);
+		if (r == 0)
+			r = entry_take(sink, &entry, err);
+		if (r == 0 && sink_spreads(sink)) {
+			sink->list_taken += *at - from;
+			sink->list_hash = hash_on(sink->list_hash, run + from, *at - from);
+		}
+	}
+	return r;
+}
+
+/* What did not fit waits as it came. */
+static int run_keep(struct sink *sink, const uint8_t *run, size_t len, struct error *err)
+{
+	if (len == 0 || sink->aborted || buf_append(&sink->backlog, run, len) == 0)
+		return 0;
+	return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a listing");
+}
+
+/* Gives up; but the session goes on. */
+static void list_fail(struct sink *sink, const struct error *cause)
+{
+	sink_report(sink, cause->fault, "%s", cause->text);
+	sink->count.failed++;
+	sink_cancel(sink);
+}
+
+void sink_list_go_on(struct sink *sink)
+{
+	struct error cause = { 0 };
+	int r;
+
+	if (sink->backlog.len == 0 || sink->aborted)
+		return;
+	r = run_take(sink, sink->backlog.data, sink->backlog.len, &sink->backlog_at, &cause);
+	if (r == 0 && sink->backlog_at < sink->backlog.len)
+		return;
+	sink_list_drop(sink);
+	if (r == 0 && sink->list_over && !sink->aborted)
+		r = sink_list_close(sink, &cause);
+	/* Too late to end the session over it: nobody waits for what it says. */
+	if (r < 0)
+		list_fail(sink, &cause);
+}
+
 int sink_entries(struct sink_lane *lane, const uint8_t *run, size_t len, struct error *err)
 {
 	struct sink *sink = lane->sink;
 	struct error cause = { 0 };
-	struct entry entry;
 	size_t at = 0;
+	int r = 0;
 
-	if (!sink->listing || lane != sink->lister)
+	if (!sink->listing || sink->list_over || lane != sink->lister)
 		return 0; /* of a listing that is over */
 	sink->list_received += len;
 	if (sink->list_received > sink->list_granted)
@@ -198,29 +271,17 @@ int sink_entries(struct sink_lane *lane, const uint8_t *run, size_t len, struct 
 			*err = cause;
 		return cause.code;
 	}
-	while (at < len && !sink->aborted) {
-		size_t from = at;
-		int r = message_entry_read(run, len, &at, &entry, &cause);
-
-		if (r == 0)
-			r = entry_take(sink, &entry, &cause);
-		if (r == 0 && sink_spreads(sink)) {
-			sink->list_taken += at - from;
-			sink->list_hash = hash_on(sink->list_hash, run + from, at - from);
-		}
-		if (r < 0 && cause.fault == FAULT_LOCAL) { /* ours, not the session's */
-			sink_report(sink, FAULT_LOCAL, "%s", cause.text);
-			sink->count.failed++;
-			sink_cancel(sink);
-			return 0;
-		}
-		if (r < 0) {
-			if (err != NULL)
-				*err = cause;
-			return r;
-		}
+	if (sink->backlog.len == 0)
+		r = run_take(sink, run, len, &at, &cause);
+	if (r == 0)
+		r = run_keep(sink, run + at, len - at, &cause);
+	if (r < 0 && cause.fault == FAULT_LOCAL) {
+		list_fail(sink, &cause);
+		return 0;
 	}
-	return 0;
+	if (r < 0 && err != NULL)
+		*err = cause;
+	return r;
 }
 
 /* Of a tree that is aborted before it has its name. */

@@ -104,6 +104,55 @@ like_file "$err" 'n: its path is longer than 4095 bytes$|\.\.\.: its path is lon
 check "folders deeper than any path: the rest is made" test -d "$tmp/home/x/good"
 is "$(find "$tmp/home/x" -name 'n*' -printf '%d\n' | sort -n | tail -n 1)" 15 "folders deeper than any path: as are those above"
 
+# ---- short names deep down ----
+
+# An entry of thirty bytes, and a path of four thousand: what is listed waits until there is room for it.
+perl -e '
+	chdir shift or die;
+	for my $name ("deep", ("n" x 250) x 14) {
+		mkdir $name and chdir $name or die;
+	}
+	for my $i (1 .. 6000) {
+		open(my $file, ">", $i) or die;
+	}
+	symlink "nowhere", "link" or die;
+' "$pub"
+deep_names() {
+	perl -e '
+		chdir shift or die;
+		for my $name ("deep", ("n" x 250) x 14) {
+			chdir $name or die "$!";
+		}
+		opendir(my $all, ".") or die;
+		print scalar(grep { !/^\./ } readdir $all), "\n";
+	' "$1"
+}
+memory=65536 # KiB: threads and buffers, and what the listing may take
+sanitized && memory=$((8 * memory))
+# Into folders that are there, where each has a hidden name, too.
+mkdir -p "$tmp/home/deep"
+# shellcheck disable=SC2086
+"$xfer" get $plain --durability none --set pipeline.memory=8M --set core.threads=1 "xfer://127.0.0.1:$daemon_port/pub/deep" "$tmp/home" >"$out" 2>"$err" &
+deep_pid=$!
+remember $deep_pid
+deep_peak=0
+while seen=$(peak_kib $deep_pid) && [ -n "$seen" ]; do
+	deep_peak=$seen
+	sleep 0.02
+done
+status=0
+wait $deep_pid || status=$?
+is "$status" 0 "short names deep down: status"
+is "$(deep_names "$tmp/home")" 6001 "short names deep down: all of them came"
+check "short names deep down: the client took $deep_peak KiB" test "$deep_peak" -lt $memory
+mkdir "$pub/again" "$pub/again/deep"
+# shellcheck disable=SC2086
+run "$xfer" put $plain --durability none "$tmp/home/deep" "xfer://127.0.0.1:$daemon_port/pub/again"
+is "$status" 0 "short names deep down: put: status"
+is "$(deep_names "$pub/again")" 6001 "short names deep down: put: all of them came"
+deep_peak=$(peak_kib "$(worker_pid 0)")
+check "short names deep down: the daemon took $deep_peak KiB" test "$deep_peak" -lt $memory
+
 # ---- listings that are not whole ----
 
 # not_whole NAME WORD...: neither a get nor a listing takes it for one.
