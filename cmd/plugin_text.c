@@ -36,6 +36,9 @@ static const struct {
 	{ XFER_KIND_TRANSPORT, XFER_CAP_SECURE, "secure",
 	  "both ends are authenticated and nobody on the way reads along",
 	  "whoever is on the way can read and change what travels" },
+	{ XFER_KIND_TRANSPORT, XFER_CAP_LOWAT, "lowat",
+	  "who sends a byte now and then wakes nobody before it is worth it",
+	  "who sends a byte now and then is looked at twenty times a second" },
 };
 
 const char *plugin_capability(const struct plugin *plugin, size_t i)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { PLUGIN_CAPABILITIES = 2 };
+enum { PLUGIN_CAPABILITIES = 3 };
 
 /* "parallel-objects" */
 const char *plugin_threads_name(enum xfer_thread_model model);

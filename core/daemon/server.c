@@ -17,6 +17,7 @@ enum { ACCEPT_TURN = 64, LISTENER_FDS_MAX = 8 };
 
 #define SAY_AGAIN (10 * CLOCK_SECOND)
 #define LATE_GRACE (2 * CLOCK_SECOND)
+#define PATIENCE (4 * CLOCK_SECOND) /* with who sends next to nothing: what comes meanwhile is a few bytes */
 
 struct server;
 
@@ -360,6 +361,8 @@ static int server_open(struct server *server, struct error *err)
 	const struct loop_settings loop = {
 		.threads = settings->threads,
 		.memory = settings->memory,
+		/* Nobody is taken for one that stalls because he was not looked at. */
+		.patience = settings->stall_after / 4 < PATIENCE ? settings->stall_after / 4 : PATIENCE,
 		.settled = on_loop_settled,
 		.context = server,
 	};

@@ -104,7 +104,10 @@ static void on_deadline(struct deadline *deadline)
 	struct error err = { 0 };
 
 	if (channel->state == CHANNEL_OPEN) {
-		channel_pulse_look(channel);
+		/* Before it is judged. */
+		link_look(&channel->link);
+		if (channel->state == CHANNEL_OPEN)
+			channel_pulse_look(channel);
 		return;
 	}
 	(void)remote_read(channel);
@@ -337,6 +340,17 @@ static void on_settled(struct link *link)
 		link_flush(link);
 }
 
+/* Its next look comes in time for what it sends. */
+static void on_slow(struct link *link)
+{
+	struct channel *channel = of_link(link);
+	struct loop *loop = channel->base->loop;
+	uint64_t when = loop->now + loop->settings.patience;
+
+	if (channel->state == CHANNEL_OPEN && channel->deadline.node.at != 0 && channel->deadline.node.when > when)
+		(void)loop_deadline(loop, &channel->deadline, when);
+}
+
 static void on_sent(struct link *link)
 {
 	struct channel *channel = of_link(link);
@@ -411,6 +425,7 @@ static const struct link_watch link_events = {
 	.ready = on_ready,
 	.frame = on_frame,
 	.settled = on_settled,
+	.slow = on_slow,
 	.sent = on_sent,
 	.refill = on_refill,
 	.ended = on_ended,

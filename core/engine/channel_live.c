@@ -74,6 +74,8 @@ void channel_pulse_look(struct channel *channel)
 	when = pulse_deadline(&channel->pulse, datagrams, channel_now(channel));
 	if (channel->base->watch->look != NULL && channel->look_at < when)
 		when = channel->look_at;
+	if (link_untold(&channel->link) && channel_now(channel) + channel->base->loop->settings.patience < when)
+		when = channel_now(channel) + channel->base->loop->settings.patience;
 	if (channel->state == CHANNEL_OPEN)
 		(void)loop_deadline(channel->base->loop, &channel->deadline, when);
 }

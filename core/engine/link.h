@@ -34,6 +34,8 @@ struct link_watch {
 	void (*sent)(struct link *link);
 	/* The first batch has no bytes any more and could be sent: link_refill(). */
 	void (*refill)(struct link *link);
+	/* It sends next to nothing, so no byte of it is told: link_look() is to be called in time. NULL is allowed. */
+	void (*slow)(struct link *link);
 	/* The end, once; err->code 0 when the peer closed in order. Only link_close() is left to do. */
 	void (*ended)(struct link *link, const struct error *err);
 	/* The last callback: the struct may be freed. */
@@ -151,6 +153,13 @@ void link_flush(struct link *link);
 /* There is something to send that the transport does not take: see moved_at. */
 bool link_blocked(const struct link *link);
 size_t link_queued(const struct link *link);
+/*
+ * Receives what has come of a peer that sends next to nothing and is not told of; of others nothing. Not out of a callback
+ * of the link.
+ */
+void link_look(struct link *link);
+/* Whether there may be something that is not told of. */
+bool link_untold(const struct link *link);
 /* Bytes of a frame that is not whole yet. */
 size_t link_half(const struct link *link);
 unsigned link_batches(const struct link *link);

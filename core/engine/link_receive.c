@@ -302,6 +302,58 @@ static bool rx_trickles(const struct link *link, size_t turn)
 	       !rx_came_at(link, have, QUICK);
 }
 
+/* Bytes of the frame that are missing; of its header, as long as that is not there. At least 1. */
+static size_t rx_missing(const struct link *link)
+{
+	const uint8_t *bytes = link->stash != NULL ? link->stash->bytes : link->rx->data + link->rx_start;
+	size_t have = link_half(link);
+	struct frame_header header;
+
+	if (have < FRAME_HEADER)
+		return FRAME_HEADER - have;
+	if (frame_header_read(bytes, link->limits, &header, NULL) < 0 || FRAME_HEADER + header.length <= have)
+		return 1;
+	return FRAME_HEADER + header.length - have;
+}
+
+/* Its descriptor tells all, and could tell when there is enough. */
+static bool rx_tells(const struct link *link)
+{
+	return (link->transport->about.capabilities & XFER_CAP_LOWAT) != 0;
+}
+
+/*
+ * Who trickles is looked at now and then. And where the kernel can tell how much is there, it says nothing before that is
+ * worth a look: the rest of the frame, or as much as nobody sends who trickles.
+ */
+static void rx_slow(struct link *link, bool slow)
+{
+	size_t least = 1;
+
+	loop_slow(link->loop, &link->polled, slow);
+	if (slow && link->polled.slow && rx_tells(link) && link->loop->settings.patience > 0 &&
+	    link->watch->slow != NULL) {
+		least = rx_missing(link);
+		least = least < TRICKLE ? least : TRICKLE;
+	}
+	if (least == 1 && !link_untold(link))
+		return;
+	polled_least(&link->polled, (uint16_t)least);
+	if (link_untold(link))
+		link->watch->slow(link);
+}
+
+bool link_untold(const struct link *link)
+{
+	return link->polled.least > 1;
+}
+
+void link_look(struct link *link)
+{
+	if (link_untold(link) && link->ready && !link->ended && !link->paused && link->conn != NULL)
+		link_receive(link);
+}
+
 void link_receive(struct link *link)
 {
 	struct error err = { 0 };
@@ -310,7 +362,7 @@ void link_receive(struct link *link)
 	size_t turn = 0;
 
 	list_remove(&link->unread);
-	while (!link->ended && !link->paused && turn < LINK_TURN && !closed) {
+	while (!link->ended && !link->paused && turn < LINK_TURN && !closed && !dry) {
 		uint64_t begin;
 		size_t want;
 		ssize_t n;
@@ -341,6 +393,8 @@ void link_receive(struct link *link)
 			return;
 		}
 		frames += r;
+		/* More of who trickles is not there, or is told of. */
+		dry = (size_t)n < want && !closed && link->polled.slow && rx_tells(link);
 	}
 	if (link->ended)
 		return;
@@ -362,7 +416,7 @@ void link_receive(struct link *link)
 		link_again(link);
 	else
 		link_hold(link);
-	loop_slow(link->loop, &link->polled, link->events == XFER_POLL_READ && rx_trickles(link, turn));
+	rx_slow(link, link->events == XFER_POLL_READ && rx_trickles(link, turn));
 	if (frames > 0)
 		link->watch->settled(link);
 }
@@ -413,13 +467,15 @@ void links_hurry(struct loop *loop)
 	for (; node != &loop->filling; node = next) {
 		struct link *link = list_entry(node, struct link, thirst);
 		size_t have = link->rx_fill - link->rx_start;
+		/* What may be there and was not told of counts for it. */
+		size_t sent = have + link->polled.least;
 
 		next = node->next;
 		if (link->paused || loop->now - link->rx_at < SLOW_AFTER)
 			continue;
 		if (link->rx->use == LEND_MOVING && !rx_came_at(link, have, QUICK))
 			(void)lend_reuse(link->rx, LEND_SLOW);
-		if (loop->now - link->rx_at < ENOUGH || rx_came_at(link, have, SLOW) || list_empty(&loop->thirsty))
+		if (loop->now - link->rx_at < ENOUGH || rx_came_at(link, sent, SLOW) || list_empty(&loop->thirsty))
 			continue;
 		error_set(&err, -EDQUOT, FAULT_PEER, "what it sends comes too slowly, and others wait for the buffer");
 		link_end(link, &err);

@@ -32,6 +32,8 @@ struct loop_owner {
 struct loop_settings {
 	unsigned threads; /* of each pool; 0 = as many as processors */
 	uint64_t memory;  /* bytes of lent buffers */
+	/* ns for which who sends next to nothing may go unheard, while the kernel keeps it; 0: no time. See link_look(). */
+	uint64_t patience;
 	/* Jobs came back and their owners were told; buffers may be free again: those who waited for one try again. */
 	void (*settled)(void *context);
 	void *context;

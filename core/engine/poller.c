@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <xfer/plugin.h>
 
@@ -136,6 +137,16 @@ void polled_slow(struct poller *poller, struct polled *polled, bool slow)
 	(void)epoll_tell(from, EPOLL_CTL_DEL, polled);
 	polled->slow = slow;
 	poller->slow_count += slow ? 1 : (size_t)-1;
+}
+
+void polled_least(struct polled *polled, uint16_t least)
+{
+	const int bytes = least;
+
+	if (polled->least == least || polled->fd < 0 ||
+	    setsockopt(polled->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)) < 0)
+		return;
+	polled->least = least;
 }
 
 void polled_close(struct poller *poller, struct polled *polled)

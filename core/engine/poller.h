@@ -28,6 +28,7 @@ struct polled {
 	int fd;                                               /* borrowed; -1 = none */
 	uint8_t events;                                       /* XFER_POLL_*, what is waited for */
 	bool slow;                                            /* in the second set */
+	uint16_t least; /* bytes that have to be there before it can be read; 0 or 1: any, or an end */
 };
 
 struct poller {
@@ -47,6 +48,11 @@ int polled_open(struct poller *poller, struct polled *polled, int fd, void (*fir
 void polled_wait(struct poller *poller, struct polled *polled, uint32_t events);
 /* Into the second set, or back; without memory for it everything stays as it is. */
 void polled_slow(struct poller *poller, struct polled *polled, bool slow);
+/*
+ * It can be read when `least` bytes are there, or an end. For sockets that heed SO_RCVLOWAT. Without them, or memory,
+ * everything stays as it is.
+ */
+void polled_least(struct polled *polled, uint16_t least);
 /* Before fd is closed. fire() is not called any more. Not open: nothing happens. */
 void polled_close(struct poller *poller, struct polled *polled);
 

@@ -13,7 +13,7 @@
  *
  * Changes:
  *   1.0  first
- *   1.1  xfer_integrity_ops.lanes, xfer_transport_ops.sendpipe
+ *   1.1  xfer_integrity_ops.lanes, xfer_transport_ops.sendpipe, XFER_CAP_LOWAT
  *
  * What holds for all calls:
  * - They return 0 (or a count) or -errno.  The text of an error goes to host->error() before the call returns.
@@ -147,6 +147,12 @@ struct xfer_conn;     /* defined by the plug-in */
 /* Capabilities of a transport. */
 #define XFER_CAP_INET (UINT64_C(1) << 0)   /* addresses are AF_INET or AF_INET6: the core resolves names */
 #define XFER_CAP_SECURE (UINT64_C(1) << 1) /* both ends are authenticated and the stream is encrypted */
+/*
+ * Since 1.1. read_fd is a socket of one connection that heeds SO_RCVLOWAT when it is waited for, and recv() gives byte for
+ * byte what comes to it and holds nothing. The core may set that option, so that who sends a byte now and then wakes it
+ * when enough is there, and set it back; recv() gives what there is all the same.
+ */
+#define XFER_CAP_LOWAT (UINT64_C(1) << 2)
 
 struct xfer_listen {
 	size_t struct_size;
