@@ -144,24 +144,42 @@ changes rewritten none moment-1 rewrite
 cp "$tmp/first" "$pub/moment-2"
 changes shrunk none moment-2 truncate -s 1M
 
-# At any moment: what comes of it is the one or the other, or nothing.
-for n in 3 4 5 6 7 8; do
-	rm -rf "$tmp/got"
-	"$xfer" get -q "xfer://$daemon_address/pub/moment-$n" "$tmp/got" 2>"$err" &
+# rewritten AFTER WHAT FILE TO COMMAND...: FILE is rewritten so many seconds after COMMAND began to copy it to TO. What comes of
+# it is the one or the other, or nothing.
+rewritten() {
+	moment="$2, rewritten after $1 s"
+	moment_after=$1
+	moment_file=$3
+	moment_to=$4
+	shift 4
+	rm -rf "$moment_to"
+	"$@" 2>"$err" &
 	get=$!
 	remember $get
-	sleep "0.0$n"
-	rewrite "$pub/moment-$n"
+	sleep "$moment_after"
+	rewrite "$moment_file"
 	status=0
 	wait $get || status=$?
-	diag "moment $n: status $status"
+	diag "$moment: status $status"
 	case $status in
-	0) check "moment $n: no mixture" sh -c "cmp '$tmp/first' '$tmp/got' || cmp '$tmp/second' '$tmp/got'" ;;
+	0) check "$moment: no mixture" sh -c "cmp '$tmp/first' '$moment_to' || cmp '$tmp/second' '$moment_to'" ;;
 	*)
-		like "$status" '^[58]$' "moment $n: it is noticed"
-		check "moment $n: nothing is there" test ! -e "$tmp/got"
+		like "$status" '^[58]$' "$moment: it is noticed"
+		check "$moment: nothing is there" test ! -e "$moment_to"
 		;;
 	esac
+}
+
+for n in 3 4 5 6 7 8; do
+	rewritten "0.0$n" "digests are known" "$pub/moment-$n" "$tmp/got" \
+		"$xfer" get -q "xfer://$daemon_address/pub/moment-$n" "$tmp/got"
+done
+# Nobody knows a digest of these: they are hashed, and sent as they were hashed.
+for n in 1 3 5 7; do
+	cp "$tmp/first" "$pub/fresh"
+	rewritten "0.0$n" "digests are made" "$pub/fresh" "$tmp/got" "$xfer" get -q "xfer://$daemon_address/pub/fresh" "$tmp/got"
+	cp "$tmp/first" "$tmp/fresh"
+	rewritten "0.0$n" put "$tmp/fresh" "$tmp/in/fresh" "$xfer" -q put "$tmp/fresh" "xfer://$daemon_address/in/fresh"
 done
 stop_daemon
 is "$daemon_status" 0 "the daemon stops"
