@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client/client_sum.h"
 
-#include "engine/stall.h"
-
 #include <errno.h>
 
 void client_sum_fault(struct client_sum *sum, const struct error *err)
@@ -13,6 +11,25 @@ void client_sum_fault(struct client_sum *sum, const struct error *err)
 	} else if (sum->fault != err->fault) {
 		sum->fault = FAULT_MIXED;
 	}
+}
+
+void client_sum_fill(struct client_sum *sum, struct client *client, const struct channel *channel,
+                     const struct stall *stall)
+{
+	struct client_progress *progress = &sum->progress;
+
+	progress->elapsed = client->loop->now - sum->began;
+	if (channel != NULL)
+		progress->rtt = channel_rtt(channel, &progress->loss_ppm);
+	progress->stall = reconnect_waits(client, sum->waits);
+	if (progress->stall == NULL && stall->text[0] != '\0')
+		progress->stall = stall->text;
+}
+
+void client_sum_tell(const struct client_sum *sum, const struct client *client)
+{
+	if (client->watch.progress != NULL)
+		client->watch.progress(client->watch.context, &sum->progress);
 }
 
 /* Where the peer was seen most often, when it had something to do. */
@@ -60,8 +77,7 @@ static void sum_finish(struct client *client, struct client_sum *sum)
 	stages_fill(client, summary);
 	sum->progress.elapsed = summary->elapsed;
 	sum->progress.stall = NULL;
-	if (client->watch.progress != NULL)
-		client->watch.progress(client->watch.context, &sum->progress);
+	client_sum_tell(sum, client);
 	client_disconnect(client);
 }
 

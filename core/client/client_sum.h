@@ -7,13 +7,15 @@
 #define XFER_CLIENT_CLIENT_SUM_H
 
 #include "client/client_state.h"
+#include "engine/stall.h"
 
 struct client_sum {
 	struct client_summary *summary; /* borrowed */
 	struct client_progress progress;
-	uint64_t began;     /* steady ns */
-	struct error first; /* the first failure */
-	enum fault fault;   /* FAULT_MIXED for different causes */
+	uint64_t began;                 /* steady ns */
+	struct error first;             /* the first failure */
+	enum fault fault;               /* FAULT_MIXED for different causes */
+	char waits[RECONNECT_TEXT_MAX]; /* what progress.stall may point to */
 };
 
 /* One source after the other. */
@@ -27,6 +29,10 @@ struct client_sources {
 	void *context;
 };
 
+/* The line of progress, but for its numbers. channel: of which the round trip is told, NULL: of none. */
+void client_sum_fill(struct client_sum *sum, struct client *client, const struct channel *channel,
+                     const struct stall *stall);
+void client_sum_tell(const struct client_sum *sum, const struct client *client);
 /* A failure, told already. */
 void client_sum_fault(struct client_sum *sum, const struct error *err);
 /*

@@ -332,7 +332,6 @@ static void stall_check(struct fetch *fetch)
 static void progress_fill(struct fetch *fetch)
 {
 	struct client_progress *progress = &fetch->sum->progress;
-	struct client *client = fetch->client;
 	struct sink_count count;
 
 	/* Between two sessions it stays as it was. */
@@ -341,22 +340,15 @@ static void progress_fill(struct fetch *fetch)
 		progress->files = fetch->files_before + count.files;
 		progress->bytes = fetch->bytes_before + count.bytes;
 	}
-	progress->elapsed = client->loop->now - fetch->sum->began;
-	if (fetch_lanes_blame(fetch) != NULL)
-		progress->rtt = channel_rtt(fetch_lanes_blame(fetch), &progress->loss_ppm);
-	progress->stall = reconnect_waits(client, fetch->waits);
-	if (progress->stall == NULL && fetch->stall.text[0] != '\0')
-		progress->stall = fetch->stall.text;
+	client_sum_fill(fetch->sum, fetch->client, fetch_lanes_blame(fetch), &fetch->stall);
 }
 
 static void progress_tell(void *context)
 {
 	struct fetch *fetch = context;
-	struct client *client = fetch->client;
 
 	progress_fill(fetch);
-	if (client->watch.progress != NULL)
-		client->watch.progress(client->watch.context, &fetch->sum->progress);
+	client_sum_tell(fetch->sum, fetch->client);
 }
 
 static void on_tick(void *context)

@@ -31,7 +31,6 @@ struct fetch {
 	uint64_t leave;             /* steady ns: when a goaway is followed, or the rest given up; 0 = neither */
 	uint64_t taken;             /* bytes of frames that came, without liveness */
 	struct stall stall;
-	char waits[RECONNECT_TEXT_MAX];
 };
 
 static inline bool fetch_begun(const struct fetch *fetch)

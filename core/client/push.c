@@ -269,22 +269,15 @@ static void progress_fill(struct push *push)
 		progress->files_total = push->before.files_total + push->count.files;
 		progress->bytes_total = push->before.bytes_total + push->count.bytes;
 	}
-	progress->elapsed = client->loop->now - push->sum->began;
-	if (client->channel_live)
-		progress->rtt = channel_rtt(&client->channel, &progress->loss_ppm);
-	progress->stall = reconnect_waits(client, push->waits);
-	if (progress->stall == NULL && push->stall.text[0] != '\0')
-		progress->stall = push->stall.text;
+	client_sum_fill(push->sum, client, client->channel_live ? &client->channel : NULL, &push->stall);
 }
 
 static void progress_tell(void *context)
 {
 	struct push *push = context;
-	struct client *client = push->session->client;
 
 	progress_fill(push);
-	if (client->watch.progress != NULL)
-		client->watch.progress(client->watch.context, &push->sum->progress);
+	client_sum_tell(push->sum, push->session->client);
 }
 
 static void on_tick(void *context)

@@ -27,7 +27,6 @@ struct push {
 	uint64_t files, bytes;  /* sent */
 	struct count count;     /* of a tree, for the line of progress */
 	struct stall stall;
-	char waits[RECONNECT_TEXT_MAX];
 };
 
 /* What the daemon may ask for at a time: each request is held here, and the number in the WELCOME is only the daemon's. */
