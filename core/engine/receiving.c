@@ -1,156 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/receiving.h"
 
-#include "engine/lending.h"
-#include "engine/receiving_order.h"
+#include "engine/receiving_job.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum {
 	WINDOW = 16 * 1024 * 1024, /* payload bytes granted ahead */
-	LARGE = 256 * 1024,        /* a chunk from here on is worth a call that is full */
 	REQUESTS_MAX = 1024,       /* READs unanswered */
 	KEEPS_MAX = 4,             /* jobs that look at what is there, beside the others */
 	CONTROL_AHEAD = 256 * 1024 /* bytes of control frames not yet sent */
 };
-
-#define PATIENCE (4 * CLOCK_MS) /* a chunk waits so long for others to be hashed with */
-
-static void job_submit(struct receiving *receiving, struct job *job)
-{
-	job->suite = &receiving->suite;
-	job->owner = &receiving->owner;
-	list_append(&receiving->jobs, &job->link);
-	receiving->job_count++;
-	receiving->writing += job->kind == JOB_WRITE;
-	loop_submit(receiving->base->loop, job);
-}
-
-static void patience_end(struct receiving *receiving)
-{
-	if (receiving->patient)
-		(void)loop_deadline(receiving->base->loop, &receiving->patience, CLOCK_NEVER);
-	receiving->patient = false;
-}
-
-static void on_late(struct deadline *deadline)
-{
-	struct receiving *receiving = list_entry(deadline, struct receiving, patience);
-
-	receiving->patient = false;
-	receiving->late = true;
-	receiving_pump(receiving);
-}
-
-/* Without memory nothing is waited for. */
-static bool patience_begin(struct receiving *receiving)
-{
-	struct loop *loop = receiving->base->loop;
-
-	if (receiving->patient)
-		return true;
-	receiving->patience.fire = on_late;
-	receiving->patient = loop_deadline(loop, &receiving->patience, loop->now + PATIENCE) == 0;
-	return receiving->patient;
-}
-
-/*
- * Large chunks that the integrity plug-in could take side by side with the next ones wait for these: while there is
- * something to write that came before them, and for a moment where more is to come.
- */
-static bool jobs_wait(struct receiving *receiving)
-{
-	const struct suite *suite = &receiving->suite;
-	uint64_t chunk = suite->limits.chunk_size;
-
-	if (receiving->ready == 0 || receiving->aborted || receiving->late ||
-	    receiving->ready >= suite->integrity->lanes || receiving->ready * chunk >= read_job_payload(suite))
-		return false;
-	return receiving->writing > 0 || (sink_left(receiving->sink) >= chunk && patience_begin(receiving));
-}
-
-static unsigned large_chunks(const struct sink_order *order)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; order->kind == SINK_ORDER_WRITE && i < order->count; i++)
-		count += order->pieces[i].op == SINK_CHUNK && order->pieces[i].chunk.length >= LARGE;
-	return count;
-}
-
-/* The next order, unless it is better to wait; false also when there is none. */
-static bool order_next(struct receiving *receiving, struct sink_order *order)
-{
-	unsigned count;
-
-	if (jobs_wait(receiving))
-		return false;
-	if (!sink_next(receiving->sink, order)) {
-		receiving->ready = 0;
-		return false;
-	}
-	count = large_chunks(order);
-	receiving->ready -= count < receiving->ready ? count : receiving->ready;
-	return true;
-}
-
-static void jobs_begin(struct receiving *receiving)
-{
-	for (;;) {
-		struct receiving_job *work = receiving->waiting;
-
-		if (work == NULL) {
-			work = receiving->spare != NULL ? receiving->spare : malloc(sizeof(*work));
-			receiving->spare = work;
-			if (work == NULL || !order_next(receiving, &work->order))
-				break; /* without memory the next event tries again */
-			receiving->spare = NULL;
-		}
-		receiving->waiting = receiving_order_begin(receiving, work) == -ENOBUFS ? work : NULL;
-		if (receiving->waiting != NULL)
-			break;
-		job_submit(receiving, &work->job);
-	}
-	receiving->late = false;
-	if (receiving->ready == 0 || receiving->writing > 0)
-		patience_end(receiving);
-}
-
-/* All is where it belongs, and there is a journal that says so. One chunk may as well come again. */
-static bool journal_keeps(const struct receiving *receiving)
-{
-	struct sink_count count;
-
-	sink_counts(receiving->sink, &count);
-	return receiving->keep && count.chunks > 1 && sink_result(receiving->sink, NULL) == FAULT_NONE &&
-	       journal_there(receiving->journal);
-}
-
-/* The journal is of no use any more: nothing is left that it tells of. */
-static bool journal_end(struct receiving *receiving)
-{
-	if (receiving->journal == NULL)
-		return false;
-	/* A source that could not even tell what it has is no reason to forget what was fetched of it. */
-	if ((receiving->aborted || !sink_begun(receiving->sink)) && (receiving->flags & SINK_FLAG_LEAVE)) {
-		journal_close(receiving->journal);
-		receiving->journal = NULL;
-		return false;
-	}
-	receiving->kept = !receiving->aborted && journal_keeps(receiving);
-	if (receiving->kept) {
-		journal_close(receiving->journal);
-		receiving->journal = NULL;
-		return false;
-	}
-	receiving->last = (struct dir_job){ .job.kind = JOB_DIR, .count = 1 };
-	receiving->last.pieces[0] = (struct dir_piece){ .op = DIR_FORGET, .journal = receiving->journal };
-	receiving->journal = NULL;
-	job_submit(receiving, &receiving->last.job);
-	return true;
-}
 
 /* It has been told much that it does not listen to. */
 static bool lane_deaf(const struct receiving_lane *lane)
@@ -212,47 +72,27 @@ bool receiving_busy(const struct receiving *receiving)
 	return false;
 }
 
+/* No job is out and nothing is left to do: the journal goes by a job of its own, then the owner hears it. */
+static void end_look(struct receiving *receiving)
+{
+	if (receiving->told || receiving_busy(receiving) || !sink_finished(receiving->sink))
+		return;
+	if (receiving_journal_end(receiving))
+		return;
+	receiving->told = true;
+	receiving->watch->finished(receiving); /* the last: its owner may free it */
+}
+
 void receiving_pump(struct receiving *receiving)
 {
-	struct loop *loop = receiving->base->loop;
-
 	if (receiving->sink == NULL)
 		return;
 	list_remove(&receiving->hunger);
 	if (tells_in_vain(receiving))
 		return;
-	jobs_begin(receiving);
-	if (receiving->waiting != NULL)
-		lending_wait(loop, &loop->keeping, &receiving->hunger);
+	receiving_jobs_begin(receiving);
 	lanes_ask(receiving);
-	if (!receiving_busy(receiving) && sink_finished(receiving->sink) && !receiving->told) {
-		if (journal_end(receiving))
-			return;
-		receiving->told = true;
-		receiving->watch->finished(receiving);
-	}
-}
-
-static void order_done(struct receiving *receiving, struct receiving_job *work)
-{
-	receiving_order_end(work);
-	sink_done(receiving->sink, &work->order);
-	if (receiving->spare == NULL)
-		receiving->spare = work;
-	else
-		free(work);
-}
-
-static void on_job(struct loop_owner *owner, struct job *job)
-{
-	struct receiving *receiving = list_entry(owner, struct receiving, owner);
-
-	list_remove(&job->link);
-	receiving->job_count--;
-	receiving->writing -= job->kind == JOB_WRITE;
-	if (job != &receiving->last.job)
-		order_done(receiving, (struct receiving_job *)(void *)job);
-	receiving_pump(receiving);
+	end_look(receiving);
 }
 
 /* ---- lanes ---- */
@@ -397,7 +237,7 @@ int receiving_frame(struct receiving_lane *lane, const struct frame_header *head
 			r = sink_chunk(lane->lane, &chunk, buffer, err);
 		if (r == 1)
 			lent_ref(buffer);
-		receiving->ready += r == 1 && chunk.length >= LARGE;
+		receiving->ready += r == 1 && chunk.length >= RECEIVING_LARGE;
 		return r < 0 ? r : 0;
 	case FRAME_HOLE:
 		r = message_hole_read(body, header->length, &first, &count, err);
@@ -436,18 +276,16 @@ uint64_t receiving_window(const struct channel *channel)
 	return window < two ? two : window;
 }
 
-int receiving_open(struct receiving *receiving, struct channel *channel, const struct receiving_place *place,
-                   uint64_t consumed, uint64_t granted, const struct receiving_watch *watch, struct error *err)
+static struct sink_params params_of(const struct channel *channel, const struct receiving_place *place)
 {
 	const struct suite *suite = &channel->suite;
-	const struct sink_watch events = { .context = receiving, .event = on_event, .release = on_release };
-	char hidden[STORE_HIDDEN_NAME_MAX];
-	struct sink_params params = {
+
+	return (struct sink_params){
 		.remote = place->remote,
 		.name = place->name,
 		.name_exists = place->name_exists,
 		.name_is_dir = place->name_is_dir,
-		.hidden = place->hidden != NULL ? place->hidden : hidden,
+		.hidden = place->hidden,
 		.reserved = STORE_HIDDEN,
 		.flags = place->flags,
 		.chunk_size = suite->limits.chunk_size,
@@ -462,20 +300,29 @@ int receiving_open(struct receiving *receiving, struct channel *channel, const s
 		.order_payload = read_job_payload(suite),
 		.keep_payload = keep_job_payload(suite),
 		.keeps_max = KEEPS_MAX,
-		.consumed = consumed,
-		.granted = granted,
 		.limit_rate = place->limit_rate,
 		.sync = place->sync,
 	};
+}
 
-	int r = place->hidden == NULL ? store_hidden_name(hidden) : 0;
+int receiving_open(struct receiving *receiving, struct channel *channel, const struct receiving_place *place,
+                   uint64_t consumed, uint64_t granted, const struct receiving_watch *watch, struct error *err)
+{
+	const struct sink_watch events = { .context = receiving, .event = on_event, .release = on_release };
+	struct sink_params params = params_of(channel, place);
+	char hidden[STORE_HIDDEN_NAME_MAX];
+	int r = params.hidden == NULL ? store_hidden_name(hidden) : 0;
 
 	if (r < 0)
 		return error_system(err, r, FAULT_LOCAL, "no random name");
+	if (params.hidden == NULL)
+		params.hidden = hidden;
+	params.consumed = consumed;
+	params.granted = granted;
 	*receiving = (struct receiving){
-		.owner.done = on_job,
+		.owner.done = receiving_job_done,
 		.base = channel->base,
-		.suite = *suite,
+		.suite = channel->suite,
 		.watch = watch,
 		.root = place->root,
 		.sync = place->sync,
@@ -547,14 +394,12 @@ void receiving_close(struct receiving *receiving)
 	if (receiving->sink == NULL)
 		return;
 	list_remove(&receiving->hunger);
-	patience_end(receiving);
+	receiving_jobs_close(receiving);
 	checks_over(receiving);
 	for (struct list *node; (node = list_first(&receiving->lanes)) != NULL;) {
 		list_entry(node, struct receiving_lane, link)->lane = NULL;
 		list_remove(node);
 	}
-	free(receiving->spare);
-	receiving->spare = NULL;
 	sink_destroy(receiving->sink);
 	receiving->sink = NULL;
 	journal_close(receiving->journal);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "engine/receiving_order.h"
+#include "engine/receiving_job.h"
 
 #include <errno.h>
 #include <string.h>
