@@ -130,6 +130,7 @@ static int read_begin(struct sending_job *work)
 		piece->count = order->pieces[i].count;
 		piece->end = order->pieces[i].end;
 		piece->part = request->part;
+		piece->fresh = request->fresh;
 		piece->chunks_before = request->sent;
 		r = file_open(work->sending, request, &piece->refuse);
 		if (r < 0)
@@ -209,7 +210,7 @@ static struct pipe_lent *pipes_for(const struct sending *sending, const struct s
 	size_t bytes = 0;
 
 	if (order->count == 1 && !order->is_list && !order->digests && link_takes_pipes(&sending->channel->link))
-		bytes = read_job_pipes(&sending->channel->suite, piece->request->part, order->payload_max);
+		bytes = read_job_pipes(&sending->channel->suite, piece->request->fresh, order->payload_max);
 	return bytes > 0 ? lending_pipes(sending->channel->base->loop, bytes) : NULL;
 }
 

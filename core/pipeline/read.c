@@ -29,14 +29,14 @@ enum {
 	END_ITEM_MAX = 64 + READ_END_TEXT_MAX /* bytes of an ENDS item without a digest */
 };
 
-size_t read_job_pipes(const struct suite *suite, bool part, uint64_t payload)
+size_t read_job_pipes(const struct suite *suite, bool fresh, uint64_t payload)
 {
 	const struct frame_limits *limits = &suite->limits;
 
 	if (limits->chunk_size < PIPED_CHUNK || limits->chunk_size % PAGE != 0 || payload < PIPED_PAYLOAD)
 		return 0;
 	/* Either there are no digests, or they may be known. */
-	return limits->digest_size == 0 || (suite->known != NULL && !part) ? payload : 0;
+	return limits->digest_size == 0 || (suite->known != NULL && !fresh) ? payload : 0;
 }
 
 size_t read_job_payload(const struct suite *suite)
@@ -83,14 +83,14 @@ struct layout {
 };
 
 /*
- * Puts the digest of a chunk to its place when it is known. Not for a part, which may be what is asked for again because
- * the digest was wrong, nor where digests alone go out: nobody would find out that they are wrong.
+ * Puts the digest of a chunk to its place when it is known. Not for what may be asked for again because the digest was
+ * wrong, nor where digests alone go out: nobody would find out that they are wrong.
  */
 static bool digest_known(struct layout *layout, const struct read_piece *piece, uint64_t index, uint8_t *digest)
 {
 	const struct read_file *file = piece->file;
 
-	return file->keeps && !piece->part && !layout->job->digests &&
+	return file->keeps && !piece->fresh && !layout->job->digests &&
 	       known_look(file->suite->known, &file->key, &layout->view, index, digest);
 }
 

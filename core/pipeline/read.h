@@ -34,6 +34,7 @@ struct read_piece {
 	uint64_t count; /* at most so many chunks; fewer where the payload, the buffer or the file ends */
 	bool end;       /* when this piece reaches the end of what was asked, or fails, end the request in this job */
 	bool part;      /* no file digest is wanted: not the whole file was asked for */
+	bool fresh;     /* digests that are known are not good enough: one may have been wrong */
 	enum status refuse;     /* not STATUS_OK: read nothing, end the request with it; the file needs no root then */
 	uint64_t chunks_before; /* sent by earlier pieces of this request, for the ENDS item */
 	/* Results. */

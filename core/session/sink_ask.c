@@ -108,11 +108,14 @@ struct asking {
 	uint64_t count;       /* chunks from the front of it */
 };
 
+/* Digests that the source knows are good until one of the file was wrong: then they are to be made. */
 static uint8_t read_flags(const struct asking *asking)
 {
 	if (asking->ask == NULL)
 		return 0;
-	return asking->ask->digests ? MESSAGE_READ_PART | MESSAGE_READ_DIGESTS : MESSAGE_READ_PART;
+	if (asking->ask->digests)
+		return MESSAGE_READ_PART | MESSAGE_READ_DIGESTS;
+	return asking->file->repairs == 0 ? MESSAGE_READ_PART | MESSAGE_READ_KNOWN : MESSAGE_READ_PART;
 }
 
 static struct sink_request *request_make(struct sink_lane *lane, uint32_t id, const struct asking *asking)

@@ -95,6 +95,7 @@ int source_read(struct source *source, uint32_t id, const struct message_read *r
 	request->next = read->first;
 	request->size = read->size;
 	request->part = (read->flags & MESSAGE_READ_PART) != 0;
+	request->fresh = request->part && (read->flags & MESSAGE_READ_KNOWN) == 0;
 	request->digests = (read->flags & MESSAGE_READ_DIGESTS) != 0;
 	list_append(&source->fresh, &request->link);
 	return 0;

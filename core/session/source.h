@@ -29,6 +29,7 @@ struct source_request {
 	uint32_t id;
 	bool is_list;
 	bool part;    /* not the whole file was asked for */
+	bool fresh;   /* perhaps because something was wrong: digests that are known are not good enough */
 	bool digests; /* of its chunks only: no payload is sent and no credit used */
 	bool cancelled;
 	bool large;     /* more than one order carries */

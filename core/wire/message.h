@@ -223,6 +223,8 @@ int message_entry_read(const uint8_t *run, size_t len, size_t *at, struct entry 
 #define MESSAGE_ALL UINT64_MAX
 #define MESSAGE_READ_PART 0x01    /* part of a file: END carries no file digest */
 #define MESSAGE_READ_DIGESTS 0x02 /* DIGEST_RUN frames instead of chunks; holes and the end as ever */
+#define MESSAGE_READ_KNOWN 0x04   /* of a part: nothing was wrong so far, so digests need not be made anew */
+#define MESSAGE_READ_FLAGS (MESSAGE_READ_PART | MESSAGE_READ_DIGESTS | MESSAGE_READ_KNOWN)
 enum {
 	MESSAGE_READ_MAX = 256,     /* items in a frame, at least 1 */
 	MESSAGE_READ_ITEM_HEAD = 27 /* bytes of an item without its path */

@@ -82,7 +82,7 @@ int message_read_item(const uint8_t *body, size_t len, size_t *at, struct messag
 	item.path = cursor_string16(&cursor, &item.path_len);
 	if (cursor.torn)
 		return error_set(err, -EPROTO, FAULT_PEER, "the peer sent a READ that is cut short");
-	if ((item.flags & ~(MESSAGE_READ_PART | MESSAGE_READ_DIGESTS)) != 0)
+	if ((item.flags & ~MESSAGE_READ_FLAGS) != 0)
 		return error_set(err, -EPROTO, FAULT_PEER, "the peer sent a READ with unknown flags 0x%02x",
 		                 item.flags);
 	if (!range_is_legal(item.first, item.count))

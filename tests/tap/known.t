@@ -12,6 +12,8 @@ store=$tmp/digests
 mkdir "$pub"
 make_file "$pub/file" 6000000
 make_file "$pub/small" 700000
+# Of several sessions from four orders on, of which one takes four MiB at most.
+make_file "$pub/large" 20000000
 write_config "$tmp/xferd.ini" "$pub"
 
 # settled FILE: it has not changed for more than two seconds.
@@ -30,17 +32,23 @@ liar() {
 	keeper --set pipeline.integrity="$wrong" --set integrity.sha256.every=1 --set integrity.sha256.min-size=100K
 }
 
+# get FILE ARGUMENTS...
 get() {
 	rm -rf "$tmp/got"
-	run "$xfer" get "$url/$1" "$tmp/got"
+	get_file=$1
+	shift
+	run "$xfer" get "$@" "$url/$get_file" "$tmp/got"
 }
 
-# right FILE WHAT
+# right FILE WHAT ARGUMENTS...
 right() {
-	get "$1"
-	is "$status" 0 "$2: status"
-	like_file "$out" ' repaired 0 chunks' "$2: nothing came twice"
-	check "$2: it is right" cmp "$pub/$1" "$tmp/got"
+	right_file=$1
+	right_what=$2
+	shift 2
+	get "$right_file" "$@"
+	is "$status" 0 "$right_what: status"
+	like_file "$out" ' repaired 0 chunks' "$right_what: nothing came twice"
+	check "$right_what: it is right" cmp "$pub/$right_file" "$tmp/got"
 }
 
 # ---- kept, and found ----
@@ -48,6 +56,7 @@ right() {
 await settled "$pub/small"
 keeper
 right file "digests made"
+right large "digests made, in ranges of several sessions" --streams 3
 right file "digests found by who made them"
 right small "a small file"
 is "$(stat -c %a "$store")" 600 "the store is nobody else's"
@@ -55,6 +64,7 @@ stop_daemon
 
 liar
 right file "digests found by another worker"
+right large "digests found, in ranges of several sessions" --streams 3
 get small
 is "$status" 5 "of a small file none are kept"
 
@@ -101,6 +111,20 @@ get file
 is "$status" 5 "wrong digests in the store are not believed"
 check "... and what has them is not there" test ! -e "$tmp/got"
 right file "they were made again meanwhile"
+stop_daemon
+
+# What is asked for in ranges is asked for again where they are wrong, and these are made.
+await settled "$pub/large"
+rm "$store"
+liar
+get large
+is "$status" 5 "a liar's digests of a large file"
+stop_daemon
+keeper
+get large --streams 3
+is "$status" 0 "wrong digests in the store, in ranges: status"
+unlike "$(cat "$out")" ' repaired 0 chunks' "wrong digests in the store, in ranges: chunks come again"
+check "wrong digests in the store, in ranges: it is right" cmp "$pub/large" "$tmp/got"
 stop_daemon
 
 # ---- lost and damaged ----

@@ -319,7 +319,7 @@ static void test_read_items(void **state)
 	for (size_t at = 0; at == 0;)
 		assert_int_equal(message_read_item(body.data, body.len, &at, &read, NULL), 0);
 	assert_int_equal(read.path_len, MESSAGE_PATH_MAX);
-	body.data[24] = 4; /* an unknown flag */
+	body.data[24] = 8; /* an unknown flag */
 	assert_int_equal(message_read_item(body.data, body.len, &(size_t){ 0 }, &read, NULL), -EPROTO);
 	body.data[24] = 0;
 	body.data[100] = 0;

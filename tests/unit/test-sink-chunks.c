@@ -218,6 +218,7 @@ static void a_damaged_chunk_is_asked_for_by_itself(void **state)
 	assert_int_equal(rig->asked[1].first, 0);
 	assert_int_equal(rig->asked[1].count, 1);
 	assert_true(rig->asked[1].flags & MESSAGE_READ_PART);
+	assert_false(rig->asked[1].flags & MESSAGE_READ_KNOWN); /* the digest may be what was wrong */
 	sink_counts(rig->sink, &count);
 	assert_int_equal(count.repaired, 1);
 	assert_int_equal(count.chunks, 3);
