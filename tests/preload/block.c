@@ -5,13 +5,15 @@
  *   XFER_TEST_FOLDER   the folder, as an absolute path without links
  *   XFER_TEST_GATES    a folder of gates: while there is a FIFO `names` in it, openat2, openat, statx, fstatat and
  *                      getdents64 wait until somebody opens it for writing; `bytes` is the gate of pread, preadv and splice.
- *                      Who waits is told before in the file `waiting` there, a line each: "TID GATE CALL PATH".
+ *                      Who waits is told before in the file `waiting` there, a line each: "TID GATE CALL PATH". Where there
+ *                      is a file `after` with a number, each process may read as many bytes from the making of the FIFO on.
  */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -102,6 +104,69 @@ static void wait_fd(const char *gate, const char *call, int fd)
 	wait_at(gate, call, path);
 }
 
+/* How many bytes may be read, or 0. */
+static long long may_read(const char *gates)
+{
+	char name[PATH_MAX], number[32] = "";
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/after", gates);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (read(fd, number, sizeof(number) - 1) < 0)
+		abort();
+	close(fd);
+	return atoll(number);
+}
+
+/* Those that may be read before the gate are counted. */
+static bool may_pass(size_t len)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct timespec made;
+	static long long passed;
+	const char *gates = getenv("XFER_TEST_GATES");
+	char fifo[PATH_MAX];
+	struct stat now;
+	bool may = false;
+
+	if (gates == NULL)
+		return true;
+	snprintf(fifo, sizeof(fifo), "%s/bytes", gates);
+	pthread_mutex_lock(&lock);
+	if (stat(fifo, &now) == 0) {
+		if (now.st_ctim.tv_sec != made.tv_sec || now.st_ctim.tv_nsec != made.tv_nsec)
+			passed = 0;
+		made = now.st_ctim;
+		may = passed < may_read(gates);
+		if (may)
+			passed += (long long)len;
+	}
+	pthread_mutex_unlock(&lock);
+	return may;
+}
+
+static void wait_bytes(const char *call, int fd, size_t len)
+{
+	char path[PATH_MAX];
+	int saved = errno;
+
+	path_of(fd, path);
+	if (is_ours(path) && !may_pass(len))
+		wait_at("bytes", call, path);
+	errno = saved;
+}
+
+static size_t sum(const struct iovec *iov, int count)
+{
+	size_t len = 0;
+
+	for (int i = 0; i < count; i++)
+		len += iov[i].iov_len;
+	return len;
+}
+
 /* A path that is relative counts as what it is relative to. */
 static void wait_name(const char *call, int dir, const char *name)
 {
@@ -115,43 +180,43 @@ static void wait_name(const char *call, int dir, const char *name)
 
 ssize_t pread(int fd, void *bytes, size_t len, off_t offset)
 {
-	wait_fd("bytes", "pread", fd);
+	wait_bytes("pread", fd, len);
 	return NEXT(pread)(fd, bytes, len, offset);
 }
 
 ssize_t pread64(int fd, void *bytes, size_t len, off64_t offset)
 {
-	wait_fd("bytes", "pread", fd);
+	wait_bytes("pread", fd, len);
 	return NEXT(pread64)(fd, bytes, len, offset);
 }
 
 ssize_t preadv(int fd, const struct iovec *iov, int count, off_t offset)
 {
-	wait_fd("bytes", "preadv", fd);
+	wait_bytes("preadv", fd, sum(iov, count));
 	return NEXT(preadv)(fd, iov, count, offset);
 }
 
 ssize_t preadv64(int fd, const struct iovec *iov, int count, off64_t offset)
 {
-	wait_fd("bytes", "preadv", fd);
+	wait_bytes("preadv", fd, sum(iov, count));
 	return NEXT(preadv64)(fd, iov, count, offset);
 }
 
 ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
-	wait_fd("bytes", "preadv", fd);
+	wait_bytes("preadv", fd, sum(iov, count));
 	return NEXT(preadv2)(fd, iov, count, offset, flags);
 }
 
 ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
 {
-	wait_fd("bytes", "preadv", fd);
+	wait_bytes("preadv", fd, sum(iov, count));
 	return NEXT(preadv64v2)(fd, iov, count, offset, flags);
 }
 
 ssize_t splice(int from, off64_t *at, int to, off64_t *there, size_t len, unsigned flags)
 {
-	wait_fd("bytes", "splice", from);
+	wait_bytes("splice", from, len);
 	return NEXT(splice)(from, at, to, there, len, flags);
 }
 

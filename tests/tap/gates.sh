@@ -5,6 +5,10 @@
 # (opening and listing) and `bytes` (reading); see there.
 #
 #   need_gates      close_gate GATE      open_gate GATE      gated NAME FOLDER PROGRAM
+#
+# A transfer that is to be in the middle of it, however slow the machine is, needs no limit of the rate:
+#
+#   hold KIB      (it begins, and comes to a stand when so much was read)      go_on
 
 # gated NAME FOLDER PROGRAM: makes a program $tmp/NAME, the same but that it waits at closed gates for what is beneath the
 # folder, which need not be there yet.
@@ -43,4 +47,16 @@ close_gate() {
 open_gate() {
 	mv "$tmp/gates/$1" "$tmp/gates/open"
 	exec 9<>"$tmp/gates/open"
+}
+
+# hold KIB: each process may read so much from now on, or from when it begins, and a few pieces more that were on their way;
+# then it waits for go_on. While it is held already: the number is another one, for processes that begin later.
+hold() {
+	echo $(($1 * 1024)) >"$tmp/gates/after.new"
+	mv "$tmp/gates/after.new" "$tmp/gates/after"
+	[ -p "$tmp/gates/bytes" ] || close_gate bytes
+}
+go_on() {
+	open_gate bytes
+	rm "$tmp/gates/after"
 }

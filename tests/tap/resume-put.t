@@ -2,18 +2,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # A put that broke off goes on where it was, whichever side broke it off; and --update puts only what differs.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
 
 src=$tmp/src
 pub=$tmp/pub
 mkdir "$src" "$src/tree" "$src/tree/deep" "$pub"
 size=41943040
 window=17825792 # what is in flight, and a chunk
+pieces=7168     # KiB that may be read and not sent, since a thread waits that has what is before it
 make_file "$src/file" $size
 for i in 1 2 3; do make_file "$src/tree/large$i" 8000001; done
 for i in $(seq 40); do make_file "$src/tree/deep/small$i" $((i * 1000)); done
 : >"$src/tree/empty"
 ln -s nowhere "$src/tree/link"
 write_config "$tmp/xferd.ini" "$pub" read-write
+need_gates
+xferd=$top_builddir/xferd
+gated put "$src" "$xfer"
 need_daemon -c "$tmp/xferd.ini"
 url=xfer://$daemon_address/pub
 
@@ -30,12 +35,13 @@ came() {
 	[ "$(hidden_kib)" -ge "$1" ]
 }
 
-# begin_put KIB ARGUMENTS...: a slow put in the background; returns when so much has come.
+# begin_put KIB ARGUMENTS...: a put in the background; returns when so much has come, and more cannot come before end_put.
 begin_put() {
 	kib=$1
 	shift
 	puts_before=$(puts_over)
-	"$xfer" put --limit-rate 20M "$@" >"$out" 2>"$err" &
+	hold $((kib + pieces))
+	"$tmp/put" put "$@" >"$out" 2>"$err" &
 	put_pid=$!
 	remember $put_pid
 	await came "$kib" || bail_out "nothing came"
@@ -50,6 +56,7 @@ over() {
 }
 
 end_put() {
+	go_on
 	status=0
 	wait $put_pid 2>/dev/null || status=$?
 }
