@@ -57,6 +57,6 @@ hold() {
 	[ -p "$tmp/gates/bytes" ] || close_gate bytes
 }
 go_on() {
-	open_gate bytes
-	rm "$tmp/gates/after"
+	[ ! -p "$tmp/gates/bytes" ] || open_gate bytes
+	rm -f "$tmp/gates/after"
 }

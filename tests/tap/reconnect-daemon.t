@@ -3,7 +3,9 @@
 # The daemon goes and comes back in the middle of a get: killed, stopped, restarted. Or it does not come back.
 # shellcheck disable=SC2119 # stop_daemon without a signal sends its own
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
 . "$top_srcdir/tests/tap/reconnect.sh"
+need_gates
 
 mkdir "$tmp/pub"
 make_file "$tmp/pub/big" $get_bytes
@@ -15,8 +17,7 @@ for workers in 1 3; do
 	# ---- killed, and started again ----
 
 	need_daemon -c "$tmp/xferd.ini"
-	begin_get killed-$all
-	await_bytes
+	begin_held killed-$all
 	stop_daemon KILL
 	check "killed-$all: the client says so" await_said killed-$all 'connection to .* lost: .*; trying again for up to [12]m[0-9]+s$'
 	check "killed-$all: started again, at the same port" start_again -c "$tmp/xferd.ini"
@@ -27,10 +28,12 @@ for workers in 1 3; do
 
 	# ---- stopped in order, and started again ----
 
-	get_rate=$slow
-	begin_get restarted-$all
-	await_bytes
-	stop_daemon
+	begin_held restarted-$all
+	kill -TERM "$daemon_pid"
+	check "restarted-$all: the client leaves" await_said restarted-$all 'trying again'
+	go_on
+	daemon_status=0
+	wait "$daemon_pid" || daemon_status=$?
 	is "$daemon_status" 0 "restarted-$all: stops in order, with a client in the middle of a get"
 	unlike "$(cat "$daemon_log")" 'warn|error' "restarted-$all: and without complaint"
 	check "restarted-$all: started again" start_again -c "$tmp/xferd.ini"
@@ -40,9 +43,7 @@ for workers in 1 3; do
 
 	# ---- frozen for longer than dead-after, and going on ----
 
-	get_rate=$quick
-	begin_get frozen-$all
-	await_bytes
+	begin_held frozen-$all
 	processes="$daemon_pid $(pgrep -P "$daemon_pid" | tr '\n' ' ')"
 	# shellcheck disable=SC2086
 	kill -STOP $processes
@@ -61,32 +62,28 @@ done
 workers=1
 write_config "$tmp/xferd.ini" "$tmp/pub"
 need_daemon -c "$tmp/xferd.ini"
-begin_get never --retry-for 0
-await_bytes
+begin_held never --retry-for 0
 stop_daemon KILL
 end_get never 6 'closed the connection|closed in the middle'
 says never 0 'trying again'
 forget
 
 start_again -c "$tmp/xferd.ini"
-begin_get time --retry-for 1s
-await_bytes
+begin_held time --retry-for 1s
 stop_daemon KILL
 end_get time 6 'connection to .* lost for [1-9](\.[0-9])?s, given up after [0-9]+ tr(y|ies): .*cannot connect.*refused'
 says time 1 'lost: .*; trying again for up to 1s$'
 forget
 
 start_again -c "$tmp/xferd.ini"
-begin_get tries --retries 2
-await_bytes
+begin_held tries --retries 2
 stop_daemon KILL
 end_get tries 6 'lost for .*, given up after 2 tries: '
 says tries 1 'lost: .*; trying again for up to 2m0s, 2 times at most$'
 forget
 
 start_again -c "$tmp/xferd.ini"
-begin_get interrupted
-await_bytes
+begin_held interrupted
 stop_daemon KILL
 check "interrupted: in a pause" await_said interrupted 'trying again'
 began=$(date +%s)

@@ -1,32 +1,36 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=sh disable=SC2034,SC2154
 #
-# What the tests of reconnecting have in common; sourced behind lib.sh.
+# What the tests of reconnecting have in common; sourced behind lib.sh and gates.sh. A get is held in the middle, where the
+# daemon reads the file, until end_get.
 #
-#   begin_get NAME ARGUMENTS...      await_bytes      end_get NAME STATUS [ERE]      whole NAME; forget
+#   hold KIB      begin_get NAME ARGUMENTS...      await_bytes KIB      end_get NAME STATUS [ERE]      whole NAME; forget
 
-# Long enough for something to happen in the middle of it: a second, or two.
 get_bytes=6000000
-quick=6M
-slow=3M
-get_rate=$quick
 # Death is noticed soon.
 soon="--set liveness.udp.interval=100ms --set liveness.udp.dead-after=1s"
 
-# begin_get NAME ARGUMENTS...: a get of pub/big to $tmp/NAME that takes its time. get_pid is the client.
+# begin_get NAME ARGUMENTS...: a get of pub/big to $tmp/NAME. get_pid is the client.
 begin_get() {
 	get_name=$1
 	shift
 	# shellcheck disable=SC2086
-	"$xfer" --no-progress --limit-rate $get_rate --set pipeline.chunk-size=64K $soon get "$@" \
+	"$xfer" --no-progress --set pipeline.chunk-size=64K $soon get "$@" \
 		"xfer://$daemon_address/pub/big" "$tmp/$get_name" >"$tmp/$get_name.out" 2>"$tmp/$get_name.err" &
 	get_pid=$!
 	remember "$get_pid"
 }
 
-# await_bytes [KIB]: so much of it has come, and most has not.
+# begin_held NAME ARGUMENTS...: the same, of which some has come when this returns, and most cannot.
+begin_held() {
+	hold 1600
+	begin_get "$@"
+	await_bytes 1100
+}
+
+# await_bytes KIB: so much of it has come. (Ranges come in any order: what counts is not how long the file is.)
 await_bytes() {
-	await sh -c "[ -n \"\$(find '$tmp' -maxdepth 1 -name '.xfer-*' -size +${1:-300}k)\" ]"
+	await sh -c "find '$tmp' -maxdepth 1 -name '.xfer-*' -type f -printf '%k\n' | awk '{ n += \$1 } END { exit n < $1 }'"
 }
 
 # await_said NAME ERE: the client says so.
@@ -34,8 +38,9 @@ await_said() {
 	wait_line "$tmp/$1.err" "$2" "$get_pid" >"$tmp/said"
 }
 
-# end_get NAME STATUS [ERE]: the client ends with it, and says that.
+# end_get NAME STATUS [ERE]: the client goes on, ends with it, and says that.
 end_get() {
+	go_on
 	got=0
 	wait "$get_pid" || got=$?
 	is "$got" "$2" "$1: status"
