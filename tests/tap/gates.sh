@@ -11,11 +11,12 @@
 #   hold KIB      (it begins, and comes to a stand when so much was read)      go_on
 
 # gated NAME FOLDER PROGRAM: makes a program $tmp/NAME, the same but that it waits at closed gates for what is beneath the
-# folder, which need not be there yet.
+# folder, which need not be there yet. Its threads that read are four, however many processors there are.
 gated() {
 	cat >"$tmp/$1" <<-END
 		#!/bin/sh
-		exec env LD_PRELOAD="$gates_preload" XFER_TEST_FOLDER="$(realpath -m "$2")" XFER_TEST_GATES="$tmp/gates" "$3" "\$@"
+		exec env LD_PRELOAD="$gates_preload" XFER_TEST_FOLDER="$(realpath -m "$2")" XFER_TEST_GATES="$tmp/gates" "$3" "\$@" \
+			--set core.threads=2
 	END
 	chmod +x "$tmp/$1"
 }
@@ -49,8 +50,9 @@ open_gate() {
 	exec 9<>"$tmp/gates/open"
 }
 
-# hold KIB: each process may read so much from now on, or from when it begins, and a few pieces more that were on their way;
-# then it waits for go_on. While it is held already: the number is another one, for processes that begin later.
+# hold KIB: each process may read so much from now on, or from when it begins, but for less than a chunk; then it waits for
+# go_on. Each thread that waits may have a piece whose beginning it has read, and which is not sent, of more than half a
+# mebibyte, or three chunks: what is sure to come is KIB less four pieces.
 hold() {
 	echo $(($1 * 1024)) >"$tmp/gates/after.new"
 	mv "$tmp/gates/after.new" "$tmp/gates/after"

@@ -6,7 +6,8 @@
 #
 #   hold KIB      begin_get NAME ARGUMENTS...      await_bytes KIB      end_get NAME STATUS [ERE]      whole NAME; forget
 
-get_bytes=6000000
+get_bytes=12000000
+hold_kib=3600 # of which 1100 are sure to come
 # Death is noticed soon.
 soon="--set liveness.udp.interval=100ms --set liveness.udp.dead-after=1s"
 
@@ -23,7 +24,7 @@ begin_get() {
 
 # begin_held NAME ARGUMENTS...: the same, of which some has come when this returns, and most cannot.
 begin_held() {
-	hold 1600
+	hold $hold_kib
 	begin_get "$@"
 	await_bytes 1100
 }

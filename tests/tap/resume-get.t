@@ -9,7 +9,7 @@ pub=$tmp/pub
 mkdir "$pub" "$pub/tree" "$pub/tree/deep"
 size=41943040
 window=17825792 # what is in flight, and a chunk
-pieces=7168     # KiB that may be read and not sent, since a thread waits that has what is before it
+pieces=12288    # KiB that may be read and not sent: four threads wait, each with three chunks
 make_file "$pub/file" $size
 for i in 1 2 3; do make_file "$pub/tree/large$i" 8000001; done
 for i in $(seq 40); do make_file "$pub/tree/deep/small$i" $((i * 1000)); done
@@ -174,7 +174,7 @@ go_on
 # ---- trees ----
 
 fresh
-break_off KILL 12288 "$url/tree"
+break_off KILL 8192 "$url/tree"
 is "$(ls "$got")" "" "a tree, killed: nothing has a final name"
 kept=$(hidden_kib)
 run "$xfer" get --json "$url/tree" "$got"
@@ -183,7 +183,7 @@ check "a tree, killed: the same" same_tree "$pub/tree" "$got/tree"
 
 # What was begun and is not listed any more does not appear.
 fresh
-break_off KILL 12288 "$url/tree"
+break_off KILL 8192 "$url/tree"
 mv "$pub/tree/large2" "$pub/tree/deep/small7" "$tmp"
 run "$xfer" get --json "$url/tree" "$got"
 resumes "a tree of which something is gone" 24820004

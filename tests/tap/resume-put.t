@@ -9,7 +9,7 @@ pub=$tmp/pub
 mkdir "$src" "$src/tree" "$src/tree/deep" "$pub"
 size=41943040
 window=17825792 # what is in flight, and a chunk
-pieces=7168     # KiB that may be read and not sent, since a thread waits that has what is before it
+pieces=12288    # KiB that may be read and not sent: four threads wait, each with three chunks
 make_file "$src/file" $size
 for i in 1 2 3; do make_file "$src/tree/large$i" 8000001; done
 for i in $(seq 40); do make_file "$src/tree/deep/small$i" $((i * 1000)); done
@@ -133,7 +133,7 @@ check "the source changed in between: the new bytes" cmp "$src/file" "$pub/file"
 # ---- trees ----
 
 fresh
-begin_put 12288 "$src/tree" "$url/"
+begin_put 8192 "$src/tree" "$url/"
 kill -KILL $put_pid
 end_put
 is "$(ls "$pub")" "" "a tree, killed: nothing has a final name"

@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Several sessions share one put: a file, a tree; in one worker and in three; some are refused, or die in the middle.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
 . "$top_srcdir/tests/tap/reconnect.sh"
+need_gates
+xferd=$top_builddir/xferd
+gated put "$tmp/src" "$xfer"
 
 mkdir -p "$tmp/in" "$tmp/src/tree/a/b" "$tmp/src/tree/empty"
 make_file "$tmp/src/big" $get_bytes
@@ -12,23 +16,25 @@ for i in $(seq 150); do make_file "$tmp/src/tree/a/$i" $((i * 100)); done
 for i in $(seq 150); do make_file "$tmp/src/tree/a/b/$i" 3000; done
 ln -s nowhere "$tmp/src/tree/link"
 
-# begin_put NAME ARGUMENTS...: a put of src/big to in/NAME that takes its time. put_pid is the client.
+# begin_put NAME ARGUMENTS...: a put of src/big to in/NAME, which is held in the middle until end_put. put_pid is the client.
 begin_put() {
 	put_name=$1
 	shift
+	hold "${held:-$hold_kib}"
 	# shellcheck disable=SC2086
-	"$xfer" --no-progress --limit-rate $get_rate --set pipeline.chunk-size=64K $soon put "$@" \
+	"$tmp/put" --no-progress --set pipeline.chunk-size=64K $soon put "$@" \
 		"$tmp/src/big" "xfer://$daemon_address/in/$put_name" >"$tmp/$put_name.out" 2>"$tmp/$put_name.err" &
 	put_pid=$!
 	remember "$put_pid"
 }
 
-# came [KIB]: so much of it is at the daemon, and most is not.
+# came [KIB]: so much of it is at the daemon.
 came() {
-	await sh -c "find '$tmp/in' -maxdepth 1 -name '.xfer-*' -type f -printf '%k\n' | awk '{ n += \$1 } END { exit n < ${1:-300} }'"
+	await sh -c "find '$tmp/in' -maxdepth 1 -name '.xfer-*' -type f -printf '%k\n' | awk '{ n += \$1 } END { exit n < ${1:-1100} }'"
 }
 
 end_put() {
+	go_on
 	got=0
 	wait "$put_pid" || got=$?
 	is "$got" "$2" "$1: status"
@@ -63,15 +69,18 @@ for workers in 1 3; do
 	# ---- a file, at a rate ----
 
 	begin=$(date +%s%N)
-	begin_put file-$all --streams 4
+	held=800
+	begin_put file-$all --streams 4 --limit-rate 12M
+	held=
+	joined 3
 	end_put file-$all 0
 	took=$((($(date +%s%N) - begin) / 1000000))
 	# All but the first chunk has to wait for its time.
-	check "file-$all: no faster than the limit: $took ms" [ $took -ge $(((get_bytes - 65536) / 6291)) ]
+	check "file-$all: no faster than the limit: $took ms" [ $took -ge $(((get_bytes - 65536) / 12583)) ]
 	says file-$all 0 .
 	is "$(grep -c ': joins the session of' "$daemon_log")" 3 "file-$all: three sessions joined the first"
-	like_file "$tmp/file-$all.out" '^1 file: 6000000 bytes' "file-$all: the sum"
-	like "$(grep 'transfer .*verb=put' "$daemon_log")" 'bytes=6000000 .*result=.?ok' "file-$all: the daemon's sum"
+	like_file "$tmp/file-$all.out" "^1 file: $get_bytes bytes" "file-$all: the sum"
+	like "$(grep 'transfer .*verb=put' "$daemon_log")" "bytes=$get_bytes .*result=.?ok" "file-$all: the daemon's sum"
 	whole_put file-$all
 
 	# ---- a tree ----
@@ -115,12 +124,13 @@ write_config "$tmp/xferd.ini" "$tmp/in" read-write
 sed -i 's/export.pub/export.in/' "$tmp/xferd.ini"
 need_daemon -c "$tmp/xferd.ini" --set core.log-level=debug
 begin_put resumed --streams 4
-came 2000
+came
 kill -KILL "$put_pid"
 wait "$put_pid" 2>/dev/null
+go_on
 await grep -q 'verb=put .*result=.\{0,1\}\(broken off\|interrupted\)' "$daemon_log"
 begin_put resumed --streams 2
-came 4000
+came 2200
 stop_daemon KILL
 check "resumed: the client says so" wait_line "$tmp/resumed.err" 'connection to .* lost: .*; trying again' "$put_pid"
 check "resumed: the daemon is there again" start_again -c "$tmp/xferd.ini"
@@ -134,6 +144,8 @@ need_daemon -c "$tmp/xferd.ini"
 begin_put reloaded --streams 3
 came
 kill -HUP "$daemon_pid"
+wait_line "$daemon_log" ' reloaded$' "$daemon_pid" >"$tmp/seen"
+go_on
 check "reloaded: the old worker ends when the put is done" wait_line "$daemon_log" 'worker ended' "$daemon_pid"
 end_put reloaded 0
 says reloaded 0 .
@@ -144,6 +156,7 @@ stop_daemon
 
 need_daemon -c "$tmp/xferd.ini" --set daemon.sessions-per-address=2
 begin_put refused --streams 4
+wait_line "$tmp/refused.err" 'fewer than' "$put_pid" >"$tmp/seen"
 end_put refused 0
 says refused 1 'fewer than 4 sessions, going on with those there are: .*sessions'
 says refused 1 .
