@@ -13,6 +13,7 @@ crash=$top_builddir/tests/plugins/.libs
 mkdir "$tmp/pub"
 make_file "$tmp/pub/file" 300000
 make_file "$tmp/pub/large" 3000000
+make_file "$tmp/pub/long" 9000000
 # For what is not looked at, and goes by pipes.
 piped="--integrity none --set pipeline.chunk-size=1M"
 
@@ -134,3 +135,14 @@ fetch() {
 	run "$xfer" -c "$tmp/client.ini" -v --no-progress get "$@" "xfer://$daemon_address/pub/file" "$tmp/got"
 }
 crash_sections client integrity liveness >"$tmp/client.ini"
+
+# begin_held [ARGUMENTS...]: the same of the long file, in the background: it is in the middle until go_on (gates.sh). $get.
+begin_held() {
+	rm -f "$tmp/got"
+	hold 2500
+	# With so little memory it grants credit again and again, so that the daemon hears of it until the end.
+	"$xfer" -c "$tmp/client.ini" --no-progress --set pipeline.memory=8M get "$@" "xfer://$daemon_address/pub/long" "$tmp/got" 2>"$tmp/err" &
+	get=$!
+	remember $get
+	await sh -c "[ -n \"\$(find '$tmp' -maxdepth 1 -name '.xfer-*' -size +10k)\" ]"
+}

@@ -3,7 +3,9 @@
 # A plug-in that crashes in any of its callbacks: the daemon serves on, and all hear who it was.
 # shellcheck disable=SC2119 # stop_daemon without a signal sends its own
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
 . "$top_srcdir/tests/tap/plugin-crash.sh"
+need_gates
 
 # next KIND:CALLBACK: sets $what, $kind and $callback, and $how from all signals in turn. The daemon is at rest: a worker
 # that starts would take the orders for itself.
@@ -62,17 +64,13 @@ done
 # These are called before the hello too: only when the transfer runs it is known that it hits a session.
 for each in transport:sendv transport:recv liveness:verdict integrity:digest_many; do
 	next $each
-	rm -f "$tmp/got"
-	"$xfer" -c "$tmp/client.ini" --no-progress --limit-rate 400K get "xfer://$daemon_address/pub/file" "$tmp/got" \
-		2>"$tmp/err" &
-	get=$!
-	remember $get
-	await sh -c "[ -n \"\$(find '$tmp' -maxdepth 1 -name '.xfer-*' -size +10k)\" ]"
+	begin_held
 	order "daemon-$kind" "$callback $how"
+	go_on
 	status=0
 	wait $get || status=$?
 	is "$status" 0 "$what: the client gets what it wants"
-	check "$what: every byte" cmp "$tmp/pub/file" "$tmp/got"
+	check "$what: every byte" cmp "$tmp/pub/long" "$tmp/got"
 	like_file "$err" "$told $(signal_of $how) in $kind-crash $callback\(\)" "$what: it is told"
 	died
 done

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # A plug-in that does not come back: its worker is replaced after hang-after, and all hear who it was.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
 . "$top_srcdir/tests/tap/plugin-crash.sh"
+need_gates
 
 workers=2
 write_crash_config 'hang-after = 1s'
@@ -13,17 +15,13 @@ wait_line "$daemon_log" 'worker ready' "$daemon_pid" 2 >"$tmp/seen"
 for each in integrity:hash_update transport:recv; do
 	kind=${each%:*}
 	callback=${each#*:}
-	rm -f "$tmp/got"
-	"$xfer" -c "$tmp/client.ini" --no-progress --set liveness.crash.dead-after=1s --limit-rate 400K get \
-		"xfer://$daemon_address/pub/file" "$tmp/got" 2>"$tmp/err" &
-	get=$!
-	remember $get
-	await sh -c "[ -n \"\$(find '$tmp' -maxdepth 1 -name '.xfer-*' -size +10k)\" ]"
+	begin_held --set liveness.crash.dead-after=1s
 	order "daemon-$kind" "$callback loop"
+	go_on
 	status=0
 	wait $get || status=$?
 	is "$status" 0 "$each: the client gets what it wants, from another worker"
-	check "$each: every byte" cmp "$tmp/pub/file" "$tmp/got"
+	check "$each: every byte" cmp "$tmp/pub/long" "$tmp/got"
 	check "$each: the log says who hung" wait_line "$daemon_log" \
 		"worker died.* cause=\"hung in $kind-crash $callback\(\) for more than 1s \(hang-after\)\"" "$daemon_pid"
 done

@@ -4,25 +4,29 @@
 # the daemon serves on.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
 . "$top_srcdir/tests/tap/live.sh"
+. "$top_srcdir/tests/tap/gates.sh"
+need_gates
+xferd=$top_builddir/xferd
+gated put "$tmp/src" "$xfer"
 
 pub=$tmp/pub
-mkdir "$pub" "$tmp/tree"
+mkdir "$pub" "$tmp/tree" "$tmp/src"
 make_file "$tmp/big" 33554432
-make_file "$tmp/medium" 6291456
+make_file "$tmp/src/medium" 6291456
 for n in 1 2 3 4 5 6 7 8; do
 	make_file "$tmp/tree/$n" 4194304
 done
 soon="--set liveness.udp.interval=100ms --set liveness.udp.dead-after=1s"
 
 # begin_put SOURCE NAME ARGUMENTS...: a put that takes many seconds, of which something has come when this returns. put_pid
-# is the client; its messages are in $tmp/NAME.err.
+# is the client; its messages are in $tmp/NAME.err. Where the source is in $tmp/src, `hold` keeps it in the middle.
 begin_put() {
 	put_source=$1
 	put_name=$2
 	shift 2
 	rm -rf "$pub/new" "$pub"/.xfer-*
 	seen=$(($(wc -l <"$daemon_log") + 1))
-	"$xfer" --no-progress --limit-rate 2M --set pipeline.chunk-size=64K "$@" put --retry-for "${retry_for:-0}" "$put_source" \
+	"$tmp/put" --no-progress --limit-rate "${rate:-2M}" --set pipeline.chunk-size=64K "$@" put --retry-for "${retry_for:-0}" "$put_source" \
 		"$url/new" >"$tmp/$put_name.out" 2>"$tmp/$put_name.err" &
 	put_pid=$!
 	remember $put_pid
@@ -100,37 +104,46 @@ wait_line "$daemon_log" 'worker ready' "$daemon_pid" 2 >"$tmp/seen"
 serves_on "a worker that was killed"
 
 # With time to try again the client has its session anew, and all of it arrives.
-retry_for=30s begin_put "$tmp/medium" again
+hold 3600
+rate=100M retry_for=30s begin_put "$tmp/src/medium" again
 kill -KILL "$(worker_pid 0 2)"
+go_on
 end_client again $put_pid 0 60 'connected to .* again'
-check "a worker that was killed, and another one: all is there" cmp "$pub/new" "$tmp/medium"
+check "a worker that was killed, and another one: all is there" cmp "$pub/new" "$tmp/src/medium"
 
 # A daemon that is told to stop lets a put finish.
-begin_put "$tmp/medium" drained
-stop_daemon
+hold 3600
+rate=100M begin_put "$tmp/src/medium" drained
+kill -TERM "$daemon_pid"
+wait_line "$daemon_log" ' stopping$' "$daemon_pid" >"$tmp/seen"
+go_on
+daemon_status=0
+wait "$daemon_pid" || daemon_status=$?
 is "$daemon_status" 0 "a daemon that stops: status"
 end_client drained $put_pid 0 30
-check "a daemon that stops waits for a put" cmp "$pub/new" "$tmp/medium"
+check "a daemon that stops waits for a put" cmp "$pub/new" "$tmp/src/medium"
 is "$(leftovers "$pub")" "" "and nothing hidden is left"
 
 # One that takes longer than that goes on with the next worker.
-mkdir "$tmp/some"
+mkdir "$tmp/src/some"
 for n in 1 2 3; do
-	make_file "$tmp/some/$n" 2097152
+	make_file "$tmp/src/some/$n" 2097152
 done
 write_config "$tmp/xferd.ini" "$pub" read-write
 need_daemon -c "$tmp/xferd.ini" --set daemon.drain-timeout=300ms
 url=xfer://$daemon_address/pub
 for source in medium some; do
 	all="a reload, $source"
-	retry_for=30s begin_put "$tmp/$source" reloaded --json
+	hold 3600
+	rate=100M retry_for=30s begin_put "$tmp/src/$source" reloaded --json
 	ended=$(grep -c 'worker ended' "$daemon_log")
 	kill -HUP "$daemon_pid"
 	check "$all: the old worker ends" wait_line "$daemon_log" 'worker ended' "$daemon_pid" $((ended + 1))
 	check "$all: before the put does" test ! -e "$pub/new"
+	go_on
 	end_client reloaded $put_pid 0 30
 	unlike "$(cat "$tmp/reloaded.err")" 'error|dead|closed|busy|locked' "$all: the client had no error"
-	check "$all: all is there" diff -r "$pub/new" "$tmp/$source"
+	check "$all: all is there" diff -r "$pub/new" "$tmp/src/$source"
 	is "$(leftovers "$pub" | grep -v '/\.xfer-puts$')" "" "$all: and nothing hidden is left"
 	# What the old worker had, and what the new one was sent.
 	moved=$(tail -n +"$seen" "$daemon_log" | sed -n 's/.* transfer .* bytes=\([0-9]*\) .*/\1/p' | head -n 1)
@@ -145,7 +158,7 @@ unlike "$(cat "$daemon_log")" 'did not drain' "after reloads: no worker had to b
 # ---- the source changes ----
 
 serve
-cp "$tmp/medium" "$tmp/changing"
+cp "$tmp/src/medium" "$tmp/changing"
 begin_put "$tmp/changing" changed
 echo more >>"$tmp/changing"
 end_client changed $put_pid 8 30 '^xfer: changing: the source changed while it was read'

@@ -2,26 +2,35 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Two clients that put the same path: the last one that is done has it, whole; at no time is there a mixture.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
+need_gates
+xferd=$top_builddir/xferd
 
 pub=$tmp/pub
 mkdir "$pub"
 for who in a b; do
-	make_file "$tmp/$who" 6291456
-	mkdir "$tmp/wood-$who" "$tmp/wood-$who/folder"
+	mkdir -p "$tmp/src/wood-$who/folder"
+	make_file "$tmp/src/$who" 6291456
 	for n in 1 2 3 4 5 6 7 8 9; do
-		make_file "$tmp/wood-$who/$n-$who" 300000
-		echo "$who" >"$tmp/wood-$who/$n"
-		echo "$who" >"$tmp/wood-$who/folder/$n"
+		make_file "$tmp/src/wood-$who/$n-$who" 600000
+		echo "$who" >"$tmp/src/wood-$who/$n"
+		echo "$who" >"$tmp/src/wood-$who/folder/$n"
 	done
 done
+gated put "$tmp/src" "$xfer"
 
-# begin WHO RATE SOURCE: a put to pub/new, under way when this returns. pid_WHO is the client.
+# begin WHO PROGRAM SOURCE: a put to pub/new. pid_WHO is the client.
 begin() {
-	begin_count=$(find "$pub" -name '.xfer-*' | wc -l)
-	"$xfer" put -q --limit-rate "$2" --set pipeline.chunk-size=128K "$3" "$url/new" 2>"$tmp/$1.err" &
+	"$2" put -q --set pipeline.chunk-size=128K "$3" "$url/new" 2>"$tmp/$1.err" &
 	eval "pid_$1=$!"
 	remember $!
-	await eval "[ \$(find '$pub' -name '.xfer-*' | wc -l) -gt $begin_count ]"
+}
+
+# begin_held WHO SOURCE: the same, under way when this returns, until go_on.
+begin_held() {
+	hold 3600
+	begin "$1" "$tmp/put" "$2"
+	await eval "[ -n \"\$(find '$pub' -path '*/.xfer-*' -type f ! -name '*.j')\" ]"
 }
 
 # ends WHO NAME
@@ -38,22 +47,24 @@ for workers in 1 3; do
 	url=xfer://$daemon_address/pub
 
 	# The slow one begins first and is done last.
-	begin a 4M "$tmp/a"
-	begin b 40M "$tmp/b"
+	begin_held a "$tmp/src/a"
+	begin b "$xfer" "$tmp/src/b"
 	check "workers=$workers: a file: nothing stands there yet, or the first one whole" \
-		sh -c "[ ! -e '$pub/new' ] || cmp '$pub/new' '$tmp/b'"
+		sh -c "[ ! -e '$pub/new' ] || cmp '$pub/new' '$tmp/src/b'"
 	ends b "workers=$workers: a file: the first one is done"
-	check "workers=$workers: a file: and has it" cmp "$pub/new" "$tmp/b"
+	check "workers=$workers: a file: and has it" cmp "$pub/new" "$tmp/src/b"
+	go_on
 	ends a "workers=$workers: a file: the last one is done"
-	check "workers=$workers: a file: and has it" cmp "$pub/new" "$tmp/a"
+	check "workers=$workers: a file: and has it" cmp "$pub/new" "$tmp/src/a"
 	rm "$pub/new"
 
-	begin a 2M "$tmp/wood-a"
-	begin b 40M "$tmp/wood-b"
+	begin_held a "$tmp/src/wood-a"
+	begin b "$xfer" "$tmp/src/wood-b"
 	ends b "workers=$workers: a tree: the first one is done"
-	check "workers=$workers: a tree: and has it" same_tree "$pub/new" "$tmp/wood-b"
+	check "workers=$workers: a tree: and has it" same_tree "$pub/new" "$tmp/src/wood-b"
+	go_on
 	ends a "workers=$workers: a tree: the last one is done"
-	check "workers=$workers: a tree: and has it, nothing of the first" same_tree "$pub/new" "$tmp/wood-a"
+	check "workers=$workers: a tree: and has it, nothing of the first" same_tree "$pub/new" "$tmp/src/wood-a"
 	is "$(leftovers "$pub")" "" "workers=$workers: nothing hidden is left"
 	rm -r "$pub/new"
 	stop_daemon
@@ -64,8 +75,8 @@ done
 workers=1
 need_daemon -c "$tmp/xferd.ini"
 url=xfer://$daemon_address/pub
-head -c 1500000 "$tmp/a" >"$tmp/small-a"
-head -c 1500000 "$tmp/b" >"$tmp/small-b"
+head -c 1500000 "$tmp/src/a" >"$tmp/small-a"
+head -c 1500000 "$tmp/src/b" >"$tmp/small-b"
 cp "$tmp/small-a" "$pub/new"
 : >"$tmp/go"
 for who in a b; do

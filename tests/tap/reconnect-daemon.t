@@ -64,7 +64,7 @@ write_config "$tmp/xferd.ini" "$tmp/pub"
 need_daemon -c "$tmp/xferd.ini"
 begin_held never --retry-for 0
 stop_daemon KILL
-end_get never 6 'closed the connection|closed in the middle'
+end_get never 6 'closed the connection|closed in the middle|reset by peer'
 says never 0 'trying again'
 forget
 

@@ -132,6 +132,7 @@ await grep -q 'verb=put .*result=.\{0,1\}\(broken off\|interrupted\)' "$daemon_l
 begin_put resumed --streams 2
 came 2200
 stop_daemon KILL
+go_on # what is being read it waits for
 check "resumed: the client says so" wait_line "$tmp/resumed.err" 'connection to .* lost: .*; trying again' "$put_pid"
 check "resumed: the daemon is there again" start_again -c "$tmp/xferd.ini"
 end_put resumed 0
