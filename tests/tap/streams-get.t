@@ -89,6 +89,7 @@ wait "$get_pid" 2>/dev/null
 go_on
 hold $hold_kib
 begin_get resumed --streams 2
+sessions 6
 await_bytes 2200
 kill -KILL "$get_pid"
 wait "$get_pid" 2>/dev/null

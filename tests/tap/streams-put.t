@@ -130,6 +130,7 @@ wait "$put_pid" 2>/dev/null
 go_on
 await grep -q 'verb=put .*result=.\{0,1\}\(broken off\|interrupted\)' "$daemon_log"
 begin_put resumed --streams 2
+joined 4
 came 2200
 stop_daemon KILL
 go_on # what is being read it waits for
