@@ -10,6 +10,8 @@ get_bytes=12000000
 hold_kib=3600 # of which 1100 are sure to come
 # Death is noticed soon.
 soon="--set liveness.udp.interval=100ms --set liveness.udp.dead-after=1s"
+# Nobody is to die, however late a loaded machine is.
+late="--set liveness.udp.dead-after=20s"
 
 # begin_get NAME ARGUMENTS...: a get of pub/big to $tmp/NAME. get_pid is the client.
 begin_get() {

@@ -41,7 +41,8 @@ for workers in 1 3; do
 
 	begin=$(date +%s%N)
 	hold 800
-	begin_get file-$all --streams 4 --limit-rate 12M
+	# shellcheck disable=SC2086
+	begin_get file-$all $late --streams 4 --limit-rate 12M
 	sessions 4
 	end_get file-$all 0
 	took=$((($(date +%s%N) - begin) / 1000000))

@@ -70,7 +70,8 @@ for workers in 1 3; do
 
 	begin=$(date +%s%N)
 	held=800
-	begin_put file-$all --streams 4 --limit-rate 12M
+	# shellcheck disable=SC2086
+	begin_put file-$all $late --streams 4 --limit-rate 12M
 	held=
 	joined 3
 	end_put file-$all 0
