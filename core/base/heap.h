@@ -11,8 +11,14 @@ struct heap_node {
 	size_t at;     /* 1-based place in the heap; 0 = not in it */
 };
 
+/* Its time too, so that whoever looks for a place among ten thousand fetches no node for it. */
+struct heap_place {
+	uint64_t when;
+	struct heap_node *node; /* borrowed */
+};
+
 struct heap {
-	struct heap_node **nodes; /* owned array of borrowed nodes */
+	struct heap_place *places; /* owned */
 	size_t count;
 	size_t cap;
 };
