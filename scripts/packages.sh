@@ -118,3 +118,24 @@ packages_source() {
 	rm -rf "$packages_new"
 	[ -d "$2/$1" ]
 }
+
+# packages_kernel CACHE: a kernel of Debian's for virtual machines is unpacked in CACHE/kernel, which is set as
+# $packages_kernel; fetched once. Nothing is installed. Fails with the reason in $packages_why.
+packages_kernel() {
+	packages_kernel=$1/kernel
+	[ ! -d "$packages_kernel" ] || return 0
+	packages_why="there is no kernel in $packages_kernel, and it cannot be downloaded"
+	if [ "${CHECK_INSTALL-yes}" = no ] || ! command -v apt-get >/dev/null || ! mkdir -p "$1"; then
+		return 1
+	fi
+	packages_new=$(mktemp -d "$1/new.XXXXXX") || return 1
+	packages_image=$(apt-cache depends "linux-image-cloud-$(dpkg --print-architecture)" 2>/dev/null |
+		sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
+	# The package has the kernel and its modules, and needs to be no more than unpacked.
+	if [ -n "$packages_image" ] && (cd "$packages_new" && timeout 180 apt-get -q download "$packages_image") \
+		>/dev/null 2>&1 && dpkg-deb -x "$packages_new"/linux-image-*.deb "$packages_new/kernel"; then
+		mv -T "$packages_new/kernel" "$packages_kernel" 2>/dev/null # fails when somebody else was faster
+	fi
+	rm -rf "$packages_new"
+	[ -d "$packages_kernel" ]
+}

@@ -15,6 +15,7 @@ enum {
 	OPTION_CA,
 	OPTION_REKEY_AFTER,
 	OPTION_ENGINE,
+	OPTION_KERNEL,
 	OPTION_TCP, /* from here on: those of transport-tcp */
 	OPTIONS = OPTION_TCP + TCP_OPTIONS_SHARED
 };
@@ -64,6 +65,13 @@ static const struct xfer_option options[OPTIONS] = {
 		.max = 16,
 		.help = "auto: AES by the multi-buffer library where that is faster; openssl: never",
 	},
+	[OPTION_KERNEL] = {
+		.name = "kernel",
+		.type = XFER_OPTION_STRING,
+		.default_text = "auto",
+		.max = 16,
+		.help = "who makes records: auto: the kernel, where it can; always: the same whatever rekey-after is; off",
+	},
 	TCP_OPTION_ROWS,
 };
 
@@ -104,6 +112,11 @@ static int tls_check(const struct xfer_host *host, const union xfer_value *value
 		host->error(host, "engine = %s: it is auto or openssl", values[OPTION_ENGINE].text);
 		return -EINVAL;
 	}
+	const char *kernel = values[OPTION_KERNEL].text;
+	if (strcmp(kernel, "auto") != 0 && strcmp(kernel, "always") != 0 && strcmp(kernel, "off") != 0) {
+		host->error(host, "kernel = %s: it is auto, always or off", kernel);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -130,6 +143,9 @@ static int tls_create(const struct xfer_host *host, const struct xfer_params *pa
 	tls->authorities = values[OPTION_CA].text;
 	tls->rekey_after = values[OPTION_REKEY_AFTER].number;
 	tls->fast = strcmp(values[OPTION_ENGINE].text, "auto") == 0;
+	const char *kernel = values[OPTION_KERNEL].text;
+	tls->kernel = strcmp(kernel, "always") == 0 ||
+	              (strcmp(kernel, "auto") == 0 && tls->rekey_after >= TLS_KERNEL_KEY);
 	*instance = tls;
 	return 0;
 }
@@ -160,6 +176,7 @@ static const struct xfer_transport_ops ops = {
 	.endpoint = tls_endpoint,
 	.shutdown = tls_shutdown,
 	.close = tls_close,
+	.sendpipe = tls_sendpipe,
 };
 
 static const struct xfer_plugin plugin = {

@@ -108,7 +108,10 @@ static int handshake_take(struct tls_conn *conn, const uint8_t *bytes, size_t le
 			if (len != 5 || body != 1 || bytes[4] > SSL_KEY_UPDATE_REQUESTED)
 				break;
 			int rc = tls_seal_renew(&conn->in);
-			if (rc == 0 && bytes[4] == SSL_KEY_UPDATE_REQUESTED && !conn->shut)
+			/* The kernel may have no room now: then ahead of what is sent next. */
+			if (rc == 0 && bytes[4] == SSL_KEY_UPDATE_REQUESTED && conn->way == TLS_WAY_KERNEL)
+				conn->keyed = conn->tls->rekey_after;
+			else if (rc == 0 && bytes[4] == SSL_KEY_UPDATE_REQUESTED && !conn->shut)
 				rc = tls_send_update(conn);
 			return rc < 0 ? tls_conn_say(conn, rc, "the key cannot be changed") : 0;
 		}

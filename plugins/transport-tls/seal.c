@@ -64,14 +64,19 @@ static int expand(const struct tls_seal *seal, const char *label, uint8_t *out, 
 	return good ? 0 : -EPROTO;
 }
 
+int tls_seal_key(struct tls_seal *seal, uint8_t key[EVP_MAX_KEY_LENGTH])
+{
+	int rc = expand(seal, "key", key, (size_t)EVP_CIPHER_get_key_length(seal->suite));
+
+	return rc == 0 ? expand(seal, "iv", seal->nonce, sizeof(seal->nonce)) : rc;
+}
+
 /* The key that belongs to the secret. */
 static int key_make(struct tls_seal *seal, bool sealing)
 {
 	uint8_t key[EVP_MAX_KEY_LENGTH];
-	int rc = expand(seal, "key", key, (size_t)EVP_CIPHER_get_key_length(seal->suite));
+	int rc = tls_seal_key(seal, key);
 
-	if (rc == 0)
-		rc = expand(seal, "iv", seal->nonce, sizeof(seal->nonce));
 	if (rc == 0)
 		rc = aead_key(&seal->aead, seal->engine, seal->suite, key, sealing);
 	OPENSSL_cleanse(key, sizeof(key));
@@ -79,7 +84,7 @@ static int key_make(struct tls_seal *seal, bool sealing)
 	return rc;
 }
 
-int tls_seal_renew(struct tls_seal *seal)
+int tls_seal_next(struct tls_seal *seal)
 {
 	uint8_t next[TLS_SECRET_MAX];
 	int rc = expand(seal, "traffic upd", next, seal->secret_len);
@@ -88,7 +93,14 @@ int tls_seal_renew(struct tls_seal *seal)
 		return rc;
 	memcpy(seal->secret, next, seal->secret_len);
 	OPENSSL_cleanse(next, sizeof(next));
-	return key_make(seal, seal->aead.sealing);
+	return 0;
+}
+
+int tls_seal_renew(struct tls_seal *seal)
+{
+	int rc = tls_seal_next(seal);
+
+	return rc < 0 ? rc : key_make(seal, seal->aead.sealing);
 }
 
 static int seal_begin(struct tls_seal *seal, const SSL_CIPHER *suite, bool sealing)

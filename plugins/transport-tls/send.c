@@ -15,8 +15,10 @@ static int control_add(struct tls_conn *conn, uint8_t type, const uint8_t *bytes
 	uint8_t record[TLS_AROUND + 8];
 	const struct iovec iov = { (void *)(uintptr_t)bytes, len };
 	struct tls_reading reading = { &iov, 1, 0 };
-	ssize_t made = tls_seal_make(&conn->out, type, &reading, record);
 
+	if (conn->way == TLS_WAY_KERNEL)
+		return tls_kernel_control(conn, type, bytes, len);
+	ssize_t made = tls_seal_make(&conn->out, type, &reading, record);
 	return made < 0 ? (int)made : tls_stream_add(conn, record, (size_t)made);
 }
 
@@ -32,10 +34,10 @@ int tls_send_update(struct tls_conn *conn)
 	static const uint8_t message[] = { SSL3_MT_KEY_UPDATE, 0, 0, 1, SSL_KEY_UPDATE_NOT_REQUESTED };
 	int rc = control_add(conn, SSL3_RT_HANDSHAKE, message, sizeof(message));
 
-	if (rc == 0)
-		rc = tls_seal_renew(&conn->out);
+	if (rc < 0)
+		return rc;
 	conn->keyed = 0;
-	return rc;
+	return conn->way == TLS_WAY_KERNEL ? tls_kernel_renew(conn) : tls_seal_renew(&conn->out);
 }
 
 /* ---- payload ---- */
@@ -88,6 +90,8 @@ ssize_t tls_sendv(struct xfer_conn *handle, const struct iovec *iov, int count, 
 	int rc = conn->shut ? -EPIPE : tls_stream_flush(conn);
 
 	(void)flags;
+	if (rc == 0 && conn->way == TLS_WAY_KERNEL)
+		return tls_kernel_sendv(conn, iov, count);
 	while (rc == 0 && reading.count > 0) {
 		size_t payload;
 		if (conn->keyed >= conn->tls->rekey_after) {
@@ -118,6 +122,6 @@ int tls_shutdown(struct xfer_conn *handle, uint32_t flags)
 	if (rc < 0)
 		return rc;
 	conn->shut = true;
-	rc = tls_stream_flush(conn);
+	rc = conn->way == TLS_WAY_KERNEL ? tls_kernel_drained(conn) : tls_stream_flush(conn);
 	return rc < 0 ? rc : tcp_shutdown(conn->tcp, 0);
 }

@@ -14,6 +14,9 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
+/* Bytes: the kernel's records are welcome where a connection has a key for so long at least, for not each can change it. */
+#define TLS_KERNEL_KEY (UINT64_C(64) << 30)
+
 enum {
 	TLS_NAME_MAX = 128,       /* bytes of the name of a key */
 	TLS_KEY_MIN = 16,         /* bytes of a key: 128 bits */
@@ -61,6 +64,7 @@ struct tls {
 	const char *authorities;
 	uint64_t rekey_after;       /* bytes */
 	bool fast;                  /* other engines than OpenSSL are welcome */
+	bool kernel;                /* the kernel's records are welcome */
 	struct tls_keys keys;       /* with the next one: read when the first connection or listener is made */
 	SSL_CTX *context;           /* owned; NULL until then */
 	struct aead_engine *engine; /* owned; NULL = OpenSSL */
@@ -86,6 +90,22 @@ struct tls_held {
 	uint8_t bytes[];
 };
 
+/* Who makes the records that are sent. */
+enum tls_way {
+	TLS_WAY_OPEN,  /* we do; nothing was decided yet */
+	TLS_WAY_OWN,   /* we do */
+	TLS_WAY_KERNEL /* the kernel does, for ever */
+};
+
+/* What the kernel has of it: from the record on whose number is in the seal. */
+struct tls_kernel {
+	bool changes;     /* it can change the key */
+	uint64_t began;   /* bytes that TCP had been given when it took over */
+	uint64_t content; /* bytes of content that it was given */
+	uint64_t records; /* that it has made with earlier keys */
+	size_t begun;     /* bytes in a record that waits for more out of a pipe */
+};
+
 /* What the core holds as a struct xfer_conn. */
 struct tls_conn {
 	struct tls *tls;
@@ -109,6 +129,8 @@ struct tls_conn {
 	char *identity;            /* owned; NULL until it is known */
 	char *error;               /* owned; the text that belongs to `verdict`, or NULL */
 	struct tls_seal in, out;
+	enum tls_way way;
+	struct tls_kernel kernel; /* with TLS_WAY_KERNEL */
 	struct tls_held *pending; /* owned; records that TCP did not take, NULL = none */
 	struct tls_held *wire;    /* owned; came, and is not opened yet; NULL = none */
 	struct tls_held *plain;   /* owned; opened, and not asked for yet; NULL = none */
@@ -166,6 +188,9 @@ void tls_seal_secret(const SSL *ssl, const char *line);
 int tls_seal_begin(struct tls_conn *conn);
 /* The next key, of the next secret. */
 int tls_seal_renew(struct tls_seal *seal);
+/* For somebody else who makes the records: the next secret alone; and the key of now, with its nonce in the seal. */
+int tls_seal_next(struct tls_seal *seal);
+int tls_seal_key(struct tls_seal *seal, uint8_t key[EVP_MAX_KEY_LENGTH]);
 void tls_seal_end(struct tls_seal *seal);
 /* Where the pieces of a sendv() are read. */
 struct tls_reading {
@@ -187,10 +212,23 @@ ssize_t tls_seal_open(struct tls_seal *seal, const uint8_t *record, size_t len, 
 /* ---- send.c ---- */
 ssize_t tls_sendv(struct xfer_conn *conn, const struct iovec *iov, int count, uint32_t flags);
 int tls_shutdown(struct xfer_conn *conn, uint32_t flags);
-/* A record of its own, to be sent with the next flush. */
+/* A record of its own, to be sent with the next flush; -EAGAIN when the kernel makes the records and has no room. */
 int tls_send_alert(struct tls_conn *conn, uint8_t level, uint8_t alert);
 /* Says that the key changes, in a record with the one of now, and changes it. */
 int tls_send_update(struct tls_conn *conn);
+
+/* ---- kernel.c: the records that the kernel makes ---- */
+ssize_t tls_sendpipe(struct xfer_conn *conn, int fd, size_t len, uint32_t flags);
+/* From now on the kernel makes them, when it can: 0, -EOPNOTSUPP, or -EAGAIN while we have some to be sent. */
+int tls_kernel_begin(struct tls_conn *conn);
+/* With TLS_WAY_KERNEL only. Bytes, 0 without any, or -errno. */
+ssize_t tls_kernel_sendv(struct tls_conn *conn, const struct iovec *iov, int count);
+/* A record of another type: it is taken, or -EAGAIN. */
+int tls_kernel_control(struct tls_conn *conn, uint8_t type, const uint8_t *bytes, size_t len);
+/* The next key; the record that says so was taken. */
+int tls_kernel_renew(struct tls_conn *conn);
+/* 0 when all that was taken is TCP's, -EAGAIN; after a record of another type, which leaves none half made. */
+int tls_kernel_drained(struct tls_conn *conn);
 
 /* ---- receive.c ---- */
 ssize_t tls_recv(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags);

@@ -167,10 +167,14 @@ struct plugin *rig_plugin(struct registry **registry, const struct rig_options *
 			values[i].integer = atoi(option->default_text);
 		if (strcmp(option->name, "send-buffer") == 0 || strcmp(option->name, "receive-buffer") == 0)
 			values[i].number = options->buffers;
+		if (strcmp(option->name, "send-ahead") == 0)
+			values[i].number = options->ahead;
 		if (strcmp(option->name, "rekey-after") == 0)
 			values[i].number = options->rekey_after > 0 ? options->rekey_after : UINT64_C(64) << 30;
 		if (strcmp(option->name, "engine") == 0 && options->engine != NULL)
 			values[i].text = options->engine;
+		if (strcmp(option->name, "kernel") == 0 && options->kernel != NULL)
+			values[i].text = options->kernel;
 		/* Texts live as long as the instance. */
 		for (size_t k = 0; k < COUNT(names); k++) {
 			static char kept[64][256];

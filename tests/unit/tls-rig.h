@@ -12,7 +12,9 @@ struct rig_options {
 	const char *certificate_key;
 	const char *ca;
 	const char *engine;   /* NULL: the default */
+	const char *kernel;   /* NULL: the default */
 	uint64_t rekey_after; /* bytes; 0 = the default */
+	uint64_t ahead;       /* bytes that the kernel may hold before it sends them; 0 = any */
 	uint64_t buffers;     /* bytes of the socket's; 0 = the kernel's */
 };
 
