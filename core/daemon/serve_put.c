@@ -413,6 +413,7 @@ static void put_forgotten(struct serve_put *put)
 	put->over = true;
 	put->serve->channel.put = false;
 	done_say(put->serve, put->request, &done);
+	serve_unheard(put->serve);
 }
 
 /* The place job is back. */

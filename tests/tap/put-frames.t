@@ -224,6 +224,13 @@ to_daemon "CHUNK without a PUT" "frame=19,0,1,$(number 8 0)$(number 4 1)00"
 to_daemon "HOLE without a PUT" "frame=20,0,1,$(number 8 0)$(number 8 1)"
 to_daemon "ENTRIES behind a PUT that was refused" "$(put_of 5 0 src ro/new)" take= "frame=17,0,1,$(entry 1 5 x)"
 to_daemon "PUT without a request" "$(put_of 0 0 src pub/new)"
+# FORGET: of what nobody knows, and without a journal, too.
+for flags in 256 264 511; do
+	perl "$peer" connect "$daemon_port" "$hello" take= "$(put_of 5 $flags src pub/new)" show "$(put_of 6 $flags src pub/new)" show end \
+		>"$tmp/heard" 2>&1
+	is "$(grep -c '^33 ' "$tmp/heard")" 2 "daemon: FORGET with flags $flags: says that it is done, twice"
+done
+check "... and nothing is made" test ! -e "$pub/new"
 to_daemon "PUT with unknown flags" "$(put_of 5 512 src pub/new)"
 to_daemon "JOIN without a request" "frame=35,0,0,$(number 16 1)$(number 16 2)"
 to_daemon "JOIN that is cut short" "frame=35,0,5,$(number 16 1)$(number 15 2)"
