@@ -195,7 +195,6 @@ int serve_join_frame(struct serve *serve, const struct frame_header *header, con
 		return relay_frame(join->relay, header, bytes, buffer, err);
 	if (join->lane.lane == NULL || join->main == NULL)
 		return 0; /* the put is over that it was for */
-	serve_put_taken(join->main, FRAME_HEADER + header->length);
 	return receiving_frame(&join->lane, header, bytes, buffer, err);
 }
 

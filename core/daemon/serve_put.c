@@ -20,7 +20,6 @@ struct serve_put {
 	struct receiving receiving;
 	struct serve_transfer transfer; /* for the log; its path is owned */
 	struct stall stall;
-	uint64_t taken; /* bytes of frames that came for it */
 	uint32_t request;
 	uint16_t flags;                        /* MESSAGE_PUT_* */
 	bool placing;                          /* the place job is out */
@@ -287,12 +286,6 @@ struct receiving *serve_put_receiving(const struct serve *serve)
 	return put != NULL && put->begun && !put->over && !put->tidy ? &put->receiving : NULL;
 }
 
-void serve_put_taken(struct serve *serve, uint64_t bytes)
-{
-	if (serve->put != NULL)
-		serve->put->taken += bytes;
-}
-
 int serve_put_frame(struct serve *serve, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
                     struct error *err)
 {
@@ -301,7 +294,6 @@ int serve_put_frame(struct serve *serve, const struct frame_header *header, cons
 	if (put == NULL || !put->begun)
 		return error_set(err, -EPROTO, FAULT_PEER, "a frame of type %d, for which nobody asked",
 		                 (int)header->type);
-	put->taken += FRAME_HEADER + header->length;
 	return receiving_frame(&put->receiving.main, header, bytes, buffer, err);
 }
 
@@ -317,13 +309,22 @@ void serve_put_work(struct serve *serve)
 		serve_put_free(serve);
 }
 
+static uint64_t put_moved(const struct serve *serve)
+{
+	const struct serve_put *put = serve->put;
+
+	if (put == NULL || !put->begun)
+		return 0;
+	return sink_moved(put->receiving.sink) + link_half(&serve->channel.link) + serve_joins_half(serve);
+}
+
 uint64_t serve_put_stalled(struct serve *serve, const char **name)
 {
 	struct serve_put *put = serve->put;
 	const struct stall_look look = {
 		.channel = &serve->channel,
 		/* What is half received counts, too: a large frame takes its time. */
-		.moved = put != NULL ? put->taken + link_half(&serve->channel.link) + serve_joins_half(serve) : 0,
+		.moved = put_moved(serve),
 		.waits = put != NULL && put->begun && !put->tidy && sink_waits(put->receiving.sink),
 	};
 

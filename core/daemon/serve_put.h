@@ -15,8 +15,6 @@ int serve_put_frame(struct serve *serve, const struct frame_header *header, cons
                     struct error *err);
 /* What receives for the put under way; NULL: nothing does. */
 struct receiving *serve_put_receiving(const struct serve *serve);
-/* A frame of so many bytes came for it, over another session. */
-void serve_put_taken(struct serve *serve, uint64_t bytes);
 /* Something came or was sent. */
 void serve_put_work(struct serve *serve);
 void serve_put_progress(const struct serve *serve, struct xfer_progress *ours);

@@ -249,6 +249,11 @@ void sink_counts(const struct sink *sink, struct sink_count *out)
 	*out = sink->count;
 }
 
+uint64_t sink_moved(const struct sink *sink)
+{
+	return sink->moved;
+}
+
 uint64_t sink_left(const struct sink *sink)
 {
 	const struct sink_count *count = &sink->count;

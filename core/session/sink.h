@@ -231,6 +231,11 @@ void sink_abort(struct sink *sink);
 bool sink_begun(const struct sink *sink);
 /* Payload bytes that are still to come, at most; UINT64_MAX while the listing is not at its end. */
 uint64_t sink_left(const struct sink *sink);
+/*
+ * Grows with what is of use: bytes that were asked for, and had not come before, names, ends. So one who sends the same again
+ * and again, or what nobody wants, does not get on.
+ */
+uint64_t sink_moved(const struct sink *sink);
 /* Much of what came waits to be written: it is not the source that is waited for. */
 bool sink_held(const struct sink *sink);
 /* Everything is published, or removed again; no order is out and no request unanswered. */

@@ -244,6 +244,7 @@ int sink_file_end(struct sink_lane *lane, const struct end *end, struct error *e
 
 	if (request == NULL)
 		return 0;
+	sink->moved++;
 	if (request->returned && end->status == STATUS_CANCELLED) {
 		sink_file_unask(sink, request);
 		sink_request_free(lane, request);

@@ -181,6 +181,7 @@ void sink_lane_came(struct sink_lane *lane, struct sink_request *request, uint64
 		bytes = request->owed;
 	request->owed -= bytes;
 	lane->owed -= bytes;
+	lane->sink->moved += bytes;
 }
 
 /* ---- credit ---- */

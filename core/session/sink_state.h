@@ -111,6 +111,7 @@ struct sink {
 	char *partial; /* the path of the hidden name, beside `name` */
 	struct sink_watch watch;
 	struct sink_count count;
+	uint64_t moved; /* see sink_moved() */
 
 	/* the tree */
 	struct list dirs;    /* all that are not done */

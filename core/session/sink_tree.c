@@ -262,6 +262,7 @@ int sink_entries(struct sink_lane *lane, const uint8_t *run, size_t len, struct 
 	if (!sink->listing || sink->list_over || lane != sink->lister)
 		return 0; /* of a listing that is over */
 	sink->list_received += len;
+	sink->moved += len;
 	if (sink->list_received > sink->list_granted)
 		return error_set(err, -EPROTO, FAULT_PEER, "more entries than there was credit for");
 	if (sink->aborted)

@@ -200,6 +200,33 @@ static void a_file_of_another_size_begins_again(void **state)
 	rig_drop(rig);
 }
 
+/* Repeated for ever, a chunk gets its credit back for ever; but who only repeats does not get on, and is found to stall. */
+static void what_is_repeated_moves_nothing(void **state)
+{
+	struct rig *rig = rig_start(0);
+	const struct rig_read *read;
+	uint64_t moved;
+
+	(void)state;
+	read = one_file(rig, 3 * RIG_CHUNK);
+	moved = sink_moved(rig->sink);
+	for (int i = 0; i < 3; i++) {
+		(void)rig_chunk(rig, read->id, 0, RIG_CHUNK, NULL);
+		assert_int_equal(rig_run(rig), 0);
+	}
+	assert_int_equal(sink_moved(rig->sink), moved + 3 * (uint64_t)RIG_CHUNK); /* as much as was asked for */
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(rig_chunk(rig, read->id, 0, RIG_CHUNK, NULL), 0);
+		assert_int_equal(sink_hole(sink_main(rig->sink), read->id, 0, 1, NULL), 0);
+		assert_int_equal(rig_chunk(rig, 77, 0, RIG_CHUNK, NULL), 0);
+		assert_int_equal(rig_run(rig), 0);
+	}
+	assert_int_equal(sink_moved(rig->sink), moved + 3 * (uint64_t)RIG_CHUNK);
+	assert_int_equal(rig_end(rig, 77, STATUS_OK, 0, NULL), 0);
+	assert_int_equal(sink_moved(rig->sink), moved + 3 * (uint64_t)RIG_CHUNK);
+	rig_drop(rig);
+}
+
 /* ---- repairing ---- */
 
 static void a_damaged_chunk_is_asked_for_by_itself(void **state)
@@ -309,6 +336,7 @@ int main(void)
 		cmocka_unit_test(ends_that_are_none),
 		cmocka_unit_test(a_file_that_failed_at_the_source),
 		cmocka_unit_test(a_file_of_another_size_begins_again),
+		cmocka_unit_test(what_is_repeated_moves_nothing),
 		cmocka_unit_test(a_damaged_chunk_is_asked_for_by_itself),
 		cmocka_unit_test(repairing_has_a_budget),
 		cmocka_unit_test(chunks_that_never_came_are_asked_for),
