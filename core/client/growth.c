@@ -5,7 +5,9 @@
 
 enum {
 	FIRST = 4,    /* sessions that the first trial makes of one: a step of two is too small a part of a long wait */
+	SMOOTH = 8,   /* periods after which rates need not be alike any more */
 	SETTLE = 12,  /* periods that new sessions have to come up to their rate: a thousandfold, doubling each time */
+	SURE = 36,    /* and after which what they bring is believed */
 	OPENING = 40, /* periods after which one that is still not open does not come */
 	WORTH = 12    /* round trips of work that have to be left: a trial takes as long */
 };
@@ -52,13 +54,32 @@ static void rest(struct growth *growth, uint64_t now)
 	growth->pause = growth->pause * 2 < PAUSE_MOST ? growth->pause * 2 : PAUSE_MOST;
 }
 
-static uint64_t mean(const struct growth *growth)
+/* Bytes a second; 0 of nothing. A period is not short. */
+static uint64_t rate_of(const struct growth_sum *sum)
 {
-	uint64_t sum = 0;
+	return sum->span >= 1000 ? sum->bytes * (CLOCK_SECOND / 1000) / (sum->span / 1000) : 0;
+}
+
+static void sum_add(struct growth_sum *sum, const struct growth_sum *more)
+{
+	sum->bytes += more->bytes;
+	sum->span += more->span;
+}
+
+static struct growth_sum last(const struct growth *growth)
+{
+	struct growth_sum sum = { 0 };
 
 	for (unsigned i = 0; i < GROWTH_RATES; i++)
-		sum += growth->rates[i];
-	return sum / GROWTH_RATES;
+		sum_add(&sum, &growth->last[i]);
+	return sum;
+}
+
+static uint64_t mean(const struct growth *growth)
+{
+	struct growth_sum sum = last(growth);
+
+	return rate_of(&sum);
 }
 
 /* The rate does not rise any more. What a connection begins with doubles in each round trip, up to the last one. */
@@ -66,7 +87,11 @@ static bool steady(const struct growth *growth)
 {
 	if (growth->periods < GROWTH_RATES || growth->rates[GROWTH_RATES - 1] == 0)
 		return false;
-	return !at_least(growth->rates[0], growth->rates[1], 125) && !at_least(growth->rates[1], growth->rates[2], 160);
+	if (at_least(growth->rates[0], growth->rates[1], 125) || at_least(growth->rates[1], growth->rates[2], 160))
+		return false;
+	/* Where one fell the other side, or a processor, makes a pause, and what is measured says little. */
+	return growth->periods >= SMOOTH ||
+	       (at_least(growth->rates[0], growth->rates[1], 75) && at_least(growth->rates[1], growth->rates[2], 75));
 }
 
 static bool worthwhile(const struct growth *growth, const struct growth_look *look)
@@ -86,7 +111,7 @@ static void trial(struct growth *growth)
 	unsigned next = growth->wanted < FIRST ? FIRST : 2 * growth->wanted;
 
 	growth->before = growth->wanted;
-	growth->base = mean(growth);
+	growth->alone = last(growth);
 	growth->wanted = next < growth->most ? next : growth->most;
 	phase_begin(growth, GROWTH_OPEN);
 }
@@ -108,13 +133,20 @@ static void open_look(struct growth *growth, const struct growth_look *look)
 		rest(growth, look->now);
 	else if (look->live >= growth->wanted)
 		phase_begin(growth, GROWTH_TRY);
+	/* Until the first of the others is there, it is still those before. */
+	else if (look->live <= growth->before && !look->held)
+		sum_add(&growth->alone, &growth->last[0]);
+	growth->tried = (struct growth_sum){ 0 };
 }
 
 static void try_look(struct growth *growth, const struct growth_look *look)
 {
-	uint64_t rate = mean(growth);
+	uint64_t rate = mean(growth), base = rate_of(&growth->alone);
 	/* The rate that as many sessions more would bring, if each brought the same, less a fourth. */
-	bool scales = rate * 4 * growth->before >= growth->base * 3 * growth->wanted;
+	bool scales = rate * 4 * growth->before >= base * 3 * growth->wanted;
+
+	if (growth->periods > SETTLE / 2 && !look->held)
+		sum_add(&growth->tried, &growth->last[0]);
 
 	if (steady(growth) && scales) {
 		/* The network has more to give. */
@@ -126,8 +158,10 @@ static void try_look(struct growth *growth, const struct growth_look *look)
 	}
 	if (growth->periods < SETTLE)
 		return;
-	if (!at_least(rate, growth->base, 115))
+	if (!at_least(rate_of(&growth->tried), base, 115))
 		growth->wanted = growth->before;
+	else if (growth->periods < SURE)
+		return; /* a burst behind a pause looks like a gain; they do their work meanwhile */
 	rest(growth, look->now);
 }
 
@@ -147,16 +181,11 @@ static void phase_look(struct growth *growth, const struct growth_look *look)
 	}
 }
 
-/* Bytes a second; elapsed is ns, and not short. */
-static uint64_t rate_of(uint64_t bytes, uint64_t elapsed)
-{
-	return bytes * (CLOCK_SECOND / 1000) / (elapsed / 1000);
-}
-
 /* A period is over. What a disk makes of it says nothing about the network; and before anything came there is no rate. */
 static void period_end(struct growth *growth, const struct growth_look *look)
 {
-	uint64_t rate = rate_of(look->moved - growth->moved, look->now - growth->at);
+	const struct growth_sum sum = { look->moved - growth->moved, look->now - growth->at };
+	uint64_t rate = rate_of(&sum);
 	bool idle = rate == 0 && growth->periods == 0;
 
 	if (growth->phase == GROWTH_MEASURE && (look->held || idle)) {
@@ -167,6 +196,8 @@ static void period_end(struct growth *growth, const struct growth_look *look)
 	if (!look->held) {
 		memmove(&growth->rates[1], &growth->rates[0], (GROWTH_RATES - 1) * sizeof(growth->rates[0]));
 		growth->rates[0] = rate;
+		memmove(&growth->last[1], &growth->last[0], (GROWTH_RATES - 1) * sizeof(growth->last[0]));
+		growth->last[0] = sum;
 	}
 	phase_look(growth, look);
 }

@@ -40,19 +40,27 @@ enum growth_phase {
 	GROWTH_REST     /* until it is worth trying again */
 };
 
+/* Rates differ from period to period, most of all where this process has to wait for a processor. */
+struct growth_sum {
+	uint64_t bytes;
+	uint64_t span; /* ns */
+};
+
 struct growth {
 	enum growth_phase phase;
-	unsigned most;   /* sessions */
-	unsigned wanted; /* sessions */
-	unsigned before; /* while trying: how many there were */
-	uint64_t base;   /* and the bytes a second that they brought */
-	uint64_t rtt;    /* ns, the shortest that was seen: what queues add is none of the distance; 0 = unknown */
-	uint64_t at;     /* steady ns, when the period began; 0 = there is none */
-	uint64_t moved;  /* then */
-	uint64_t rates[GROWTH_RATES]; /* bytes a second, of the last periods, the newest first */
-	unsigned periods;             /* of this phase */
-	uint64_t until;               /* steady ns: of GROWTH_REST */
-	uint64_t pause;               /* ns, of the next rest */
+	unsigned most;           /* sessions */
+	unsigned wanted;         /* sessions */
+	unsigned before;         /* while trying: how many there were */
+	struct growth_sum alone; /* and what they brought */
+	struct growth_sum tried; /* in the second half of the trial: what all of them did */
+	uint64_t rtt;   /* ns, the shortest that was seen: what queues add is none of the distance; 0 = unknown */
+	uint64_t at;    /* steady ns, when the period began; 0 = there is none */
+	uint64_t moved; /* then */
+	uint64_t rates[GROWTH_RATES];         /* bytes a second, of the last periods, the newest first */
+	struct growth_sum last[GROWTH_RATES]; /* of which they are */
+	unsigned periods;                     /* of this phase */
+	uint64_t until;                       /* steady ns: of GROWTH_REST */
+	uint64_t pause;                       /* ns, of the next rest */
 };
 
 void growth_start(struct growth *growth);
