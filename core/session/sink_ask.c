@@ -317,16 +317,8 @@ void sink_file_unask(struct sink *sink, struct sink_request *request)
 	struct sink_file *file = request->file;
 	int r;
 
-	file->requests--;
-	if (sink_file_failed(file)) {
-		sink_file_bury(sink, file);
+	if (!sink_file_answered(sink, file))
 		return;
-	}
-	if (file->state == SINK_FILE_RESIZING) {
-		if (file->requests == 0)
-			sink_file_resized(sink, file);
-		return;
-	}
 	if (request->whole && file->chunks <= 1) {
 		sink_held_drop(sink, file);
 		sink_file_restart(sink, file);

@@ -193,7 +193,8 @@ void sink_small_settle(struct sink *sink, struct sink_file *file)
 	sink_file_restart(sink, file);
 }
 
-void sink_file_resized(struct sink *sink, struct sink_file *file)
+/* Nothing of it is asked for any more: begins again with the new size. */
+static void file_resized(struct sink *sink, struct sink_file *file)
 {
 	file->chunks = sink_file_chunks(sink, file->size);
 	sink_file_restart(sink, file);
@@ -214,7 +215,7 @@ static void file_resize(struct sink *sink, struct sink_file *file, const struct 
 	sink_file_move(sink, file, SINK_FILE_RESIZING);
 	sink_asks_drop(sink, file);
 	if (file->requests == 0)
-		sink_file_resized(sink, file);
+		file_resized(sink, file);
 }
 
 static void end_failed(struct sink *sink, struct sink_file *file, const struct end *end)
@@ -235,6 +236,49 @@ static void end_failed(struct sink *sink, struct sink_file *file, const struct e
 		sink_file_fail(sink, file, fault, "%s", text[0] != '\0' ? text : status_text(end->status));
 }
 
+bool sink_file_answered(struct sink *sink, struct sink_file *file)
+{
+	file->requests--;
+	if (sink_file_failed(file)) { /* it was cancelled, or others of the file were */
+		sink_file_bury(sink, file);
+		return false;
+	}
+	if (file->state != SINK_FILE_RESIZING)
+		return true;
+	if (file->requests == 0) /* all parts of it say the same */
+		file_resized(sink, file);
+	return false;
+}
+
+static int whole_end(struct sink *sink, struct sink_file *file, const struct end *end, struct error *err)
+{
+	if (end->digest == NULL && sink->params.digest_size > 0)
+		return error_set(err, -EPROTO, FAULT_PEER, "a file ended without its digest");
+	file->mode = end->mode;
+	file->mtime = end->mtime;
+	file->mtime_ns = end->mtime_ns;
+	file->has_digest = end->digest != NULL;
+	if (file->has_digest)
+		memcpy(file->digest, end->digest, sink->params.digest_size);
+	if (file->chunks <= 1) {
+		sink_small_settle(sink, file);
+		return 0;
+	}
+	sink_file_move(sink, file, SINK_FILE_PARTS);
+	sink_file_settle(sink, file);
+	return 0;
+}
+
+static void part_end(struct sink *sink, struct sink_file *file, const struct end *end)
+{
+	bool written = end->mtime != file->mtime || end->mtime_ns != file->mtime_ns;
+
+	if (written && file->state == SINK_FILE_PARTS)
+		sink_file_fail(sink, file, FAULT_CHANGED, "it was written to while it was fetched");
+	else
+		sink_file_settle(sink, file);
+}
+
 int sink_file_end(struct sink_lane *lane, const struct end *end, struct error *err)
 {
 	struct sink *sink = lane->sink;
@@ -253,43 +297,16 @@ int sink_file_end(struct sink_lane *lane, const struct end *end, struct error *e
 	file = request->file;
 	whole = request->whole;
 	sink_request_free(lane, request);
-	file->requests--;
-	if (sink_file_failed(file)) { /* it was cancelled, or others of the file were */
-		sink_file_bury(sink, file);
+	if (!sink_file_answered(sink, file))
 		return 0;
-	}
-	if (file->state == SINK_FILE_RESIZING) { /* all parts of it say the same */
-		if (file->requests == 0)
-			sink_file_resized(sink, file);
-		return 0;
-	}
 	if (end->status != STATUS_OK) {
 		end_failed(sink, file, end);
 		return 0;
 	}
 	if (end->size != file->size)
 		return error_set(err, -EPROTO, FAULT_PEER, "a file ended with another size than it was asked for");
-	if (!whole && file->state == SINK_FILE_PARTS &&
-	    (end->mtime != file->mtime || end->mtime_ns != file->mtime_ns)) {
-		sink_file_fail(sink, file, FAULT_CHANGED, "it was written to while it was fetched");
-		return 0;
-	}
-	if (whole) {
-		file->mode = end->mode;
-		file->mtime = end->mtime;
-		file->mtime_ns = end->mtime_ns;
-		file->has_digest = end->digest != NULL;
-		if (end->digest != NULL)
-			memcpy(file->digest, end->digest, sink->params.digest_size);
-		else if (sink->params.digest_size > 0)
-			return error_set(err, -EPROTO, FAULT_PEER, "a file ended without its digest");
-	}
-	if (whole && file->chunks <= 1) {
-		sink_small_settle(sink, file);
-		return 0;
-	}
 	if (whole)
-		sink_file_move(sink, file, SINK_FILE_PARTS);
-	sink_file_settle(sink, file);
+		return whole_end(sink, file, end, err);
+	part_end(sink, file, end);
 	return 0;
 }

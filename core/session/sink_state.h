@@ -297,8 +297,8 @@ bool sink_reuse_settle(struct sink *sink, struct sink_file *file);
 void sink_reuse_drop(struct sink *sink, struct sink_file *file); /* what waits to be looked at; NULL: of all files */
 /* sink_chunk.c: what comes of them, and whether it is all */
 int sink_file_end(struct sink_lane *lane, const struct end *end, struct error *err);
-/* Nothing is asked for any more of a file with another size than listed: begins again with the new one. */
-void sink_file_resized(struct sink *sink, struct sink_file *file);
+/* A READ of it is over. False: what it said is of no use any more. */
+bool sink_file_answered(struct sink *sink, struct sink_file *file);
 /* Asks again for `count` chunks; false when the file failed over it. */
 bool sink_ask_again(struct sink *sink, struct sink_file *file, uint64_t first, uint64_t count, const char *cause);
 /* Looks whether a file of several chunks is complete, and goes on with it. */
