@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # The kernel's TLS, in virtual machines whose kernels have it. XFER_VM_KERNEL: folders of kernels, as vm.sh takes them.
-# XFER_VM=long: files by both programs too, and the whole of transport-tls's other tests beside it; each for some minutes.
+# XFER_VM=long: files by both programs too, and other tests of transport-tls; some minutes for each kernel.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
 
 [ -n "${XFER_VM_KERNEL-}" ] || skip_all "XFER_VM_KERNEL names no kernel that has TLS; make check-ktls fetches one"
@@ -33,11 +33,11 @@ machine() {
 for kernel in $XFER_VM_KERNEL; do
 	if [ "${XFER_VM-}" = long ]; then
 		machine "$kernel" "$modules" "$need tests/unit/test-tls-kernel" tests/unit/test-tls tests/unit/test-tls-refuse \
-			"$need sh $top_srcdir/tests/tap/tls-kernel.t" "sh $top_srcdir/tests/tap/tls.t"
+			"$need sh $top_srcdir/tests/tap/tls-kernel.t"
 		# Without the processor's instructions, by the kernel's plainest cipher.
 		machine "$kernel" "ctr ghash-generic gcm tls" "$need tests/unit/test-tls-kernel"
 		# TLS, and no cipher for it: the connection stays ours.
-		machine "$kernel" tls tests/unit/test-tls
+		machine "$kernel" tls "XFER_TLS_KERNEL=no tests/unit/test-tls-kernel"
 	else
 		machine "$kernel" "$modules" "$need tests/unit/test-tls-kernel"
 	fi
