@@ -87,6 +87,7 @@ const char *line_fd_wrong(int fd);
 /* ---- transport_file.c, transport_end.c, transport_more.c ---- */
 enum kit_outcome check_sendfile(struct kit *kit);
 enum kit_outcome check_sendpipe(struct kit *kit);
+enum kit_outcome check_recvpipe(struct kit *kit);
 enum kit_outcome check_half_close(struct kit *kit);
 enum kit_outcome check_peer_close(struct kit *kit);
 enum kit_outcome check_peer_killed(struct kit *kit);

@@ -428,6 +428,8 @@ const struct kit_check kit_transport_checks[] = {
 	{ "partial", "sendv() returns -EAGAIN when nobody reads, and loses nothing that it took", check_partial },
 	{ "sendfile", "sendfile() sends the bytes of the file and leaves its offset alone", check_sendfile },
 	{ "sendpipe", "sendpipe() sends the bytes of a pipe, and leaves there what it does not take", check_sendpipe },
+	{ "recvpipe", "recvpipe() moves what has come into a pipe, and loses nothing when that is full",
+	  check_recvpipe },
 	{ "half-close", "after shutdown() the peer reads to the end, and still sends", check_half_close },
 	{ "peer-close", "a peer that closes without a word ends the connection, which holds no other bytes",
 	  check_peer_close },

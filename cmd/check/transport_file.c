@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The checks of a transport plug-in: what it sends out of files and pipes. */
+/* The checks of a transport plug-in: what it sends out of files and pipes, and receives into pipes. */
 #include "line.h"
 
 #include <errno.h>
@@ -194,4 +194,111 @@ enum kit_outcome check_sendpipe(struct kit *kit)
 	close(fd);
 	free(file);
 	return kit_ok(kit, "%d bytes out of a pipe; what is not taken stays there", FILE_LEN);
+}
+
+/* What the pipe holds beyond `before`, else than recvpipe() said. */
+static bool pipe_differs(const int *pipes, size_t before, ssize_t rc)
+{
+	int there;
+	return ioctl(pipes[0], FIONREAD, &there) < 0 || (size_t)there != before + (rc > 0 ? (size_t)rc : 0);
+}
+
+/* Now by recvpipe(), now by recv(); what is in the pipe is taken out only now and then, so that it is full for a while. */
+static enum kit_outcome recvpipe_move(struct kit *kit, struct line *line, const int *pipes, const uint8_t *file,
+                                      uint8_t *got)
+{
+	const bool writes[] = { true, false };
+	size_t sent = 0, have = 0, in = 0;
+	int silent = 0;
+	while (have < FILE_LEN) {
+		const struct iovec iov = { .iov_base = (void *)(uintptr_t)(file + sent), .iov_len = FILE_LEN - sent };
+		ssize_t rc = sent < FILE_LEN ? (ssize_t)KIT_SIZE(kit, transport, sendv, line->a, &iov, 1, 0) : 0;
+		if (rc < 0 && rc != -EAGAIN)
+			return kit_returned(kit, "sendv()", rc, "after %zu bytes", sent);
+		sent += rc > 0 ? (size_t)rc : 0;
+		size_t len = 1 + (size_t)kit_below(kit, 100000), most = FILE_LEN - have - in;
+		bool piped = in > 0 || kit_below(kit, 4) > 0;
+		len = len < most ? len : most;
+		if (len > 0 && piped)
+			rc = (ssize_t)KIT_SIZE(kit, transport, recvpipe, line->b, pipes[1], len, 0);
+		else if (len > 0)
+			rc = (ssize_t)KIT_SIZE(kit, transport, recv, line->b, got + have, len, 0);
+		else
+			rc = -EAGAIN;
+		if (rc == -EOPNOTSUPP && piped && have + in == 0)
+			return kit_skipped(kit, "it does not receive into a pipe on this connection");
+		if (rc == 0 || (rc < 0 && rc != -EAGAIN) || rc > (ssize_t)len)
+			return kit_returned(kit, piped ? "recvpipe()" : "recv()", rc, "for %zu bytes after %zu", len,
+			                    have + in);
+		if (piped && pipe_differs(pipes, in, rc))
+			return kit_returned(kit, "recvpipe()", rc, "and the pipe, which held %zu bytes, holds others",
+			                    in);
+		if (rc > 0 && piped)
+			in += (size_t)rc;
+		else if (rc > 0)
+			have += (size_t)rc;
+		silent = rc > 0 || in > 0 ? 0 : silent + 1;
+		if (silent > LINE_PATIENCE / 100)
+			return kit_failed(kit, "%zu of %zu bytes arrive, some by a pipe", have, sent);
+		if (rc == -EAGAIN && in == 0) {
+			struct xfer_conn *const conns[] = { sent < FILE_LEN ? line->a : NULL, line->b };
+			line_wait(kit, conns, writes, 2, 100);
+		}
+		if (in > 0 && (rc == -EAGAIN || kit_below(kit, 8) == 0)) {
+			if (read(pipes[0], got + have, in) != (ssize_t)in)
+				return kit_failed(kit, "no pipe for the check");
+			have += in;
+			in = 0;
+		}
+	}
+	return memcmp(got, file, FILE_LEN) == 0 ? KIT_OK : kit_failed(kit, "some bytes arrive in a pipe as others");
+}
+
+/* Nothing has come; and then the end. */
+static enum kit_outcome recvpipe_end(struct kit *kit, struct line *line, const int *pipes)
+{
+	ssize_t rc = (ssize_t)KIT_SIZE(kit, transport, recvpipe, line->b, pipes[1], STEP, 0);
+	if (rc != -EAGAIN || pipe_differs(pipes, 0, rc))
+		return kit_returned(kit, "recvpipe()", rc, "where nothing has come");
+	if ((rc = (ssize_t)KIT_CALL(kit, transport, shutdown, line->a, 0)) < 0 && rc != -EAGAIN)
+		return kit_returned(kit, "shutdown()", rc, "after some bytes");
+	for (int silent = 0; silent < LINE_PATIENCE / 100; silent++) {
+		const bool writes[] = { false };
+		struct xfer_conn *const conns[] = { line->b };
+		rc = (ssize_t)KIT_SIZE(kit, transport, recvpipe, line->b, pipes[1], STEP, 0);
+		if (rc == 0)
+			return KIT_OK;
+		if (rc != -EAGAIN)
+			break;
+		line_wait(kit, conns, writes, 1, 100);
+	}
+	return kit_returned(kit, "recvpipe()", rc, "after the end of what the peer sent");
+}
+
+enum kit_outcome check_recvpipe(struct kit *kit)
+{
+	struct line line;
+	int pipes[2], fd;
+	uint8_t *file;
+	if (kit->plugin->transport.recvpipe == NULL)
+		return kit_skipped(kit, "it has no recvpipe()");
+	enum kit_outcome outcome = line_open(kit, &line);
+	if (outcome == KIT_OK)
+		outcome = file_make(kit, &file, &fd);
+	if (outcome != KIT_OK)
+		return outcome;
+	if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0)
+		return kit_failed(kit, "no pipe for the check");
+	if ((outcome = recvpipe_move(kit, &line, pipes, file, file + FILE_LEN)) != KIT_OK)
+		return outcome;
+	if ((outcome = line_exchange(kit, line.a, line.b, 5000, "after a pipe")) != KIT_OK)
+		return outcome;
+	if ((outcome = recvpipe_end(kit, &line, pipes)) != KIT_OK)
+		return outcome;
+	line_end(&line);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(fd);
+	free(file);
+	return kit_ok(kit, "%d bytes, some of them by a pipe; what it has no room for comes later", FILE_LEN);
 }

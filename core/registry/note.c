@@ -46,6 +46,7 @@ static const char *const CALL_NAMES[NOTE_CALLS] = {
 	[NOTE_RECV] = "recv",
 	[NOTE_SENDFILE] = "sendfile",
 	[NOTE_SENDPIPE] = "sendpipe",
+	[NOTE_RECVPIPE] = "recvpipe",
 	[NOTE_POLL] = "poll",
 	[NOTE_ENDPOINT] = "endpoint",
 	[NOTE_SHUTDOWN] = "shutdown",

@@ -99,6 +99,14 @@ ssize_t transport_sendpipe(const struct plugin *plugin, struct xfer_conn *conn, 
 	return result;
 }
 
+ssize_t transport_recvpipe(const struct plugin *plugin, struct xfer_conn *conn, int fd, size_t len)
+{
+	struct note_slot *slot = note_enter(plugin->notes, plugin->row, NOTE_RECVPIPE);
+	ssize_t result = plugin->transport.recvpipe(conn, fd, len, 0);
+	note_leave(slot);
+	return result;
+}
+
 int transport_poll(const struct plugin *plugin, struct xfer_conn *conn, struct xfer_poll *out)
 {
 	struct note_slot *slot = note_enter(plugin->notes, plugin->row, NOTE_POLL);

@@ -23,6 +23,7 @@ ssize_t transport_sendv(const struct plugin *plugin, struct xfer_conn *conn, con
 ssize_t transport_recv(const struct plugin *plugin, struct xfer_conn *conn, void *bytes, size_t len);
 /* Likewise. */
 ssize_t transport_sendpipe(const struct plugin *plugin, struct xfer_conn *conn, int fd, size_t len);
+ssize_t transport_recvpipe(const struct plugin *plugin, struct xfer_conn *conn, int fd, size_t len);
 int transport_poll(const struct plugin *plugin, struct xfer_conn *conn, struct xfer_poll *out);
 int transport_endpoint(const struct plugin *plugin, struct xfer_conn *conn, struct xfer_endpoint *out);
 int transport_shutdown(const struct plugin *plugin, struct xfer_conn *conn);

@@ -13,7 +13,7 @@
  *
  * Changes:
  *   1.0  first
- *   1.1  xfer_integrity_ops.lanes, xfer_transport_ops.sendpipe, XFER_CAP_LOWAT
+ *   1.1  xfer_integrity_ops.lanes, xfer_transport_ops.sendpipe, xfer_transport_ops.recvpipe, XFER_CAP_LOWAT
  *
  * What holds for all calls:
  * - They return 0 (or a count) or -errno.  The text of an error goes to host->error() before the call returns.
@@ -299,6 +299,14 @@ struct xfer_transport_ops {
 	 * connection says it with its first call.
 	 */
 	ssize_t (*sendpipe)(struct xfer_conn *conn, int fd, size_t len, uint32_t flags);
+	/*
+	 * Optional, loop, since 1.1. As recv(), into the pipe `fd`, which stays the core's and does not block: moves at most
+	 * `len` (> 0) bytes of what has come, in order, so that payload which nobody has to look at is not copied. Bytes
+	 * (> 0), 0 = the peer said that it is done. -EAGAIN, with nothing moved: none have come, or the pipe is full; the
+	 * core finds out which. -EOPNOTSUPP, with nothing moved: not on this connection, at whatever time that shows; the
+	 * core does not call it again for that connection. What follows may be asked for by recv() at any time.
+	 */
+	ssize_t (*recvpipe)(struct xfer_conn *conn, int fd, size_t len, uint32_t flags);
 };
 
 /* ---- integrity -------------------------------------------------------------------------------------------------- */

@@ -216,6 +216,18 @@ ssize_t tcp_sendpipe(struct xfer_conn *conn, int fd, size_t len, uint32_t flags)
 	return sent;
 }
 
+ssize_t tcp_recvpipe(struct xfer_conn *conn, int fd, size_t len, uint32_t flags)
+{
+	(void)flags;
+	ssize_t got;
+	do
+		got = splice(conn->fd, NULL, fd, NULL, len, SPLICE_F_NONBLOCK);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == EINVAL || errno == ENOSYS ? -EOPNOTSUPP : -errno;
+	return got;
+}
+
 int tcp_poll(struct xfer_conn *conn, struct xfer_poll *out)
 {
 	out->read_fd = conn->fd;

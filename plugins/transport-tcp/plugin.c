@@ -58,6 +58,7 @@ const struct xfer_transport_ops tcp_ops = {
 	.recv = tcp_recv,
 	.sendfile = tcp_sendfile,
 	.sendpipe = tcp_sendpipe,
+	.recvpipe = tcp_recvpipe,
 	.poll = tcp_poll,
 	.endpoint = tcp_endpoint,
 	.shutdown = tcp_shutdown,

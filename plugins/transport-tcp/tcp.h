@@ -66,6 +66,7 @@ ssize_t tcp_sendv(struct xfer_conn *conn, const struct iovec *iov, int count, ui
 ssize_t tcp_recv(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags);
 ssize_t tcp_sendfile(struct xfer_conn *conn, int fd, uint64_t offset, size_t len, uint32_t flags);
 ssize_t tcp_sendpipe(struct xfer_conn *conn, int fd, size_t len, uint32_t flags);
+ssize_t tcp_recvpipe(struct xfer_conn *conn, int fd, size_t len, uint32_t flags);
 int tcp_poll(struct xfer_conn *conn, struct xfer_poll *out);
 int tcp_endpoint(struct xfer_conn *conn, struct xfer_endpoint *out);
 int tcp_shutdown(struct xfer_conn *conn, uint32_t flags);

@@ -250,6 +250,16 @@ static ssize_t crash_sendpipe(struct xfer_conn *conn, int fd, size_t len, uint32
 	return OPS->sendpipe(conn, fd, len, flags);
 }
 
+static ssize_t crash_recvpipe(struct xfer_conn *conn, int fd, size_t len, uint32_t flags)
+{
+	look("recvpipe");
+	in_loop("recvpipe");
+	promise(len > 0, "recvpipe", "room for a byte");
+	promise((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0, "recvpipe", "a pipe that does not block");
+	promise(flags == 0, "recvpipe", "flags are 0");
+	return OPS->recvpipe(conn, fd, len, flags);
+}
+
 static ssize_t crash_sendfile(struct xfer_conn *conn, int fd, uint64_t offset, size_t len, uint32_t flags)
 {
 	look("sendfile");
@@ -304,6 +314,7 @@ static const struct xfer_transport_ops crash_ops = {
 	.recv = crash_recv,
 	.sendfile = crash_sendfile,
 	.sendpipe = crash_sendpipe,
+	.recvpipe = crash_recvpipe,
 	.poll = crash_poll,
 	.endpoint = crash_endpoint,
 	.shutdown = crash_shutdown,

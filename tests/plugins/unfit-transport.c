@@ -40,6 +40,8 @@
 #define DESCRIPTOR_LEAKS 23       /* leaks */
 #define TAKES_TOO_MUCH 26         /* sendpipe */
 #define LOSES_WHAT_WAITS 27       /* sendpipe */
+#define SAYS_TOO_LITTLE 32        /* recvpipe */
+#define LOSES_WHEN_FULL 33        /* recvpipe */
 #define DAMAGES_LATE 28           /* volume */
 #define DESCRIPTOR_MOVES 29       /* volume */
 #define MINUS_ONE 30              /* peer-close */
@@ -320,6 +322,17 @@ static ssize_t sendpipe_(struct xfer_conn *conn, int fd, size_t len, uint32_t fl
 	return sent;
 }
 
+static ssize_t recvpipe_(struct xfer_conn *conn, int fd, size_t len, uint32_t flags)
+{
+	char byte[100];
+	ssize_t got = inner()->recvpipe(conn->inner, fd, len, flags);
+	if (FAULT == SAYS_TOO_LITTLE && got > 50000)
+		return got - 1;
+	if (FAULT == LOSES_WHEN_FULL && got == -EAGAIN)
+		(void)inner()->recv(conn->inner, byte, sizeof(byte), 0);
+	return got;
+}
+
 static int poll_(struct xfer_conn *conn, struct xfer_poll *out)
 {
 	in_vain = 0;
@@ -393,6 +406,8 @@ __attribute__((visibility("default"))) const struct xfer_plugin *xfer_plugin_v1(
 	ops.recv = recv_;
 	ops.sendfile = sendfile_;
 	ops.sendpipe = inner()->sendpipe != NULL ? sendpipe_ : NULL;
+	/* What it swallows comes out again when the same end receives. */
+	ops.recvpipe = inner()->recvpipe != NULL && FAULT != SWALLOWS ? recvpipe_ : NULL;
 	ops.poll = poll_;
 	ops.endpoint = endpoint;
 	ops.shutdown = shutdown_;

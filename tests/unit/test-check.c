@@ -146,9 +146,10 @@ static void test_transport_callbacks(void **state)
 		"transport.recv",           "transport.sendfile",
 		"transport.poll",           "transport.endpoint",
 		"transport.shutdown",       "transport.close",
-		"transport.sendpipe",
+		"transport.sendpipe",       "transport.recvpipe",
 	};
-	static const char *const optional[] = { "transport.adopt", "transport.sendfile", "transport.sendpipe", NULL };
+	static const char *const optional[] = { "transport.adopt", "transport.sendfile", "transport.sendpipe",
+		                                "transport.recvpipe", NULL };
 	size_t first = offsetof(struct xfer_transport_ops, listen);
 	assert_int_equal((sizeof(struct xfer_transport_ops) - first) / sizeof(void (*)(void)), COUNT(names));
 	every_callback(XFER_KIND_TRANSPORT, first, sizeof(struct xfer_transport_ops), names, optional);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* transport-tcp as a real pair on the loopback: what it sends out of files and pipes. */
+/* transport-tcp as a real pair on the loopback: what it sends out of files and pipes, and receives into pipes. */
 #include "pair.h"
 
 #include <fcntl.h>
@@ -84,6 +84,47 @@ static void test_sendpipe(void **state)
 	pair_break(&pair);
 }
 
+static void test_recvpipe(void **state)
+{
+	(void)state;
+	struct pair pair;
+	int pipes[2], there;
+	uint8_t got[5000];
+	struct iovec iov = { .iov_base = data, .iov_len = sizeof(got) };
+	pair_make(&pair, tcp, tcp, "127.0.0.1");
+	assert_int_equal(pipe2(pipes, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(tcp->transport.recvpipe(pair.server, pipes[1], 100, 0), -EAGAIN);
+	assert_int_equal(tcp->transport.sendv(pair.client, &iov, 1, 0), sizeof(got));
+	pair_wait(tcp, pair.server, XFER_POLL_READ);
+	/* No more than was asked for; the rest by recv(). */
+	assert_int_equal(tcp->transport.recvpipe(pair.server, pipes[1], 3000, 0), 3000);
+	assert_int_equal(ioctl(pipes[0], FIONREAD, &there), 0);
+	assert_int_equal(there, 3000);
+	assert_int_equal(read(pipes[0], got, 3000), 3000);
+	assert_int_equal(tcp->transport.recv(pair.server, got + 3000, 2000, 0), 2000);
+	assert_memory_equal(got, data, sizeof(got));
+	/* A full pipe takes nothing, and nothing is lost. */
+	while (write(pipes[1], data, 4096) > 0)
+		;
+	assert_int_equal(tcp->transport.sendv(pair.client, &iov, 1, 0), sizeof(got));
+	pair_wait(tcp, pair.server, XFER_POLL_READ);
+	assert_int_equal(tcp->transport.recvpipe(pair.server, pipes[1], 5000, 0), -EAGAIN);
+	assert_int_equal(tcp->transport.recv(pair.server, got, 5000, 0), 5000);
+	assert_memory_equal(got, data, sizeof(got));
+	/* What is no pipe. */
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(tcp->transport.recvpipe(pair.server, fd, 5000, 0), -EOPNOTSUPP);
+	close(fd);
+	while (read(pipes[0], got, sizeof(got)) > 0)
+		;
+	assert_int_equal(tcp->transport.shutdown(pair.client, 0), 0);
+	pair_wait(tcp, pair.server, XFER_POLL_READ);
+	assert_int_equal(tcp->transport.recvpipe(pair.server, pipes[1], 5000, 0), 0);
+	close(pipes[0]);
+	close(pipes[1]);
+	pair_break(&pair);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -106,6 +147,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_sendfile), cmocka_unit_test(test_sendpipe) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_sendfile), cmocka_unit_test(test_sendpipe),
+		                            cmocka_unit_test(test_recvpipe) };
 	return cmocka_run_group_tests_name("tcp-file", tests, setup, teardown);
 }
