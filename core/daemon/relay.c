@@ -230,6 +230,7 @@ int relay_open(struct relay **out, struct channel *session, uint32_t request, co
 		return error_set(err, -ENOMEM, FAULT_LOCAL, "out of memory for a session");
 	}
 	list_init(&relay->parcels);
+	link_pipe_in(&session->link, false); /* frames are handed over whole */
 	relay->session = session;
 	relay->request = request;
 	relay->join = *join;
@@ -269,6 +270,8 @@ int relay_frame(struct relay *relay, const struct frame_header *header, const ui
 	                              : NULL;
 	struct parcel *parcel;
 
+	if (buffer->pipes != NULL)
+		return error_set(err, -EPROTO, FAULT_LOCAL, "a chunk that is not all there");
 	if (last != NULL && last->buffer == buffer && last->offset + last->len == offset) {
 		last->len += len;
 		return 0;

@@ -24,7 +24,8 @@ struct link_watch {
 	void (*ready)(struct link *link);
 	/*
 	 * A whole frame: `bytes` points at its header, in `buffer`. Control frames have their CRC checked, chunk frames are
-	 * for frame_chunk_read(). Returns 0, or an error that closes the link.
+	 * for frame_chunk_read(); what of a payload is in buffer->pipes is its end, and does not lie behind `bytes`.
+	 * Returns 0, or an error that closes the link.
 	 */
 	int (*frame)(struct link *link, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
 	             struct error *err);
@@ -117,6 +118,9 @@ struct link {
 	bool willing;  /* it just said that it takes bytes */
 	bool holding;  /* the transport has something to send that we gave it, or of its own */
 	bool paused;   /* by link_pause(): nothing is received */
+	bool piped_in; /* the owner takes chunks whose payload is in pipes */
+	bool piping;   /* rx has the head of such a chunk, and the pipes into which the rest comes */
+	bool unpiped;  /* the transport has put nothing into pipes, or pipes hold too little of what it gives */
 	bool ended;
 	bool broken; /* the transport failed: nothing can be sent any more */
 	bool linger; /* the last words count: link_close() waits until the peer has heard them */
@@ -138,6 +142,11 @@ int link_batch(struct link *link, struct lent *buffer, size_t offset, size_t len
 int link_batch_piped(struct link *link, struct pipe_lent *pipes, size_t len, struct again *again);
 /* Whether the transport takes payload out of pipes, as far as is known. */
 bool link_takes_pipes(const struct link *link);
+/*
+ * From the next frame on, whether watch->frame() takes chunks whose payload is in pipes, where the transport and the
+ * integrity allow it. At first it does not.
+ */
+void link_pipe_in(struct link *link, bool takes);
 /* The batch whose bytes are wanted again, NULL when there is none. */
 const struct link_batch *link_wants(const struct link *link);
 /* The next `len` of them, at the front of the buffer, of which one reference is taken over. */

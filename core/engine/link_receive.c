@@ -43,6 +43,7 @@ void link_rx_drop(struct link *link)
 	link->rx = NULL;
 	link->rx_start = 0;
 	link->rx_fill = 0;
+	link->piping = false;
 	stash_drop(link);
 	list_remove(&link->thirst);
 }
@@ -91,7 +92,7 @@ static int rx_parse(struct link *link, struct error *err)
 
 		if (r < 0)
 			return r;
-		if (len == 0 || len > link->rx_fill - link->rx_start)
+		if (len == 0 || len > link_half(link))
 			return count;
 		link->large = len >= LARGE;
 		if (link->large)
@@ -101,13 +102,16 @@ static int rx_parse(struct link *link, struct error *err)
 			return r;
 		if (link->ended)
 			return count;
-		link->rx_start += (uint32_t)len;
 		link->rx_at = link->loop->now;
+		if (link->piping) {
+			link_rx_drop(link);
+			return count + 1;
+		}
+		link->rx_start += (uint32_t)len;
 	}
 }
 
-/* What is there moves to the front of another buffer. */
-static void rx_move(struct link *link, struct lent *fresh)
+void link_rx_move(struct link *link, struct lent *fresh)
 {
 	size_t have = link->rx_fill - link->rx_start;
 
@@ -124,7 +128,7 @@ static bool rx_begin(struct link *link)
 {
 	size_t chunk = link->limits->chunk_size;
 
-	if (link->large && link->quick && chunk > 0)
+	if (link->large && link->quick && chunk > 0 && !link_pipe_likely(link))
 		link->rx = lend_get(link->loop->lender, frame_chunk_overhead(link->limits) + chunk + RX_SLACK);
 	else
 		link->rx = lending_take(link->loop);
@@ -158,12 +162,21 @@ static bool rx_room(struct link *link, size_t *want)
 
 	if (link->rx == NULL && !rx_begin(link))
 		return false;
+	if (link->piping) {
+		(void)rx_frame(link, &header, &len, NULL);
+		*want = len - link_half(link);
+		return true;
+	}
 	have = link->rx_fill - link->rx_start;
 	if (have == 0 && link->rx->refs == 1) {
 		link->rx_start = 0;
 		link->rx_fill = 0;
 	}
 	(void)rx_frame(link, &header, &len, NULL);
+	if (len >= LARGE && link_pipe_begin(link, &header, len, have)) {
+		*want = len - have;
+		return true;
+	}
 	need = len == 0 ? FRAME_HEADER : len;
 	if (len >= LARGE && have < PROOF && !link->quick)
 		need = PROOF;
@@ -172,7 +185,7 @@ static bool rx_room(struct link *link, size_t *want)
 
 		if (fresh == NULL)
 			return false;
-		rx_move(link, fresh);
+		link_rx_move(link, fresh);
 	}
 	*want = link->rx->size - link->rx_fill;
 	if (len >= LARGE)
@@ -182,6 +195,20 @@ static bool rx_room(struct link *link, size_t *want)
 	if (*want > link->rx->size - link->rx_fill)
 		*want = link->rx->size - link->rx_fill;
 	return true;
+}
+
+/* What is in pipes goes on in a buffer. -ENOBUFS: there is none. */
+static int rx_unpipe(struct link *link)
+{
+	struct frame_header header;
+	struct lent *fresh;
+	size_t len;
+	int r = rx_frame(link, &header, &len, NULL);
+
+	if (r < 0)
+		return r;
+	fresh = rx_lend(link, link_half(link), len);
+	return fresh != NULL ? link_pipe_undo(link, fresh) : -ENOBUFS;
 }
 
 /* ---- between two turns ---- */
@@ -216,7 +243,7 @@ static int rx_leave(struct link *link, bool *thirsty)
 		link_rx_drop(link);
 		return 0;
 	}
-	if (have <= STASH_MAX)
+	if (have <= STASH_MAX && !link->piping)
 		return rx_stash(link);
 	if (lending_is_scratch(link->rx)) {
 		fresh = lend_get_for(link->loop->lender, LEND_BEGUN, have > BEGUN ? have : BEGUN);
@@ -224,7 +251,7 @@ static int rx_leave(struct link *link, bool *thirsty)
 			*thirsty = true;
 			return lending_stash_room(link->loop) ? rx_stash(link) : -ENOBUFS;
 		}
-		rx_move(link, fresh);
+		link_rx_move(link, fresh);
 	}
 	if (list_empty(&link->thirst))
 		list_append(&link->loop->filling, &link->thirst);
@@ -354,6 +381,18 @@ void link_look(struct link *link)
 		link_receive(link);
 }
 
+static ssize_t rx_receive(struct link *link, size_t want)
+{
+	ssize_t n;
+
+	if (link->piping)
+		return link_pipe_receive(link, want);
+	n = transport_recv(link->transport, link->conn, link->rx->data + link->rx_fill, want);
+	if (n > 0)
+		link->rx_fill += (uint32_t)n;
+	return n;
+}
+
 void link_receive(struct link *link)
 {
 	struct error err = { 0 };
@@ -364,15 +403,28 @@ void link_receive(struct link *link)
 	list_remove(&link->unread);
 	while (!link->ended && !link->paused && turn < LINK_TURN && !closed && !dry) {
 		uint64_t begin;
-		size_t want;
+		size_t want = 0;
+		bool piped;
 		ssize_t n;
 
-		thirsty = !rx_room(link, &want);
+		r = link->piping && link->unpiped ? rx_unpipe(link) : 0;
+		if (r == 0 && !rx_room(link, &want))
+			r = -ENOBUFS;
+		thirsty = r == -ENOBUFS;
 		if (thirsty)
 			break;
+		if (r < 0) {
+			link_end_system(link, r, "receiving");
+			return;
+		}
+		piped = link->piping;
 		begin = clock_monotonic();
-		n = transport_recv(link->transport, link->conn, link->rx->data + link->rx_fill, want);
+		n = rx_receive(link, want);
 		loop_moved(&link->loop->moved.received, begin, n);
+		if (piped && (n == -ENOSPC || n == -EOPNOTSUPP)) {
+			link->unpiped = true;
+			continue;
+		}
 		dry = n == -EAGAIN;
 		if (dry || n == -EINTR)
 			break;
@@ -381,7 +433,6 @@ void link_receive(struct link *link)
 			return;
 		}
 		closed = n == 0;
-		link->rx_fill += (uint32_t)n;
 		link->received += (uint64_t)n;
 		if (n > 0)
 			link->received_at = link->loop->now;
@@ -393,12 +444,12 @@ void link_receive(struct link *link)
 			return;
 		}
 		frames += r;
-		/* More of who trickles is not there, or is told of. */
-		dry = (size_t)n < want && !closed && link->polled.slow && rx_tells(link);
+		/* More of who trickles is not there, or is told of. A pipe takes less than there is when it is full. */
+		dry = !piped && (size_t)n < want && !closed && link->polled.slow && rx_tells(link);
 	}
 	if (link->ended)
 		return;
-	half = link->rx_fill > link->rx_start || link->stash != NULL;
+	half = link_half(link) > 0;
 	r = closed ? 0 : rx_leave(link, &thirsty);
 	if (r < 0 || closed) {
 		if (r < 0)
@@ -440,7 +491,9 @@ void link_go_on(struct link *link)
 
 size_t link_half(const struct link *link)
 {
-	return link->stash != NULL ? link->stash->len : link->rx_fill - link->rx_start;
+	if (link->stash != NULL)
+		return link->stash->len;
+	return link->rx_fill - link->rx_start + (link->piping ? pipes_bytes(link->rx->pipes) : 0);
 }
 
 void links_feed(struct loop *loop)
@@ -466,7 +519,7 @@ void links_hurry(struct loop *loop)
 
 	for (; node != &loop->filling; node = next) {
 		struct link *link = list_entry(node, struct link, thirst);
-		size_t have = link->rx_fill - link->rx_start;
+		size_t have = link_half(link);
 		/* What may be there and was not told of counts for it. */
 		size_t sent = have + link->polled.least;
 

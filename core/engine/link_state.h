@@ -31,5 +31,18 @@ void link_again(struct link *link);
 /* The loop goes on with loop.unread and loop.closed before it waits. */
 void link_wake(struct loop *loop);
 void link_rx_drop(struct link *link);
+/* What is there moves to the front of another buffer, which is taken over. */
+void link_rx_move(struct link *link, struct lent *fresh);
+
+/* ---- link_pipe.c ---- */
+
+/* The chunk whose frame has that length, all in all, is to come into pipes; of its head and of it `have` bytes are there. */
+bool link_pipe_begin(struct link *link, const struct frame_header *header, size_t len, size_t have);
+/* Whether the next large frame may be one for pipes, as far as is known. */
+bool link_pipe_likely(const struct link *link);
+/* As transport_recv(), into its pipes, `left` bytes at most; -ENOSPC: they hold no more. */
+ssize_t link_pipe_receive(struct link *link, size_t left);
+/* What has come of it goes into `fresh`, which is taken over, with room for all of it: 0 or -errno. */
+int link_pipe_undo(struct link *link, struct lent *fresh);
 
 #endif

@@ -176,6 +176,7 @@ static void lane_begin(struct receiving *receiving, struct receiving_lane *lane,
 		},
 	};
 	list_init(&lane->checks.queue);
+	link_pipe_in(&channel->link, true);
 	list_append(&receiving->lanes, &lane->link);
 }
 

@@ -47,6 +47,7 @@ static void piece_fill(struct write_piece *to, const struct sink_piece *from)
 	case SINK_CHUNK:
 		to->op = WRITE_CHUNK;
 		to->chunk = from->chunk;
+		to->pipes = ((const struct lent *)from->token)->pipes;
 		break;
 	case SINK_HOLE:
 	case SINK_COPY:

@@ -6,6 +6,8 @@
  */
 #include "pipeline/lend.h"
 
+#include "pipeline/pipes.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -186,6 +188,10 @@ void lent_unref(struct lent *lent)
 
 	struct lender *lender = lent->lender;
 	unsigned rank = rank_of(lent->size);
+
+	if (lent->pipes != NULL)
+		pipes_give(lent->pool, lent->pipes);
+	lent->pipes = NULL;
 
 	lender->out -= lent->size;
 	lender->used[lent->use] -= lent->size;

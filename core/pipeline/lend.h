@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 struct lender;
+struct pipes;
+struct pipe_lent;
 
 /* What a buffer is lent for. Each use may have a share of its own, so that none takes all that there is. */
 enum lend_use {
@@ -28,7 +30,9 @@ struct lent {
 	unsigned refs;
 	enum lend_use use;
 	struct lender *lender;
-	struct lent *next; /* in the free list */
+	struct lent *next;       /* in the free list */
+	struct pipe_lent *pipes; /* that go back with it, into `pool`; NULL: none. See pipes.h */
+	struct pipes *pool;
 };
 
 /* budget: bytes that may be out at a time; a single buffer beyond it is granted only when nothing else is out. */

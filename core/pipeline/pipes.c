@@ -3,10 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PIPE_SIZE = 1024 * 1024 /* bytes: what a pipe may have without privileges */ };
+enum {
+	PIPE_SIZE = 1024 * 1024, /* bytes: what a pipe may have without privileges */
+	ASIDE = 64 * 1024        /* bytes copied at a time, on the stack */
+};
 
 struct pipes {
 	size_t made, most, out; /* pipes */
@@ -156,4 +160,105 @@ ssize_t pipes_fill(struct pipe_lent **at, int fd, uint64_t offset, size_t len)
 		done += (size_t)n;
 	}
 	return (ssize_t)done;
+}
+
+bool pipe_has_room(const struct pipe_lent *pipe)
+{
+	struct pollfd look = { .fd = pipe->in, .events = POLLOUT };
+
+	return poll(&look, 1, 0) == 1 && (look.revents & POLLOUT) != 0;
+}
+
+size_t pipes_bytes(const struct pipe_lent *list)
+{
+	size_t bytes = 0;
+
+	for (; list != NULL; list = list->next)
+		bytes += list->fill;
+	return bytes;
+}
+
+/* Bytes, at least one; -errno. */
+static ssize_t pipe_read(struct pipe_lent *pipe, uint8_t *out, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = read(pipe->out, out, len < pipe->fill ? len : pipe->fill);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n < 0 ? -errno : -EIO;
+	pipe->fill -= (size_t)n;
+	return n;
+}
+
+int pipes_read(struct pipe_lent *list, uint8_t *out)
+{
+	for (; list != NULL; list = list->next)
+		while (list->fill > 0) {
+			ssize_t n = pipe_read(list, out, list->fill);
+
+			if (n < 0)
+				return (int)n;
+			out += n;
+		}
+	return 0;
+}
+
+/* The next bytes by way of memory. Bytes, at least one; -errno. */
+static ssize_t pipe_copy(struct pipe_lent *pipe, int fd, uint64_t offset, size_t len)
+{
+	uint8_t aside[ASIDE];
+	ssize_t n = pipe_read(pipe, aside, len < sizeof(aside) ? len : sizeof(aside));
+
+	for (ssize_t done = 0; done < n;) {
+		ssize_t wrote = pwrite(fd, aside + done, (size_t)(n - done), (off_t)offset + done);
+
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote <= 0)
+			return wrote < 0 ? -errno : -EIO;
+		done += wrote;
+	}
+	return n;
+}
+
+/* The same by reference; -EOPNOTSUPP: not into this file. */
+static ssize_t pipe_splice(struct pipe_lent *pipe, int fd, uint64_t offset, size_t len)
+{
+	off_t to = (off_t)offset;
+	ssize_t n;
+
+	do
+		n = splice(pipe->out, NULL, fd, &to, len, SPLICE_F_MOVE);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n == 0 ? -EIO : errno == EINVAL || errno == ENOSYS ? -EOPNOTSUPP : -errno;
+	pipe->fill -= (size_t)n;
+	return n;
+}
+
+int pipes_write(struct pipe_lent **at, int fd, uint64_t offset, size_t len)
+{
+	while (len > 0) {
+		struct pipe_lent *pipe = *at;
+		size_t step;
+		ssize_t n;
+
+		if (pipe == NULL)
+			return -EIO;
+		if (pipe->fill == 0) {
+			*at = pipe->next;
+			continue;
+		}
+		step = len < pipe->fill ? len : pipe->fill;
+		n = pipe_splice(pipe, fd, offset, step);
+		if (n == -EOPNOTSUPP)
+			n = pipe_copy(pipe, fd, offset, step);
+		if (n < 0)
+			return (int)n;
+		offset += (size_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
 }

@@ -8,6 +8,7 @@
 #ifndef XFER_PIPELINE_PIPES_H
 #define XFER_PIPELINE_PIPES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -37,5 +38,18 @@ void pipes_trim(struct pipes *pipes);
  * -ENOSPC: they do not hold it; -EOPNOTSUPP: not from this file; -errno. What is in them by then stays. Any thread.
  */
 ssize_t pipes_fill(struct pipe_lent **at, int fd, uint64_t offset, size_t len);
+
+/*
+ * Whether anything more goes into it: a pipe holds so many pieces of memory, whatever there is in each. Any thread, no time.
+ */
+bool pipe_has_room(const struct pipe_lent *pipe);
+size_t pipes_bytes(const struct pipe_lent *list); /* what is in them */
+/* Reads all that is in them, pipes_bytes() bytes: 0 or -errno. No time: it is there. */
+int pipes_read(struct pipe_lent *list, uint8_t *out);
+/*
+ * Writes what comes next in them into the file, at most `len` bytes, which they hold: 0 or -errno, then some of it may be
+ * written. *at moves on. May block.
+ */
+int pipes_write(struct pipe_lent **at, int fd, uint64_t offset, size_t len);
 
 #endif

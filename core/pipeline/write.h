@@ -4,6 +4,7 @@
 #define XFER_PIPELINE_WRITE_H
 
 #include "pipeline/job.h"
+#include "pipeline/pipes.h"
 #include "store/journal.h"
 #include "store/store.h"
 
@@ -65,8 +66,13 @@ struct write_piece {
 	struct write_file *file;
 	enum write_op op;
 	struct frame_chunk chunk; /* WRITE_CHUNK; digest and payload lie in a buffer that the loop holds */
-	uint64_t first, count;    /* WRITE_HOLE, WRITE_COPY */
-	uint64_t size;            /* WRITE_PUBLISH, WRITE_SETTLE: of the file */
+	/*
+	 * WRITE_CHUNK, without digests: what of the payload, at its end, is in pipes that the loop holds; NULL: nothing.
+	 * They are read, and emptied where the chunk is written.
+	 */
+	struct pipe_lent *pipes;
+	uint64_t first, count; /* WRITE_HOLE, WRITE_COPY */
+	uint64_t size;         /* WRITE_PUBLISH, WRITE_SETTLE: of the file */
 	uint64_t chunks;
 	struct store_meta meta;
 	const uint8_t *digest; /* the file digest the source gave; NULL with digest_size 0 or an unverified one */

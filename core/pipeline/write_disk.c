@@ -10,8 +10,9 @@
 #include <errno.h>
 
 enum {
-	RUN_MAX = 64,     /* chunks in one write */
-	PART = 256 * 1024 /* bytes of one write, where their CRC is made just before: both find them in the cache */
+	RUN_MAX = 64,      /* chunks in one write */
+	ASIDE = 64 * 1024, /* bytes that are read back at a time, on the stack */
+	PART = 256 * 1024  /* bytes of one write, where their CRC is made just before: both find them in the cache */
 };
 
 static uint64_t chunk_offset(const struct write_piece *piece)
@@ -24,8 +25,11 @@ static size_t run_length(const struct write_piece *pieces, size_t count)
 {
 	size_t run = 1;
 
+	if (pieces[0].pipes != NULL)
+		return 1;
 	while (run < count && run < RUN_MAX && pieces[run].op == WRITE_CHUNK && pieces[run].code == 0 &&
-	       pieces[run].file == pieces[0].file && (pieces[run].chunk.flags & FRAME_CHUNK_SPARSE) == 0 &&
+	       pieces[run].pipes == NULL && pieces[run].file == pieces[0].file &&
+	       (pieces[run].chunk.flags & FRAME_CHUNK_SPARSE) == 0 &&
 	       pieces[run].chunk.index == pieces[0].chunk.index + run)
 		run++;
 	return run;
@@ -91,6 +95,50 @@ static int write_run(struct write_piece *pieces, size_t count, int fd, uint64_t 
 	return code == 0 ? part_write(&part, fd) : code;
 }
 
+/* Goes on with the CRC of what was just written, and is still in the cache. */
+static int crc_back(int fd, uint64_t offset, uint64_t len, uint32_t *crc)
+{
+	uint8_t aside[ASIDE];
+
+	while (len > 0) {
+		size_t step = len < sizeof(aside) ? (size_t)len : sizeof(aside);
+		ssize_t got = store_read(fd, aside, step, offset);
+
+		if (got < (ssize_t)step)
+			return got < 0 ? (int)got : -EIO;
+		*crc = crc32c(*crc, aside, step);
+		offset += step;
+		len -= step;
+	}
+	return 0;
+}
+
+/* Writes a chunk of which only the first bytes, if any, lie in memory. */
+static int write_piped(struct write_piece *piece, int fd)
+{
+	uint64_t offset = chunk_offset(piece);
+	uint64_t left = pipes_bytes(piece->pipes);
+	bool notes = write_notes(piece->file);
+	struct pipe_lent *at = piece->pipes;
+	union {
+		const uint8_t *from;
+		void *base; /* only read */
+	} lead = { .from = piece->chunk.payload };
+	struct iovec iov = { .iov_base = lead.base, .iov_len = piece->chunk.length - left };
+	uint32_t crc = notes ? crc32c(0, lead.from, iov.iov_len) : 0;
+	uint64_t step = iov.iov_len;
+	int code = store_writev(fd, &iov, 1, offset);
+
+	for (offset += step; code == 0 && left > 0; offset += step, left -= step) {
+		step = notes && left > PART ? PART : left;
+		code = pipes_write(&at, fd, offset, step);
+		if (code == 0 && notes)
+			code = crc_back(fd, offset, step, &crc);
+	}
+	piece->crc = crc;
+	return code;
+}
+
 /* Writes a chunk with holes in it. What an earlier run may have left there goes first. */
 static int write_sparse(struct write_piece *piece, int fd)
 {
@@ -119,7 +167,9 @@ static size_t write_chunks(struct write_piece *pieces, size_t count, struct stor
 		/* Zeroes at its end were not written: the file may end before them, so nothing was reached for sure. */
 	} else if (code == 0) {
 		run = run_length(pieces, count);
-		code = write_run(pieces, run, fd, &written);
+		code = first->pipes != NULL ? write_piped(first, fd) : write_run(pieces, run, fd, &written);
+		if (first->pipes != NULL)
+			written = first->chunk.length;
 		end = chunk_offset(first) + written;
 	}
 	if (code < 0) {

@@ -28,6 +28,8 @@ errors_of() {
 	write.file | pwrite64.* | writev.file | pwritev* | copy_file_range*) echo "EIO ENOSPC EDQUOT EINTR EAGAIN ENOMEM short" ;;
 	read.tcp | recv*.tcp | write.tcp | send*.tcp) echo "EIO EINTR EAGAIN ENOMEM short" ;;
 	recv*.socket | send*.socket) echo "EIO EINTR EAGAIN ENOMEM" ;;
+	splice.tcp | splice.file) echo "EIO EINTR EINVAL ENOMEM short" ;;
+	splice.pipe) echo "EIO ENOSPC EDQUOT EINTR EINVAL ENOMEM short" ;;
 	*.anon | *.pipe) echo EINTR ;;
 	connect | bind | setsockopt | getsockopt | getsockname | getpeername | shutdown) echo "EIO ENOMEM" ;;
 	fsync | fdatasync | syncfs | sync_file_range | close) echo "EIO ENOSPC EDQUOT EINTR" ;;

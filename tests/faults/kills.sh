@@ -10,7 +10,7 @@
 times=${XFER_FAULTS_TIMES:-1000}
 window=$((4194304 + 65536)) # half of the memory, and a chunk
 longest=450                 # ms that a transfer takes, about
-client_set="$daemon_set --limit-rate 30M --no-progress --json"
+client_set="$daemon_set --set pipeline.chunk-size=64K --limit-rate 30M --no-progress --json"
 diag "XFER_FAULTS_SEED=$seed"
 begin_sources 9000000 8500000
 

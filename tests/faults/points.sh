@@ -9,14 +9,15 @@
 #   file    five chunks and a part, which come in more than one piece
 #   tree    to a new name
 #   merge   the same tree into one that is there, with another content of one file
+#   pipes   a file without digests, of which all but the first chunk goes through pipes
 # Whatever the verb, it goes from $from to $into: both are exports, and the local side is the same folder.
 
 syscalls=$top_builddir/tests/faults/syscalls
 from=$tmp/from
 into=$tmp/into
 # How both sides work, so that the same calls come again: few threads, and a file in several pieces.
-daemon_set="--set core.threads=1 --set pipeline.chunk-size=64K --set pipeline.memory=8M"
-client_set="$daemon_set --limit-rate 4M --no-progress --json"
+daemon_set="--set core.threads=1 --set pipeline.chunk-size=256K --set pipeline.memory=8M"
+client_set="$daemon_set --set pipeline.chunk-size=64K --limit-rate 4M --no-progress --json"
 # The peer of one that is looked at so closely, on a machine that is busy, must not take it for dead.
 soon="--set liveness.udp.interval=100ms --set liveness.udp.dead-after=20s"
 # Seconds after which a broken transfer hangs: far above all deadlines of it.
@@ -43,6 +44,7 @@ begin_sources() {
 	mkdir -p "$from/tree/sub/deep" "$into"
 	make_file "$from/file" "$1"
 	make_file "$from/tree/large" "$2"
+	make_file "$from/pipes" $((4 * 262144 + 150001))
 	bytes_file=$1
 	bytes_tree=$(($2 + 65536 + 10))
 	make_file "$from/tree/one" 65536
@@ -52,6 +54,8 @@ begin_sources() {
 	touch -d '2001-02-03 04:05:06.123456789 UTC' "$from/file" "$from/tree/sub"
 	list_tree "$from/tree" >"$tmp/tree-a"
 	cat >"$tmp/xferd.ini" <<-END
+		[pipeline]
+		integrity = sha256, crc32, none
 		[daemon]
 		listen = 127.0.0.1:0
 		[export.from]
@@ -102,6 +106,7 @@ fresh() {
 transfer_line() {
 	name=$2
 	[ "$2" != merge ] || name=tree
+	[ "$2" != pipes ] || printf '%s ' --integrity none --set pipeline.chunk-size=256K
 	if [ "$1" = get ]; then
 		echo "$url/from/$name $into"
 	else
@@ -173,7 +178,7 @@ settled() {
 # whole WHAT: it is there.
 whole() {
 	case $1 in
-	file) cmp -s "$from/file" "$into/file" ;;
+	file | pipes) cmp -s "$from/$1" "$into/$1" ;;
 	# Without what is left beside the files: that is another matter.
 	*) [ -d "$into/tree" ] && list_tree "$into/tree" | grep -azv '^[^ ]*/\.xfer-' >"$tmp/tree-b" &&
 		cmp -s "$tmp/tree-a" "$tmp/tree-b" && diff -r --no-dereference -x '.xfer-*' "$from/tree" "$into/tree" >/dev/null ;;
@@ -182,10 +187,12 @@ whole() {
 
 # sound WHAT: each file that stands under its final name is complete.
 sound() {
-	if [ "$1" = file ]; then
-		[ ! -e "$into/file" ] || cmp -s "$from/file" "$into/file"
+	case $1 in
+	file | pipes)
+		[ ! -e "$into/$1" ] || cmp -s "$from/$1" "$into/$1"
 		return
-	fi
+		;;
+	esac
 	for sound_name in large one sub/small sub/deep/empty; do
 		[ -e "$into/tree/$sound_name" ] || continue
 		cmp -s "$from/tree/$sound_name" "$into/tree/$sound_name" && continue
@@ -225,6 +232,7 @@ claimed() {
 total() {
 	case $1 in
 	file) echo "$bytes_file" ;;
+	pipes) stat -c %s "$from/pipes" ;;
 	*) echo "$bytes_tree" ;;
 	esac
 }
@@ -310,9 +318,9 @@ each_sweep() {
 	diag "XFER_FAULTS_SEED=$seed"
 	for side in client daemon; do
 		for verb in get put; do
-			kinds="file tree merge"
+			kinds="file tree merge pipes"
 			if [ -n "$sample" ]; then
-				chance 3
+				chance 4
 				kinds=$(echo "$kinds" | cut -d ' ' -f $((chance + 1)))
 			fi
 			for what in $kinds; do

@@ -34,7 +34,7 @@ enum shape {
 	SHAPE_NONE,
 	SHAPE_BYTES,   /* (fd, bytes, length): the length in rdx */
 	SHAPE_R10,     /* sendfile: in r10 */
-	SHAPE_R8,      /* copy_file_range: in r8 */
+	SHAPE_R8,      /* copy_file_range, splice: in r8 */
 	SHAPE_IOV,     /* (fd, pieces, count) */
 	SHAPE_MESSAGE, /* (fd, struct msghdr) */
 };
@@ -49,6 +49,7 @@ static enum shape shape_of(uint64_t number)
 	case SYS_sendto:
 	case SYS_recvfrom: return SHAPE_BYTES;
 	case SYS_sendfile: return SHAPE_R10;
+	case SYS_splice:
 	case SYS_copy_file_range: return SHAPE_R8;
 	case SYS_readv:
 	case SYS_writev:

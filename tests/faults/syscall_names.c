@@ -130,6 +130,7 @@ static const char *const NAMES[CALL_NUMBERS] = {
 	CALL(faccessat),
 	CALL(ppoll),
 	CALL(set_robust_list),
+	CALL(splice),
 	CALL(sync_file_range),
 	CALL(utimensat),
 	CALL(epoll_pwait),

@@ -100,6 +100,23 @@ for most in 5000001 1 0; do
 done
 unset XFER_TEST_PIPED
 
+# Pieces of which several pipes hold one chunk, and then of which none hold enough.
+for most in 20000 2500 300; do
+	XFER_TEST_PIECE=$most
+	export XFER_TEST_PIECE
+	need_daemon -c "$tmp/xferd.ini" --set pipeline.transport=fickle
+	same file --integrity none --set core.plugin-dir="$tmp/plugins" --set pipeline.transport=fickle
+	same file --integrity none --set core.plugin-dir="$tmp/plugins" --set pipeline.transport=fickle --no-resume \
+		--set pipeline.chunk-size=16M
+	rm -f "$tmp/in/file"
+	run "$xfer" -q --integrity none --set core.plugin-dir="$tmp/plugins" --set pipeline.transport=fickle \
+		put "$pub/file" "xfer://$daemon_address/in/file"
+	is "$status" 0 "pieces of $most bytes: put: status"
+	check "pieces of $most bytes: put: the same bytes" cmp "$pub/file" "$tmp/in/file"
+	stop_daemon
+done
+unset XFER_TEST_PIECE
+
 # ---- files that change -----------------------------------------------------------------------------------------------
 
 bytes_came() {

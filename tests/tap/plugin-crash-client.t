@@ -45,6 +45,14 @@ run "$xfer" -c "$tmp/client.ini" --no-progress put $piped "$tmp/pub/large" "xfer
 is "$status" 134 "transport:sendpipe: the client dies of SIGABRT"
 like_file "$err" "^xfer: died of SIGABRT in transport-crash sendpipe\(\)\$" "transport:sendpipe: and says where"
 
+struck transport:recvpipe
+order client-transport "recvpipe abort"
+# shellcheck disable=SC2086
+run "$xfer" -c "$tmp/client.ini" --no-progress get $piped "xfer://$daemon_address/pub/large" "$tmp/got"
+is "$status" 134 "transport:recvpipe: the client dies of SIGABRT"
+like_file "$err" "^xfer: died of SIGABRT in transport-crash recvpipe\(\)\$" "transport:recvpipe: and says where"
+rm -rf "$tmp"/.xfer-*
+
 for call in log error now random; do
 	struck host:$call
 	case $call in

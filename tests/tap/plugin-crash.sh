@@ -100,6 +100,8 @@ write_crash_config() {
 		sed "s/^\[daemon\]\$/&\n$line/" "$tmp/xferd.ini" >"$tmp/more.ini"
 		mv "$tmp/more.ini" "$tmp/xferd.ini"
 	done
+	mkdir -p "$tmp/in"
+	printf '[export.in]\npath = %s\naccess = read-write\n' "$tmp/in" >>"$tmp/xferd.ini"
 	crash_sections daemon transport integrity liveness >>"$tmp/xferd.ini"
 }
 

@@ -84,6 +84,15 @@ check "$what: every byte" cmp "$tmp/pub/large" "$tmp/got"
 like_file "$err" "$told $(signal_of $how) in $kind-crash $callback\(\)" "$what: it is told"
 died
 
+next transport:recvpipe
+order daemon-transport "recvpipe $how"
+# shellcheck disable=SC2086
+run "$xfer" -c "$tmp/client.ini" -v --no-progress put $piped "$tmp/pub/large" "xfer://$daemon_address/in/put"
+is "$status" 0 "$what: the client puts what it has"
+check "$what: every byte" cmp "$tmp/pub/large" "$tmp/in/put"
+like_file "$err" "$told $(signal_of $how) in $kind-crash $callback\(\)" "$what: it is told"
+died
+
 # ---- before there is a session: that client fails, and the next one is served ----------------------------------------
 
 for each in transport:endpoint transport:poll transport:handshake liveness:timing liveness:peer_create; do
