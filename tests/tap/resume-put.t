@@ -70,6 +70,13 @@ resumes() {
 	is "$(leftovers "$pub")" "" "$1: nothing of ours is left"
 }
 
+# put_again SOURCE: fails as long as the daemon has not let go of what the put before began.
+# shellcheck disable=SC2317
+put_again() {
+	run "$xfer" put --json "$1" "$url/"
+	! grep -q 'is running already' "$err"
+}
+
 fresh() {
 	chmod -R u+rwx "$pub"
 	find "$pub" -mindepth 1 -delete
@@ -86,11 +93,7 @@ for signal in KILL INT; do
 	is "$(ls "$pub")" "" "$signal: nothing has a final name"
 	kept=$(hidden_kib)
 	# It says so a moment before it lets go of the lock.
-	not_running() {
-		run "$xfer" put --json "$src/file" "$url/"
-		! grep -q 'is running already' "$err"
-	}
-	await not_running
+	await put_again "$src/file"
 	resumes "$signal" $((size - kept * 1024 + window))
 	check "$signal: the same bytes" cmp "$src/file" "$pub/file"
 	is "$(number bytes)" $size "$signal: all of it counts"
@@ -126,7 +129,7 @@ begin_put 16384 "$src/file" "$url/"
 kill -KILL $put_pid
 end_put
 printf 'changed' | dd of="$src/file" bs=1 seek=2000000 conv=notrunc 2>/dev/null
-run "$xfer" put --json "$src/file" "$url/"
+await put_again "$src/file"
 resumes "the source changed in between" $((size - 4194304))
 check "the source changed in between: the new bytes" cmp "$src/file" "$pub/file"
 
@@ -137,7 +140,7 @@ begin_put 8192 "$src/tree" "$url/"
 kill -KILL $put_pid
 end_put
 is "$(ls "$pub")" "" "a tree, killed: nothing has a final name"
-run "$xfer" put --json "$src/tree" "$url/"
+await put_again "$src/tree"
 resumes "a tree, killed" 24820004
 check "a tree, killed: the same" same_tree "$src/tree" "$pub/tree"
 
@@ -146,7 +149,7 @@ mkdir "$pub/tree" "$pub/tree/deep"
 begin_put 6144 "$src/tree" "$url/"
 kill -KILL $put_pid
 end_put
-run "$xfer" put --json "$src/tree" "$url/"
+await put_again "$src/tree"
 resumes "into a tree, killed" 24820004
 check "into a tree, killed: the same" same_tree "$src/tree" "$pub/tree"
 
