@@ -162,8 +162,10 @@ static int request_add(struct sink_lane *lane, struct buf *body, uint32_t id, co
 		return r;
 	}
 	file->requests++;
+	request->path_len = (uint16_t)n;
 	lane->owed += request->owed;
 	lane->ranges += !request->whole;
+	lane->paths += request->path_len;
 	if (asking->ask == NULL) {
 		sink_file_move(sink, file, SINK_FILE_WHOLE);
 		file->horizon = file->chunks;

@@ -106,6 +106,7 @@ void sink_request_free(struct sink_lane *lane, struct sink_request *request)
 {
 	lane->owed -= request->owed;
 	lane->ranges -= !request->whole;
+	lane->paths -= request->path_len;
 	ranges_free(&request->told);
 	free(request);
 }
@@ -157,7 +158,7 @@ bool sink_lane_may_ask(const struct sink_lane *lane)
 {
 	const struct sink *sink = lane->sink;
 
-	if (lane->resting || lane->requests.count >= lane->requests_max)
+	if (lane->resting || lane->requests.count >= lane->requests_max || lane->paths >= MESSAGE_READ_PATHS)
 		return false;
 	if (!sink_spreads(sink))
 		return true;

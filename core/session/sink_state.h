@@ -63,6 +63,7 @@ struct sink_request {
 	uint64_t first, count; /* chunks; of a whole file all that it should have */
 	uint64_t owed;         /* bytes of them that have not come, as far as that was counted */
 	struct ranges told;    /* of a file compared by digests: chunks of which it was said what they are */
+	uint16_t path_len;     /* bytes, as it was asked for */
 	bool whole, digests;
 	bool blurred;  /* `told` is not all of it */
 	bool returned; /* cancelled: what has not come by its end is asked of others */
@@ -80,6 +81,7 @@ struct sink_lane {
 	uint64_t consumed;  /* done with */
 	uint64_t granted;   /* in all */
 	uint64_t owed;      /* bytes of all requests */
+	uint32_t paths;     /* bytes of their paths */
 	unsigned ranges;    /* of them, for parts of a file */
 	struct buf cancels; /* CANCEL frames to be sent */
 	unsigned pieces;    /* chunks that came over it, and are not done with */

@@ -19,6 +19,7 @@ struct source {
 	struct list lists;     /* LISTs */
 	unsigned opened;       /* length of `open` */
 	unsigned listing;      /* LISTs that are under way */
+	uint32_t paths;        /* bytes of the paths of READs */
 	uint64_t credit;       /* payload bytes that may be sent in all */
 	uint64_t reserved;     /* of it, by orders under way */
 	uint64_t sent;         /* of it, used */
@@ -86,10 +87,16 @@ static int request_add(struct source *source, uint32_t id, const char *path, siz
 int source_read(struct source *source, uint32_t id, const struct message_read *read, struct error *err)
 {
 	struct source_request *request;
-	int r = request_add(source, id, read->path, read->path_len, &request, err);
+	int r;
 
+	if (source->paths >= MESSAGE_READ_PATHS)
+		return error_set(err, -EDQUOT, FAULT_REFUSED, "more than %d bytes of paths in flight",
+		                 MESSAGE_READ_PATHS);
+	r = request_add(source, id, read->path, read->path_len, &request, err);
 	if (r < 0)
 		return r;
+	request->path_len = (uint16_t)read->path_len;
+	source->paths += request->path_len;
 	request->first = read->first;
 	request->count = read->count;
 	request->next = read->first;
@@ -324,6 +331,7 @@ static void request_forget(struct source *source, struct source_request *request
 	table_remove(&source->requests, request->id);
 	source->opened -= request->large;
 	source->listing -= request->is_list && request->opened;
+	source->paths -= request->path_len;
 	list_remove(&request->link);
 	if (release != NULL)
 		release(context, request);

@@ -39,6 +39,7 @@ struct source_request {
 	bool ended;     /* the end was sent; waits for orders under way */
 	uint16_t flags; /* MESSAGE_LIST_* */
 	uint16_t depth;
+	uint16_t path_len;     /* READ: bytes */
 	unsigned in_flight;    /* orders that hold a piece of it */
 	uint64_t first, count; /* chunks asked for; count may be MESSAGE_ALL */
 	uint64_t next;         /* first chunk not yet ordered */

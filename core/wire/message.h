@@ -226,8 +226,9 @@ int message_entry_read(const uint8_t *run, size_t len, size_t *at, struct entry 
 #define MESSAGE_READ_KNOWN 0x04   /* of a part: nothing was wrong so far, so digests need not be made anew */
 #define MESSAGE_READ_FLAGS (MESSAGE_READ_PART | MESSAGE_READ_DIGESTS | MESSAGE_READ_KNOWN)
 enum {
-	MESSAGE_READ_MAX = 256,     /* items in a frame, at least 1 */
-	MESSAGE_READ_ITEM_HEAD = 27 /* bytes of an item without its path */
+	MESSAGE_READ_MAX = 256,          /* items in a frame, at least 1 */
+	MESSAGE_READ_PATHS = 256 * 1024, /* bytes of the paths of unanswered READs, above which none may be sent */
+	MESSAGE_READ_ITEM_HEAD = 27      /* bytes of an item without its path */
 };
 struct message_read {
 	uint64_t first;

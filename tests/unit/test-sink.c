@@ -102,6 +102,46 @@ static void entries_beyond_their_credit(void **state)
 	rig_drop(rig);
 }
 
+/* Of long paths fewer are asked for at a time, and all of them in the end. */
+static void long_paths_are_asked_for_by_and_by(void **state)
+{
+	enum { FILES = 500, LEN = 2000 };
+	struct rig *rig = rig_make(0);
+	char remote[LEN], name[16];
+	size_t asked, at = 0;
+
+	(void)state;
+	memset(remote, 'x', sizeof(remote) - 1);
+	remote[sizeof(remote) - 1] = '\0';
+	rig->params.remote = remote;
+	rig->params.requests_max = 1024;
+	assert_int_equal(rig_begin(rig), 0);
+	assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+	rig_entry(rig, ENTRY_DIR, "x", 0);
+	for (int i = 0; i < FILES; i++) {
+		snprintf(name, sizeof(name), "f%03d", i);
+		rig_entry(rig, ENTRY_FILE, name, 10);
+	}
+	rig_entry(rig, ENTRY_UP, "", 0);
+	assert_int_equal(rig_list(rig, NULL), 0);
+	assert_int_equal(rig_end(rig, RIG_LIST, STATUS_OK, 0, NULL), 0);
+	do {
+		asked = rig->asked_count;
+		rig_orders(rig);
+		assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+	} while (rig->asked_count > asked);
+	/* "remote/f000" */
+	assert_int_equal(asked, MESSAGE_READ_PATHS / (LEN - 1 + 5) + 1);
+	for (; at < rig->asked_count; at++) {
+		assert_int_equal(rig_answer(rig, &rig->asked[at]), 0);
+		rig_orders(rig);
+		assert_int_equal(rig_frames(rig, CLOCK_SECOND), 0);
+		assert_in_range(rig->asked_count - at, 0, asked + 1);
+	}
+	assert_int_equal(rig->done, FILES);
+	rig_drop(rig);
+}
+
 /* However long the list is: no more of it is asked for while too much of it is not done. */
 static void the_list_waits_for_the_files(void **state)
 {
@@ -407,6 +447,7 @@ int main(void)
 		cmocka_unit_test(thousands_of_files_in_three_flights),
 		cmocka_unit_test(what_no_listing_says),
 		cmocka_unit_test(a_listing_ends_where_it_began),
+		cmocka_unit_test(long_paths_are_asked_for_by_and_by),
 		cmocka_unit_test(entries_beyond_their_credit),
 		cmocka_unit_test(the_list_waits_for_the_files),
 		cmocka_unit_test(special_files_and_unreadable_ones_are_named),

@@ -50,6 +50,13 @@ static void credit(struct source *source, uint64_t total)
 	assert_int_equal(source_credit(source, 0, total, NULL), 0);
 }
 
+static int ask_path(struct source *source, uint32_t id, const char *path)
+{
+	const struct message_read read = { .count = MESSAGE_ALL, .size = 1, .path = path, .path_len = strlen(path) };
+
+	return source_read(source, id, &read, NULL);
+}
+
 /* The carrier did what was ordered of a file of `size` bytes, without a hole. */
 static void fulfil(struct source_order *order, uint64_t size)
 {
@@ -339,6 +346,37 @@ static void a_request_that_fails_ends_behind_its_chunks(void **state)
 	source_destroy(source, NULL, NULL);
 }
 
+/* Many requests of long paths would be some megabytes of a session that nobody reads from. */
+static void so_many_bytes_of_paths_at_a_time(void **state)
+{
+	struct source *source = make(1000, 2);
+	struct source_order end;
+	char path[4000];
+	uint32_t id = 1;
+
+	(void)state;
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	while (ask_path(source, id, path) == 0)
+		id++;
+	assert_int_equal(id - 1, MESSAGE_READ_PATHS / (sizeof(path) - 1) + 1);
+	assert_int_equal(ask(source, id, 1), -EDQUOT);
+	assert_int_equal(list(source, id, 10), 0);
+	/* One that is over makes room for another. */
+	source_cancel(source, 1);
+	assert_true(source_next(source, &end));
+	while (end.is_list) {
+		end.pieces[0].ended = true;
+		back(source, &end);
+		assert_true(source_next(source, &end));
+	}
+	end.pieces[0].ended = true;
+	back(source, &end);
+	assert_int_equal(ask_path(source, 1, path), 0);
+	assert_int_equal(ask_path(source, id + 1, path), -EDQUOT);
+	source_destroy(source, NULL, NULL);
+}
+
 static void what_is_cancelled_ends_at_once(void **state)
 {
 	struct source *source = make(8, 2);
@@ -508,6 +546,7 @@ int main(void)
 		cmocka_unit_test(so_many_listings_at_a_time),
 		cmocka_unit_test(so_many_large_files_at_a_time),
 		cmocka_unit_test(a_request_that_fails_ends_behind_its_chunks),
+		cmocka_unit_test(so_many_bytes_of_paths_at_a_time),
 		cmocka_unit_test(what_is_cancelled_ends_at_once),
 		cmocka_unit_test(holes_take_no_credit),
 		cmocka_unit_test(digests_take_no_credit),
