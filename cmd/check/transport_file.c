@@ -166,33 +166,50 @@ static enum kit_outcome sendpipe_fill(struct kit *kit, struct line *line, const 
 	return kit_failed(kit, "sendpipe() never returns -EAGAIN while nobody reads");
 }
 
-enum kit_outcome check_sendpipe(struct kit *kit)
-{
+/* A line, a pipe, and a file to move through both. */
+struct piping {
 	struct line line;
 	int pipes[2];
+	uint8_t *file; /* FILE_LEN bytes, and room for as many */
+	int fd;
+};
+
+static enum kit_outcome piping_open(struct kit *kit, struct piping *piping)
+{
+	enum kit_outcome outcome = line_open(kit, &piping->line);
+	if (outcome == KIT_OK)
+		outcome = file_make(kit, &piping->file, &piping->fd);
+	if (outcome == KIT_OK && pipe2(piping->pipes, O_CLOEXEC | O_NONBLOCK) < 0)
+		outcome = kit_failed(kit, "no pipe for the check");
+	return outcome;
+}
+
+static void piping_end(struct piping *piping)
+{
+	line_end(&piping->line);
+	close(piping->pipes[0]);
+	close(piping->pipes[1]);
+	close(piping->fd);
+	free(piping->file);
+}
+
+enum kit_outcome check_sendpipe(struct kit *kit)
+{
+	struct piping piping;
+	struct line *line = &piping.line;
 	if (kit->plugin->transport.sendpipe == NULL)
 		return kit_skipped(kit, "it has no sendpipe()");
-	uint8_t *file;
-	int fd;
-	enum kit_outcome outcome = line_open(kit, &line);
+	enum kit_outcome outcome = piping_open(kit, &piping);
 	if (outcome == KIT_OK)
-		outcome = file_make(kit, &file, &fd);
+		outcome = sendpipe_move(kit, line, piping.pipes, piping.fd, piping.file, piping.file + FILE_LEN);
+	/* What follows by other means stands behind it. */
+	if (outcome == KIT_OK)
+		outcome = line_exchange(kit, line->a, line->b, 5000, "after a pipe");
+	if (outcome == KIT_OK)
+		outcome = sendpipe_fill(kit, line, piping.pipes);
 	if (outcome != KIT_OK)
 		return outcome;
-	if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0)
-		return kit_failed(kit, "no pipe for the check");
-	if ((outcome = sendpipe_move(kit, &line, pipes, fd, file, file + FILE_LEN)) != KIT_OK)
-		return outcome;
-	/* What follows by other means stands behind it. */
-	if ((outcome = line_exchange(kit, line.a, line.b, 5000, "after a pipe")) != KIT_OK)
-		return outcome;
-	if ((outcome = sendpipe_fill(kit, &line, pipes)) != KIT_OK)
-		return outcome;
-	line_end(&line);
-	close(pipes[0]);
-	close(pipes[1]);
-	close(fd);
-	free(file);
+	piping_end(&piping);
 	return kit_ok(kit, "%d bytes out of a pipe; what is not taken stays there", FILE_LEN);
 }
 
@@ -277,28 +294,19 @@ static enum kit_outcome recvpipe_end(struct kit *kit, struct line *line, const i
 
 enum kit_outcome check_recvpipe(struct kit *kit)
 {
-	struct line line;
-	int pipes[2], fd;
-	uint8_t *file;
+	struct piping piping;
+	struct line *line = &piping.line;
 	if (kit->plugin->transport.recvpipe == NULL)
 		return kit_skipped(kit, "it has no recvpipe()");
-	enum kit_outcome outcome = line_open(kit, &line);
+	enum kit_outcome outcome = piping_open(kit, &piping);
 	if (outcome == KIT_OK)
-		outcome = file_make(kit, &file, &fd);
+		outcome = recvpipe_move(kit, line, piping.pipes, piping.file, piping.file + FILE_LEN);
+	if (outcome == KIT_OK)
+		outcome = line_exchange(kit, line->a, line->b, 5000, "after a pipe");
+	if (outcome == KIT_OK)
+		outcome = recvpipe_end(kit, line, piping.pipes);
 	if (outcome != KIT_OK)
 		return outcome;
-	if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0)
-		return kit_failed(kit, "no pipe for the check");
-	if ((outcome = recvpipe_move(kit, &line, pipes, file, file + FILE_LEN)) != KIT_OK)
-		return outcome;
-	if ((outcome = line_exchange(kit, line.a, line.b, 5000, "after a pipe")) != KIT_OK)
-		return outcome;
-	if ((outcome = recvpipe_end(kit, &line, pipes)) != KIT_OK)
-		return outcome;
-	line_end(&line);
-	close(pipes[0]);
-	close(pipes[1]);
-	close(fd);
-	free(file);
+	piping_end(&piping);
 	return kit_ok(kit, "%d bytes, some of them by a pipe; what it has no room for comes later", FILE_LEN);
 }
