@@ -188,7 +188,7 @@ static bool journal_keeps(const struct receiving *receiving)
 
 	sink_counts(receiving->sink, &count);
 	return receiving->keep && count.chunks > 1 && sink_result(receiving->sink, NULL) == FAULT_NONE &&
-	       journal_there(receiving->journal);
+	       journal_whole(receiving->journal);
 }
 
 bool receiving_journal_end(struct receiving *receiving)

@@ -119,12 +119,12 @@ int journal_remove(struct journal *journal)
 	return code;
 }
 
-bool journal_there(struct journal *journal)
+bool journal_whole(struct journal *journal)
 {
 	pthread_mutex_lock(&journal->lock);
-	bool there = journal->fd >= 0;
+	bool whole = journal->fd >= 0 && !journal->mute;
 	pthread_mutex_unlock(&journal->lock);
-	return there;
+	return whole;
 }
 
 /* ---- adding: with `lock` held ---- */

@@ -90,8 +90,8 @@ int journal_open(struct journal **out, struct store_root *root, const char *path
 void journal_close(struct journal *journal);
 /* Removes the file, then as journal_close(). -errno when it could not be removed. NULL is allowed. */
 int journal_remove(struct journal *journal);
-/* There is a file, of this run or of an earlier one. */
-bool journal_there(struct journal *journal);
+/* There is a file, of this run or of an earlier one, and nothing failed to get into it. */
+bool journal_whole(struct journal *journal);
 
 /* ---- journals of others: resume, clean, expire ---- */
 

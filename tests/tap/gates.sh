@@ -10,15 +10,18 @@
 #
 #   hold KIB      (it begins, and comes to a stand when so much was read)      go_on
 
-# gated NAME FOLDER PROGRAM: makes a program $tmp/NAME, the same but that it waits at closed gates for what is beneath the
-# folder, which need not be there yet. Its threads that read are four, however many processors there are.
+# gated NAME FOLDER PROGRAM ARGUMENTS...: makes a program $tmp/NAME, the same but that it waits at closed gates for what is
+# beneath the folder, which need not be there yet. Its threads that read are four, however many processors there are.
 gated() {
-	cat >"$tmp/$1" <<-END
+	gated_name=$1
+	gated_folder=$(realpath -m "$2")
+	shift 2
+	cat >"$tmp/$gated_name" <<-END
 		#!/bin/sh
-		exec env LD_PRELOAD="$gates_preload" XFER_TEST_FOLDER="$(realpath -m "$2")" XFER_TEST_GATES="$tmp/gates" "$3" "\$@" \
-			--set core.threads=2
+		exec env LD_PRELOAD="$gates_preload" XFER_TEST_FOLDER="$gated_folder" XFER_TEST_GATES="$tmp/gates" "$1" "\$@" \
+			--set core.threads=2 $2 $3
 	END
-	chmod +x "$tmp/$1"
+	chmod +x "$tmp/$gated_name"
 }
 
 # need_gates: from then on $xferd is a daemon that waits at closed gates for what is beneath $tmp/pub, or the test ends.
@@ -35,7 +38,8 @@ need_gates() {
 	fi
 
 	mkdir "$tmp/gates"
-	gated blocking "$tmp/pub" "$xferd"
+	# Of what has digests that are known, pipes full are read ahead.
+	gated blocking "$tmp/pub" "$xferd" --set daemon.digest-store=none
 	xferd=$tmp/blocking
 }
 

@@ -3,7 +3,9 @@
 # Buffers are lent to sessions that move and taken back from those that do not: who stands still keeps nobody waiting, and
 # gets the same bytes when it goes on.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
 . "$top_srcdir/tests/tap/many.sh"
+need_gates
 
 mkdir "$tmp/pub" "$tmp/in"
 make_file "$tmp/pub/big" 67108864
@@ -29,9 +31,9 @@ get() {
 	get_pid=$!
 	remember $get_pid
 }
-# begun NAME: so much of it is there that the daemon reads as far ahead as the others let it; or all.
-begun() {
-	[ -n "$(find "$tmp/got/$1" -type f -size +4000k)" ]
+# asks: the daemon is about to read what was asked for.
+asks() {
+	[ -s "$tmp/gates/waiting" ]
 }
 # Of none all is there.
 halfway() {
@@ -40,20 +42,16 @@ halfway() {
 
 # ---- who stands still ------------------------------------------------------------------------------------------------
 
-for _ in $(seq 10); do
-	rm -rf "$tmp/got"
-	for name in one two three four; do
-		file=big
-		[ $name != four ] || file=fickle
-		get $file $name
-		eval "$name=\$get_pid"
-		await begun $name
-		kill -STOP "$get_pid"
-	done
-	halfway && break
-	# shellcheck disable=SC2154 # they are set by name
-	kill -CONT $one $two $three $four
-	wait $one $two $three $four
+# Each is stopped when it has asked, and not got what it asked for; then the daemon reads as far ahead as the others let it.
+for name in one two three four; do
+	file=big
+	[ $name != four ] || file=fickle
+	hold 1024
+	get $file $name
+	eval "$name=\$get_pid"
+	await asks || bail_out "$name asks for nothing"
+	kill -STOP "$get_pid"
+	go_on
 done
 check "four stand still in the middle" halfway
 run timeout 120 "$xfer" -q --no-progress get "xfer://$daemon_address/pub/big" "$tmp/good"
@@ -62,6 +60,7 @@ check "with the right content" cmp "$tmp/pub/big" "$tmp/good"
 
 # What the fourth has yet to get is not what it was any more.
 make_file "$tmp/pub/fickle" 67108864
+# shellcheck disable=SC2154 # they are set by name
 kill -CONT $one $two $three $four
 for name in one two three; do
 	eval "wait \$$name"
