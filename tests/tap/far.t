@@ -56,8 +56,8 @@ sessions() {
 }
 
 mkdir "$tmp/pub" "$tmp/in" "$tmp/got"
-make_file "$tmp/pub/big" 12000000
-make_file "$tmp/pub/slow" 4000000
+make_file "$tmp/pub/big" 24000000
+make_file "$tmp/pub/slow" 12000000
 make_file "$tmp/pub/long" 100000000
 write_config "$tmp/xferd.ini" "$tmp/pub"
 printf '[export.in]\npath = %s\naccess = read-write\n' "$tmp/in" >>"$tmp/xferd.ini"
@@ -73,7 +73,7 @@ far=xfer://$daemon_address
 moved get get "$far/pub/big" "$tmp/got/"
 check "get: every byte" cmp "$tmp/pub/big" "$tmp/got/big"
 sessions get 4 8
-is "$(number get received)" 12000000 "get: nothing came twice"
+is "$(number get received)" 24000000 "get: nothing came twice"
 
 # shellcheck disable=SC2086
 moved put $small put "$tmp/pub/big" "$far/in/"
