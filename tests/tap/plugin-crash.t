@@ -66,6 +66,8 @@ for each in transport:sendv transport:recv liveness:verdict integrity:digest_man
 	next $each
 	begin_held
 	order "daemon-$kind" "$callback $how"
+	# Nobody judges a session that is over in a moment.
+	[ "$callback" != verdict ] || check "$what: while it waits" wait_line "$daemon_log" 'in liveness-crash verdict\(\)'
 	go_on
 	status=0
 	wait $get || status=$?
