@@ -37,11 +37,14 @@ static int crypto_fill(struct tls_conn *conn, struct tls12_crypto_info_aes_gcm_1
 {
 	const struct tls_seal *seal = &conn->out;
 	uint8_t key[EVP_MAX_KEY_LENGTH];
-	int rc = tls_seal_key(&conn->out, key);
+	int rc;
 
 	/* Which is what is agreed upon, unless processors have no instructions for AES. */
-	if (rc == 0 && !EVP_CIPHER_is_a(seal->suite, "AES-128-GCM"))
-		rc = -EOPNOTSUPP;
+	if (!EVP_CIPHER_is_a(seal->suite, "AES-128-GCM"))
+		return -EOPNOTSUPP;
+	rc = tls_seal_key(&conn->out, key);
+	if (rc < 0)
+		return rc;
 	crypto->info.version = TLS_1_3_VERSION;
 	crypto->info.cipher_type = TLS_CIPHER_AES_GCM_128;
 	memcpy(crypto->key, key, sizeof(crypto->key));
@@ -50,7 +53,7 @@ static int crypto_fill(struct tls_conn *conn, struct tls12_crypto_info_aes_gcm_1
 	for (unsigned i = 0; i < 8; i++)
 		crypto->rec_seq[7 - i] = (uint8_t)(seal->sequence >> (8 * i));
 	OPENSSL_cleanse(key, sizeof(key));
-	return rc;
+	return 0;
 }
 
 /* Gives the kernel the key of now. */
