@@ -312,7 +312,7 @@ static void stall_check(struct fetch *fetch)
 	struct stall_look look = {
 		.channel = channel,
 		/* What is half received counts, too: a large frame takes its time. */
-		.moved = sink_moved(fetch->receiving.sink) + fetch_lanes_taken(fetch) - fetch->taken,
+		.moved = sink_moved(fetch->receiving.sink) + fetch_lanes_half(fetch),
 		.waits = sink_waits(fetch->receiving.sink),
 		.ours = &ours,
 	};

@@ -118,7 +118,7 @@ void fetch_lanes_grow(struct fetch *fetch)
 		return;
 	/* Half of a chunk counts: a whole one may take longer than a period. */
 	streams_grow(fetch->client, &(struct streams_look){
-					    .moved = fetch_lanes_taken(fetch),
+					    .moved = fetch->taken + fetch_lanes_half(fetch),
 					    .left = sink_left(sink),
 					    .held = sink_held(sink),
 				    });
@@ -157,15 +157,15 @@ const struct channel *fetch_lanes_blame(const struct fetch *fetch)
 	return some;
 }
 
-uint64_t fetch_lanes_taken(const struct fetch *fetch)
+uint64_t fetch_lanes_half(const struct fetch *fetch)
 {
 	const struct client *client = fetch->client;
-	uint64_t taken = fetch->taken + (client->channel_live ? link_half(&client->channel.link) : 0);
+	uint64_t half = client->channel_live ? link_half(&client->channel.link) : 0;
 
 	for (unsigned i = 0; i < client->streams.count; i++) {
 		const struct stream *stream = &client->streams.all[i];
 
-		taken += stream_live(stream) ? link_half(&stream->channel.link) : 0;
+		half += stream_live(stream) ? link_half(&stream->channel.link) : 0;
 	}
-	return taken;
+	return half;
 }

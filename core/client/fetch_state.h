@@ -58,8 +58,8 @@ void fetch_lanes_grow(struct fetch *fetch);
 void fetch_lanes_count(struct fetch *fetch);
 /* The session to name where something is waited for; NULL: there is none. */
 const struct channel *fetch_lanes_blame(const struct fetch *fetch);
-/* Bytes that came over all of them, half frames too. */
-uint64_t fetch_lanes_taken(const struct fetch *fetch);
+/* Bytes of frames that have come by half, over all of them. */
+uint64_t fetch_lanes_half(const struct fetch *fetch);
 int fetch_lanes_frame(void *context, struct stream *stream, const struct frame_header *header, const uint8_t *bytes,
                       struct lent *buffer, struct error *err);
 void fetch_lanes_open(void *context, struct stream *stream);

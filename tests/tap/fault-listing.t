@@ -135,13 +135,8 @@ mkdir -p "$tmp/home/deep"
 "$xfer" get $plain --durability none --set pipeline.memory=8M --set core.threads=1 "xfer://127.0.0.1:$daemon_port/pub/deep" "$tmp/home" >"$out" 2>"$err" &
 deep_pid=$!
 remember $deep_pid
-deep_peak=0
-while seen=$(peak_kib $deep_pid) && [ -n "$seen" ]; do
-	deep_peak=$seen
-	sleep 0.02
-done
-status=0
-wait $deep_pid || status=$?
+wait_peak $deep_pid
+deep_peak=$peak
 is "$status" 0 "short names deep down: status"
 is "$(deep_names "$tmp/home")" 6001 "short names deep down: all of them came"
 check "short names deep down: the client took $deep_peak KiB" test "$deep_peak" -lt $memory

@@ -22,13 +22,8 @@ fetch() {
 	"$xfer" $buffers get "$@" >"$out" 2>"$err" &
 	fetch_pid=$!
 	remember $fetch_pid
-	client_peak=0
-	while fetch_peak=$(peak_kib $fetch_pid) && [ -n "$fetch_peak" ]; do
-		client_peak=$fetch_peak
-		sleep 0.02
-	done
-	status=0
-	wait $fetch_pid || status=$?
+	wait_peak $fetch_pid
+	client_peak=$peak
 }
 
 # bounded NAME GOT WANTED

@@ -250,6 +250,18 @@ peak_kib() {
 	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status" 2>/dev/null
 }
 
+# wait_peak PID: until it ends. Its status in $status, the most memory that it ever had in $peak, KiB.
+wait_peak() {
+	peak=0
+	# Nobody tells of the end of a process ahead of it, and behind it there is nothing to be seen.
+	while peak_seen=$(peak_kib "$1") && [ -n "$peak_seen" ]; do
+		peak=$peak_seen
+		sleep 0.02
+	done
+	status=0
+	wait "$1" || status=$?
+}
+
 # write_config FILE EXPORT [ACCESS]: a daemon on a free port of the loopback with [export.pub]. $workers of them (1).
 write_config() {
 	cat >"$1" <<-END
