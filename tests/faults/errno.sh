@@ -72,12 +72,18 @@ with_errors() {
 	done <"$1"
 }
 
-# left_by POINT: what is left although it need not be. A journal that could not be removed stays, as long as it is nothing else.
+# left_by POINT: what is left although it need not be. A journal that could not be removed stays, as long as it is nothing
+# else, and whoever told the daemon to forget it is told.
 left_by() {
 	case $1 in
-	unlink* | openat2:*) leftovers "$into" | grep -v '/\.xfer-puts$\|\.j$' ;;
-	*) leftovers "$into" ;;
+	unlink* | openat2:*) left_journal=yes ;;
+	*) left_journal=$(grep 'its journal stays at the daemon' "$err") ;;
 	esac
+	if [ -n "$left_journal" ]; then
+		leftovers "$into" | grep -v '/\.xfer-puts$\|\.j$'
+	else
+		leftovers "$into"
+	fi
 }
 
 # fail_at SIDE VERB WHAT POINT ERROR: fails when the point was not reached.
