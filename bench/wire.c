@@ -24,12 +24,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
 	PACKET_MAX = 1536, /* bytes; the devices' MTU is 1500 */
 	PACKETS = 1 << 16, /* of one way, queued and under way; a power of two */
+	WAITING = 1 << 14, /* packets that a device holds until they are read, however long this program has to wait */
 	FRAMING = 38,      /* bytes that Ethernet adds to each packet: preamble, header, check, gap (IEEE 802.3) */
 };
 
@@ -84,6 +86,18 @@ static uint32_t draw(struct wire *wire)
 	return (uint32_t)(wire->seed >> 32);
 }
 
+/* What does not fit into a device is lost, and counted by nobody here: only the queue of the wire is to be too short. */
+static int device_widen(struct ifreq *request)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), r;
+
+	request->ifr_qlen = WAITING;
+	r = fd < 0 ? -1 : ioctl(fd, SIOCSIFTXQLEN, request);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 /* In the namespace from now on. The device, or -1 with a word on standard error. */
 static int device_open(const char *name)
 {
@@ -101,6 +115,8 @@ static int device_open(const char *name)
 	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "wan");
 	r = fd < 0 ? -1 : ioctl(fd, TUNSETIFF, &request);
+	if (r == 0)
+		r = device_widen(&request);
 	if (r < 0)
 		fprintf(stderr, "wire: a device in %s: %s\n", name, strerror(errno));
 	return r < 0 ? -1 : fd;
