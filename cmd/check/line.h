@@ -84,10 +84,11 @@ enum kit_outcome line_exchange(struct kit *kit, struct xfer_conn *a, struct xfer
 /* Descriptor flags: NULL when it is non-blocking and close-on-exec, else what it is not. */
 const char *line_fd_wrong(int fd);
 
-/* ---- transport_file.c, transport_end.c, transport_more.c ---- */
+/* ---- transport_file.c, transport_lowat.c, transport_end.c, transport_more.c ---- */
 enum kit_outcome check_sendfile(struct kit *kit);
 enum kit_outcome check_sendpipe(struct kit *kit);
 enum kit_outcome check_recvpipe(struct kit *kit);
+enum kit_outcome check_lowat(struct kit *kit);
 enum kit_outcome check_half_close(struct kit *kit);
 enum kit_outcome check_peer_close(struct kit *kit);
 enum kit_outcome check_peer_killed(struct kit *kit);

@@ -430,6 +430,7 @@ const struct kit_check kit_transport_checks[] = {
 	{ "sendpipe", "sendpipe() sends the bytes of a pipe, and leaves there what it does not take", check_sendpipe },
 	{ "recvpipe", "recvpipe() moves what has come into a pipe, and loses nothing when that is full",
 	  check_recvpipe },
+	{ "lowat", "a descriptor that heeds SO_RCVLOWAT is silent until as much is there, or the end", check_lowat },
 	{ "half-close", "after shutdown() the peer reads to the end, and still sends", check_half_close },
 	{ "peer-close", "a peer that closes without a word ends the connection, which holds no other bytes",
 	  check_peer_close },

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #define NONE 0
@@ -42,6 +43,9 @@
 #define LOSES_WHAT_WAITS 27       /* sendpipe */
 #define SAYS_TOO_LITTLE 32        /* recvpipe */
 #define LOSES_WHEN_FULL 33        /* recvpipe */
+#define IS_NO_SOCKET 34           /* lowat */
+#define HOLDS_BYTES 35            /* lowat */
+#define SETS_IT_BACK 36           /* lowat */
 #define DAMAGES_LATE 28           /* volume */
 #define DESCRIPTOR_MOVES 29       /* volume */
 #define MINUS_ONE 30              /* peer-close */
@@ -62,6 +66,9 @@ struct xfer_conn {
 	size_t damage; /* calls of recv() that could be damaged */
 	uint8_t *kept; /* owned; for SWALLOWS: what was taken and not sent */
 	size_t kept_len, kept_cap;
+	int around;          /* for IS_NO_SOCKET: an epoll descriptor that has the connection's in it; 0: none */
+	uint8_t ahead[8192]; /* for HOLDS_BYTES: what was received and not asked for yet */
+	size_t ahead_at, ahead_len;
 };
 
 static const struct xfer_transport_ops *inner(void)
@@ -282,11 +289,32 @@ static ssize_t sendv(struct xfer_conn *conn, const struct iovec *iov, int count,
 	return took;
 }
 
+/* HOLDS_BYTES: receives more than it was asked for. */
+static ssize_t read_ahead(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags)
+{
+	if (conn->ahead_at == conn->ahead_len) {
+		ssize_t got = inner()->recv(conn->inner, conn->ahead, sizeof(conn->ahead), flags);
+		if (got <= 0)
+			return got;
+		conn->ahead_at = 0;
+		conn->ahead_len = (size_t)got;
+	}
+	if (len > conn->ahead_len - conn->ahead_at)
+		len = conn->ahead_len - conn->ahead_at;
+	memcpy(bytes, conn->ahead + conn->ahead_at, len);
+	conn->ahead_at += len;
+	return (ssize_t)len;
+}
+
 static ssize_t recv_(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags)
 {
+	static const int least = 1;
 	if (FAULT == SWALLOWS)
 		send_kept(conn);
-	ssize_t got = inner()->recv(conn->inner, bytes, len, flags);
+	if (FAULT == SETS_IT_BACK)
+		(void)setsockopt(descriptor(conn), SOL_SOCKET, SO_RCVLOWAT, &least, sizeof(least));
+	ssize_t got = FAULT == HOLDS_BYTES ? read_ahead(conn, bytes, len, flags)
+	                                   : inner()->recv(conn->inner, bytes, len, flags);
 	if (FAULT == MINUS_ONE && got < 0 && got != -EAGAIN && conn->spoke_first)
 		return -1;
 	if (FAULT == STRANGER_CRASHES && got == 0 && conn->received == 0)
@@ -333,6 +361,20 @@ static ssize_t recvpipe_(struct xfer_conn *conn, int fd, size_t len, uint32_t fl
 	return got;
 }
 
+/* IS_NO_SOCKET: readable when the socket is. */
+static int wrapped(struct xfer_conn *conn, int fd)
+{
+	struct epoll_event readable = { .events = EPOLLIN };
+	if (conn->around == 0) {
+		int around = epoll_create1(EPOLL_CLOEXEC);
+		if (around < 0 || fcntl(around, F_SETFL, O_NONBLOCK) < 0 ||
+		    epoll_ctl(around, EPOLL_CTL_ADD, fd, &readable) < 0)
+			abort();
+		conn->around = around;
+	}
+	return conn->around;
+}
+
 static int poll_(struct xfer_conn *conn, struct xfer_poll *out)
 {
 	in_vain = 0;
@@ -347,6 +389,8 @@ static int poll_(struct xfer_conn *conn, struct xfer_poll *out)
 		conn->moved = fcntl(out->read_fd, F_DUPFD_CLOEXEC, 0);
 	if (FAULT == DESCRIPTOR_MOVES && conn->moved > 0)
 		out->read_fd = conn->moved;
+	if (FAULT == IS_NO_SOCKET)
+		out->read_fd = wrapped(conn, out->read_fd);
 	return rc;
 }
 
@@ -378,6 +422,8 @@ static void close_(struct xfer_conn *conn)
 		(void)fcntl(descriptor(conn), F_DUPFD_CLOEXEC, 0);
 	if (conn->moved > 0)
 		close(conn->moved);
+	if (conn->around > 0)
+		close(conn->around);
 	inner()->close(conn->inner);
 	youngest = conn == youngest ? NULL : youngest;
 	live--;
@@ -406,8 +452,9 @@ __attribute__((visibility("default"))) const struct xfer_plugin *xfer_plugin_v1(
 	ops.recv = recv_;
 	ops.sendfile = sendfile_;
 	ops.sendpipe = inner()->sendpipe != NULL ? sendpipe_ : NULL;
-	/* What it swallows comes out again when the same end receives. */
-	ops.recvpipe = inner()->recvpipe != NULL && FAULT != SWALLOWS ? recvpipe_ : NULL;
+	/* What it swallows comes out again when the same end receives, and what it holds nowhere else. */
+	int receives = FAULT != SWALLOWS && FAULT != HOLDS_BYTES;
+	ops.recvpipe = inner()->recvpipe != NULL && receives ? recvpipe_ : NULL;
 	ops.poll = poll_;
 	ops.endpoint = endpoint;
 	ops.shutdown = shutdown_;
