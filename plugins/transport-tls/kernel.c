@@ -11,12 +11,10 @@
 #include "tls.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #ifndef SOL_TLS
@@ -86,38 +84,6 @@ static int crypto_next(struct tls_conn *conn, uint64_t *out)
 
 /* ---- how far it has come ---- */
 
-static int acknowledged(int fd, uint64_t *out)
-{
-	struct tcp_info info;
-	socklen_t len = sizeof(info);
-
-	memset(&info, 0, sizeof(info));
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
-		return -errno;
-	if (len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(info.tcpi_bytes_acked))
-		return -EOPNOTSUPP;
-	*out = info.tcpi_bytes_acked;
-	return 0;
-}
-
-/* The bytes that TCP was given so far, counted from somewhere: what the peer has, and what it does not have yet. */
-static int position(int fd, uint64_t *out)
-{
-	uint64_t before, after;
-	int waiting, rc;
-
-	do {
-		rc = acknowledged(fd, &before);
-		if (rc == 0 && ioctl(fd, SIOCOUTQ, &waiting) < 0)
-			rc = -errno;
-		if (rc == 0)
-			rc = acknowledged(fd, &after);
-	} while (rc == 0 && before != after);
-	if (rc == 0)
-		*out = after + (unsigned)waiting;
-	return rc;
-}
-
 int tls_kernel_drained(struct tls_conn *conn)
 {
 	struct tls_kernel *kernel = &conn->kernel;
@@ -125,7 +91,7 @@ int tls_kernel_drained(struct tls_conn *conn)
 	int rc = crypto_next(conn, &next);
 
 	if (rc == 0)
-		rc = position(kernel_fd(conn), &at);
+		rc = tls_position(kernel_fd(conn), &at);
 	if (rc < 0)
 		return rc;
 	return at - kernel->began >= kernel->content + (kernel->records + next - conn->out.sequence) * TLS_AROUND
@@ -158,7 +124,9 @@ static int begin(struct tls_conn *conn)
 	/* What we have made goes before what the kernel makes. */
 	if (rc < 0)
 		return rc;
-	rc = position(fd, &conn->kernel.began);
+	rc = tls_position(fd, &conn->kernel.began);
+	if (rc == -EAGAIN)
+		return refused(conn, "its peer acknowledges all the time, so that nobody can say how far it has come");
 	/* Without a key what is sent stays as it is. */
 	if (rc == 0 && setsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, sizeof(ulp) - 1) < 0)
 		rc = -errno;

@@ -217,6 +217,14 @@ int tls_send_alert(struct tls_conn *conn, uint8_t level, uint8_t alert);
 /* Says that the key changes, in a record with the one of now, and changes it. */
 int tls_send_update(struct tls_conn *conn);
 
+/* ---- position.c ---- */
+
+/*
+ * Bytes that TCP was given so far, counted from somewhere. -EAGAIN: the peer acknowledges so fast that it cannot be told
+ * now; -EOPNOTSUPP: this kernel does not tell.
+ */
+int tls_position(int fd, uint64_t *out);
+
 /* ---- kernel.c: the records that the kernel makes ---- */
 ssize_t tls_sendpipe(struct xfer_conn *conn, int fd, size_t len, uint32_t flags);
 /* From now on the kernel makes them, when it can: 0, -EOPNOTSUPP, or -EAGAIN while we have some to be sent. */
@@ -227,7 +235,7 @@ ssize_t tls_kernel_sendv(struct tls_conn *conn, const struct iovec *iov, int cou
 int tls_kernel_control(struct tls_conn *conn, uint8_t type, const uint8_t *bytes, size_t len);
 /* The next key; the record that says so was taken. */
 int tls_kernel_renew(struct tls_conn *conn);
-/* 0 when all that was taken is TCP's, -EAGAIN; after a record of another type, which leaves none half made. */
+/* 0 when all that was taken is TCP's, -EAGAIN when it is not, or nobody can tell now; after a record of another type, which leaves none half made. */
 int tls_kernel_drained(struct tls_conn *conn);
 
 /* ---- receive.c ---- */
