@@ -26,11 +26,13 @@ void fetch_lanes_join(struct fetch *fetch)
 	struct error err = { 0 };
 	bool some = false;
 
-	if (!attempt_runs(&fetch->attempt))
+	if (!attempt_runs(&fetch->attempt) || !streams_used(fetch->client))
 		return;
 	for (unsigned i = 0; i < streams->count; i++) {
 		struct stream *stream = &streams->all[i];
 
+		if (stream->fate == STREAM_SURPLUS)
+			continue;
 		/* What came over the session that it stood for before may still be looked at: then a moment later. */
 		if (stream_live(stream) && !stream->channel.goaway && stream->lane.lane == NULL)
 			some |= receiving_lane_open(&fetch->receiving, &stream->lane, &stream->channel,
@@ -104,8 +106,12 @@ void fetch_lanes_look(struct fetch *fetch)
 	struct streams *streams = &fetch->client->streams;
 
 	for (unsigned i = 0; i < streams->count && attempt_runs(&fetch->attempt); i++) {
-		if (takes_part(fetch, &streams->all[i]))
-			lane_look(fetch, &streams->all[i]);
+		struct stream *stream = &streams->all[i];
+
+		if (takes_part(fetch, stream))
+			lane_look(fetch, stream);
+		else if (stream_live(stream) && stream->fate == STREAM_SURPLUS && stream->lane.lane == NULL)
+			stream_leave(stream); /* opened in advance, and not needed */
 	}
 	fetch_lanes_join(fetch);
 }

@@ -4,16 +4,21 @@
 #include <string.h>
 
 enum {
-	FIRST = 4,    /* sessions that the first trial makes of one: a step of two is too small a part of a long wait */
-	SMOOTH = 8,   /* periods after which rates need not be alike any more */
-	SETTLE = 12,  /* periods that new sessions have to come up to their rate: a thousandfold, doubling each time */
-	SURE = 36,    /* and after which what they bring is believed */
-	OPENING = 40, /* periods after which one that is still not open does not come */
-	WORTH = 12    /* round trips of work that have to be left: a trial takes as long */
+	FIRST = 4, /* sessions that the first trial makes of one: a step of two is too small a part of a long wait */
+	FIRST_FAR = 8, /* and over DISTANT: what a fixed window brings is less with each millisecond */
+	SMOOTH = 8,    /* periods after which rates need not be alike any more */
+	SETTLE = 12,   /* periods that new sessions have to come up to their rate: a thousandfold, doubling each time */
+	PLAIN = 16,    /* after which twice as much is believed */
+	SURE = 36,     /* and after which what they bring is believed */
+	OPENING = 40,  /* periods after which one that is still not open does not come */
+	NEWS = 3, /* and before what is new of them is worth counting: the question, and two round trips of a few packets */
+	WORTH = 12 /* round trips of work that have to be left: a trial takes as long */
 };
 
 #define PERIOD_LEAST (50 * CLOCK_MS)
 #define PERIOD_MOST CLOCK_SECOND
+#define DISTANT (75 * CLOCK_MS)
+#define AHEAD_LEAST UINT64_C(64000000) /* bytes to come that are worth the hello of sessions that may not be needed */
 #define PAUSE_FIRST (20 * CLOCK_SECOND)
 #define PAUSE_MOST (640 * CLOCK_SECOND)
 
@@ -98,7 +103,7 @@ static bool worthwhile(const struct growth *growth, const struct growth_look *lo
 {
 	uint64_t rate = mean(growth);
 
-	if (growth->wanted >= growth->most)
+	if (!growth->ahead && growth->wanted >= growth->most)
 		return false;
 	if (look->limit > 0 && at_least(rate, look->limit, 80))
 		return false;
@@ -106,14 +111,40 @@ static bool worthwhile(const struct growth *growth, const struct growth_look *lo
 	       rate / CLOCK_SECOND * growth->rtt + rate % CLOCK_SECOND * growth->rtt / CLOCK_SECOND;
 }
 
+static unsigned next_of(const struct growth *growth)
+{
+	unsigned first = growth->rtt >= DISTANT ? FIRST_FAR : FIRST;
+	unsigned next = growth->wanted < first ? first : 2 * growth->wanted;
+
+	return next < growth->most ? next : growth->most;
+}
+
 static void trial(struct growth *growth)
 {
-	unsigned next = growth->wanted < FIRST ? FIRST : 2 * growth->wanted;
-
-	growth->before = growth->wanted;
+	growth->before = growth->ahead ? 1 : growth->wanted;
 	growth->alone = last(growth);
-	growth->wanted = next < growth->most ? next : growth->most;
+	growth->wanted = growth->ahead ? growth->wanted : next_of(growth);
+	growth->ahead = false;
+	growth->tested = true;
 	phase_begin(growth, GROWTH_OPEN);
+}
+
+/* The first session is coming up to its rate, and it is far away: most probably others are needed. */
+static void open_ahead(struct growth *growth, const struct growth_look *look)
+{
+	if (growth->tested || growth->ahead || growth->periods < 2 || look->limit > 0 || look->left < AHEAD_LEAST)
+		return;
+	growth->wanted = next_of(growth);
+	growth->ahead = growth->wanted > 1;
+	growth->until = look->now + OPENING * period_of(growth);
+}
+
+/* They are not needed, or nobody can tell. */
+static void ahead_end(struct growth *growth)
+{
+	growth->wanted = 1;
+	growth->ahead = false;
+	growth->tested = true;
 }
 
 /* No more than there are can be had, ever. */
@@ -139,12 +170,49 @@ static void open_look(struct growth *growth, const struct growth_look *look)
 	growth->tried = (struct growth_sum){ 0 };
 }
 
+static void measure_look(struct growth *growth, const struct growth_look *look)
+{
+	if (growth->ahead && look->now >= growth->until) {
+		ahead_end(growth);
+	} else if (!steady(growth)) {
+		open_ahead(growth, look);
+	} else if (worthwhile(growth, look)) {
+		trial(growth);
+		if (look->live >= growth->wanted)
+			open_look(growth, look);
+	} else if (growth->ahead) {
+		ahead_end(growth);
+	}
+}
+
+/*
+ * As many as bring what all of them do, and a fourth more: with each one beyond that more is under way, which waits in the
+ * queues of the network, until they drop some of it.
+ */
+static unsigned enough(const struct growth *growth)
+{
+	uint64_t base = rate_of(&growth->alone), rate = rate_of(&growth->tried) * growth->before;
+	unsigned count = growth->before + 1;
+
+	while (count < growth->wanted && base * 4 * count < rate * 5)
+		count++;
+	return count;
+}
+
+/* No pause makes that much of nothing. */
+static bool plain(const struct growth *growth)
+{
+	return growth->periods >= PLAIN && at_least(rate_of(&growth->tried), rate_of(&growth->alone), 160);
+}
+
 static void try_look(struct growth *growth, const struct growth_look *look)
 {
 	uint64_t rate = mean(growth), base = rate_of(&growth->alone);
 	/* The rate that as many sessions more would bring, if each brought the same, less a fourth. */
-	bool scales = rate * 4 * growth->before >= base * 3 * growth->wanted;
+	bool scales = rate * 4 * growth->before >= base * 3 * growth->wanted, helped;
 
+	if (growth->periods <= NEWS && !look->held)
+		sum_add(&growth->alone, &growth->last[0]);
 	if (growth->periods > SETTLE / 2 && !look->held)
 		sum_add(&growth->tried, &growth->last[0]);
 
@@ -158,20 +226,17 @@ static void try_look(struct growth *growth, const struct growth_look *look)
 	}
 	if (growth->periods < SETTLE)
 		return;
-	if (!at_least(rate_of(&growth->tried), base, 115))
-		growth->wanted = growth->before;
-	else if (growth->periods < SURE)
-		return; /* a burst behind a pause looks like a gain; they do their work meanwhile */
+	helped = at_least(rate_of(&growth->tried), base, 115);
+	if (growth->periods < SURE && !plain(growth) && (helped || at_least(rate, base, 115)))
+		return; /* a burst behind a pause looks like a gain, and a pause like none; they do their work meanwhile */
+	growth->wanted = helped ? enough(growth) : growth->before;
 	rest(growth, look->now);
 }
 
 static void phase_look(struct growth *growth, const struct growth_look *look)
 {
 	switch (growth->phase) {
-	case GROWTH_MEASURE:
-		if (steady(growth) && worthwhile(growth, look))
-			trial(growth);
-		return;
+	case GROWTH_MEASURE: measure_look(growth, look); return;
 	case GROWTH_OPEN: open_look(growth, look); return;
 	case GROWTH_TRY: try_look(growth, look); return;
 	case GROWTH_REST:
@@ -190,6 +255,8 @@ static void period_end(struct growth *growth, const struct growth_look *look)
 
 	if (growth->phase == GROWTH_MEASURE && (look->held || idle)) {
 		growth->periods = 0;
+		if (growth->ahead && look->now >= growth->until)
+			ahead_end(growth);
 		return;
 	}
 	growth->periods++;

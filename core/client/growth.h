@@ -5,7 +5,8 @@
  * One connection that is far away is often capped by less than the network: by the kernel's limit of a send buffer, which
  * bounds what may be under way in a round trip, or by what a loss does to it. So a job begins with one session, and when its
  * rate does not rise any more, some are tried beside it. What they bring is measured: they stay where the rate rose by a
- * worthwhile share, else they are let go. Near by there is no such cap, and nothing is tried.
+ * worthwhile share, else they are let go. Near by there is no such cap, and nothing is tried. Where much is to come, they are
+ * opened in advance, while the rate of the first still rises, and have nothing to do until it was measured by itself.
  */
 #ifndef XFER_CLIENT_GROWTH_H
 #define XFER_CLIENT_GROWTH_H
@@ -51,6 +52,8 @@ struct growth {
 	unsigned most;           /* sessions */
 	unsigned wanted;         /* sessions */
 	unsigned before;         /* while trying: how many there were */
+	bool ahead;              /* those beyond the first are opened in advance: they get no work yet */
+	bool tested;             /* there was a trial */
 	struct growth_sum alone; /* and what they brought */
 	struct growth_sum tried; /* in the second half of the trial: what all of them did */
 	uint64_t rtt;   /* ns, the shortest that was seen: what queues add is none of the distance; 0 = unknown */
@@ -59,7 +62,7 @@ struct growth {
 	uint64_t rates[GROWTH_RATES];         /* bytes a second, of the last periods, the newest first */
 	struct growth_sum last[GROWTH_RATES]; /* of which they are */
 	unsigned periods;                     /* of this phase */
-	uint64_t until;                       /* steady ns: of GROWTH_REST */
+	uint64_t until;                       /* steady ns: of GROWTH_REST; of what is open in advance */
 	uint64_t pause;                       /* ns, of the next rest */
 };
 

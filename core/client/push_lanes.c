@@ -70,6 +70,8 @@ void push_lanes_join(struct push *push)
 {
 	struct client *client = push->session->client;
 
+	if (!streams_used(client))
+		return;
 	for (unsigned i = 0; i < client->streams.count && client->channel_live; i++) {
 		struct stream *stream = &client->streams.all[i];
 
@@ -234,6 +236,8 @@ void push_lanes_grow(struct push *push)
 	                                                                  : 0,
 				     .keep = true,
 			     });
+	if (!push->kept)
+		push_lanes_join(push);
 }
 
 void push_lanes_progress(const struct push *push, struct xfer_progress *ours)

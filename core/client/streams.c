@@ -45,6 +45,11 @@ unsigned streams_number(const struct client *client)
 	return client->streams.count > 0 ? client->streams.wanted : 1;
 }
 
+bool streams_used(const struct client *client)
+{
+	return !is_automatic(client) || !client->streams.growth.ahead;
+}
+
 unsigned streams_live(const struct client *client)
 {
 	unsigned count = 0;
@@ -207,7 +212,7 @@ void streams_drop(struct client *client)
 		stream_drop(&streams->all[i]);
 }
 
-static bool streams_used(const struct streams *streams)
+static bool streams_busy(const struct streams *streams)
 {
 	for (unsigned i = 0; i < streams->count; i++) {
 		if (stream_busy(&streams->all[i]))
@@ -222,7 +227,7 @@ void streams_close(struct client *client)
 
 	streams->closing = true;
 	streams_drop(client);
-	while (streams_used(streams))
+	while (streams_busy(streams))
 		loop_run(client->loop); /* until on_closed() */
 	free(streams->all);
 	*streams = (struct streams){

@@ -42,6 +42,8 @@ struct streams_look {
 };
 /* It is worth looking again whether more sessions would help: streams_grow(). */
 bool streams_due(const struct client *client);
+/* Those that are open are to work: else they were opened in advance. */
+bool streams_used(const struct client *client);
 /* Opens more, or says of those that do not help that they are `surplus`. */
 void streams_grow(struct client *client, const struct streams_look *look);
 /* The first session is open: opens the others, where they are not yet. Without memory there are none. */

@@ -80,6 +80,12 @@ moved put $small put "$tmp/pub/big" "$far/in/"
 check "put: every byte" cmp "$tmp/pub/big" "$tmp/in/big"
 sessions put 4 8
 
+# So much that others are opened in advance.
+# shellcheck disable=SC2086
+moved long $small put "$tmp/pub/long" "$far/in/"
+check "long: every byte" cmp "$tmp/pub/long" "$tmp/in/long"
+sessions long 4 8
+
 stop_daemon
 
 # ---- the daemon takes no more ----
