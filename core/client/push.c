@@ -369,6 +369,9 @@ int push_run(struct push_session *session, const struct url *url, const struct p
 	int r = reconnect_run(session->client, url, &job, err);
 
 	sum->summary->rtt = sum->progress.rtt;
-	/* It is done, whoever says so last. What is left of it at the daemon expires. */
-	return push.kept ? 0 : r;
+	if (!push.kept || r == 0)
+		return r;
+	push_left(&push, err->text);
+	error_clear(err);
+	return 0;
 }

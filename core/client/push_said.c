@@ -131,18 +131,12 @@ static int done_kept(struct push *push, const struct message_done *done, struct 
 	return r;
 }
 
-/* What it came to was said before. What stays behind is no failure of it, but nothing that is found by surprise either. */
-static void done_forgot(struct push *push, const struct message_done *done)
+void push_left(const struct push *push, const char *why)
 {
-	struct client *client = push->session->client;
-	char why[ERROR_TEXT_MAX];
 	char text[ERROR_TEXT_MAX + 80];
 
-	if (done->status == STATUS_OK)
-		return;
-	said_text(why, sizeof(why), done->status, done->text, done->text_len);
 	snprintf(text, sizeof(text), "all is put, but its journal stays at the daemon until it expires: %s", why);
-	client_say(client, LOG_LEVEL_WARN, FAULT_NONE, text);
+	client_say(push->session->client, LOG_LEVEL_WARN, FAULT_NONE, text);
 }
 
 int push_done(struct push *push, const struct frame_header *header, const uint8_t *body, struct error *err)
@@ -167,8 +161,9 @@ int push_done(struct push *push, const struct frame_header *header, const uint8_
 	}
 	push_end(push, NULL);
 	if (push->kept) {
-		done_forgot(push, &done);
-		return 0;
+		if (done.status != STATUS_OK)
+			push_left(push, said_text(text, sizeof(text), done.status, done.text, done.text_len));
+		return 0; /* what it came to was said before */
 	}
 	sum_add(push, &done);
 	if (done.status != STATUS_OK) {

@@ -65,5 +65,7 @@ void push_credit_pass(struct push_session *session);
 int push_event(struct push *push, const struct frame_header *header, const uint8_t *body, struct error *err);
 /* The put is over: client_stop(). */
 int push_done(struct push *push, const struct frame_header *header, const uint8_t *body, struct error *err);
+/* All is put, and something is left behind: no failure of it, but nothing to be found by surprise either. */
+void push_left(const struct push *push, const char *why);
 
 #endif
