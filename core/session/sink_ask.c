@@ -289,6 +289,8 @@ int sink_file_requests(struct sink_lane *lane, struct buf *out)
 		if (sink_spreads(lane->sink))
 			break; /* now the others */
 	}
+	if (lane->requests.count == 0)
+		sink_tail_relieve(lane);
 	return r;
 }
 

@@ -83,18 +83,23 @@ void sink_lane_rest(struct sink_lane *lane, bool rests)
 	lane->resting = rests;
 }
 
-void sink_lane_yield(struct sink_lane *lane)
+void sink_lane_return(struct sink_lane *lane)
 {
 	struct sink_request *request;
 	uint64_t id;
 
+	for (size_t at = 0; (request = table_next(&lane->requests, &at, &id)) != NULL;) {
+		if (!request->whole && !request->returned && message_cancel_write(&lane->cancels, (uint32_t)id) == 0)
+			request->returned = true;
+	}
+}
+
+void sink_lane_yield(struct sink_lane *lane)
+{
 	if (lane->resting)
 		return;
 	lane->resting = true;
-	for (size_t at = 0; (request = table_next(&lane->requests, &at, &id)) != NULL;) {
-		if (!request->whole && message_cancel_write(&lane->cancels, (uint32_t)id) == 0)
-			request->returned = true;
-	}
+	sink_lane_return(lane);
 }
 
 bool sink_lane_idle(const struct sink_lane *lane)
@@ -162,6 +167,8 @@ bool sink_lane_may_ask(const struct sink_lane *lane)
 		return false;
 	if (!sink_spreads(sink))
 		return true;
+	if (sink_tail_spares(lane))
+		return false;
 	/* What is more than two windows is better asked of who is quicker, or of who has not come yet. */
 	return lane->owed < 2 * sink->params.window &&
 	       (lane->requests.count < BATCH_MAX ||
@@ -281,6 +288,8 @@ int sink_lane_credit(struct sink_lane *lane, struct buf *out, uint64_t now)
 	uint64_t step = sink->params.limit_rate > 0 ? 1 : window_of(sink) / 4;
 	uint64_t list = sink->list_received + LIST_WINDOW;
 	int r;
+
+	sink_tail_pace(lane, now);
 
 	if (total > lane->granted && total - lane->granted >= step) {
 		r = message_credit_write(out, 0, total);

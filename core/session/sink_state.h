@@ -85,6 +85,10 @@ struct sink_lane {
 	unsigned ranges;    /* of them, for parts of a file */
 	struct buf cancels; /* CANCEL frames to be sent */
 	unsigned pieces;    /* chunks that came over it, and are not done with */
+	uint64_t paced_at;  /* ns, when its pace was measured last; 0 = never */
+	uint64_t paced;     /* what it had received then */
+	uint64_t pace;      /* bytes a second that it brought, as long as it owed something; UINT64_MAX = unknown */
+	bool relieved;      /* it was slow in the end: nothing is asked of it as long as there are others */
 	bool resting;       /* nothing more is asked of it */
 	bool gone;          /* is freed with its last piece */
 };
@@ -213,6 +217,8 @@ static inline unsigned sink_parts(const struct sink *sink)
 bool sink_lane_may_ask(const struct sink_lane *lane);
 /* And whether that may be a range of a file. */
 bool sink_lane_may_ask_range(const struct sink_lane *lane);
+/* What it owes of large files is asked of others. */
+void sink_lane_return(struct sink_lane *lane);
 /* What it owes is less by so many bytes. */
 void sink_lane_came(struct sink_lane *lane, struct sink_request *request, uint64_t bytes);
 void sink_request_free(struct sink_lane *lane, struct sink_request *request);
@@ -222,6 +228,13 @@ static inline bool sink_request_covers(const struct sink_request *request, uint6
 	return first >= request->first && first - request->first <= request->count &&
 	       count <= request->count - (first - request->first);
 }
+/* sink_tail.c: the last of a job */
+/* Worth a call whenever something came. */
+void sink_tail_pace(struct sink_lane *lane, uint64_t now);
+/* One with nothing to do: takes back what the slowest owes, where it is much slower. */
+void sink_tail_relieve(struct sink_lane *idle);
+/* It was relieved, and there are others to ask. */
+bool sink_tail_spares(const struct sink_lane *lane);
 /* sink_tree.c */
 char *sink_local_path(const struct sink *sink, const char *name); /* caller frees; NULL = out of memory */
 bool sink_tree_next(struct sink *sink, struct sink_order *order);

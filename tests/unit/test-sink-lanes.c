@@ -498,10 +498,63 @@ static void test_a_listing_that_differs(void **state)
 	buf_free(&out);
 }
 
+/* One lane all but stops while it owes much: it ends with what the other brings, and nothing comes twice. */
+static void test_a_slow_lane_is_relieved(void **state)
+{
+	static struct world world;
+	const struct sink_watch watch = { .context = &world, .event = on_event, .release = on_release };
+	struct lane *quick = &world.lanes[0], *slow = &world.lanes[1];
+	struct sink_count count;
+	bool cancelled = false;
+
+	(void)state;
+	world_begin(&world, 5);
+	for (unsigned i = 0; i < world.file_count; i++) {
+		free(world.files[i].now);
+		free(world.files[i].old);
+	}
+	sink_destroy(world.sink);
+	world.files[0] = (struct file){ .listed = 400 * CHUNK, .size = 400 * CHUNK, .chunks = 400 };
+	world.files[0].now = calloc(401, 1);
+	world.files[0].old = calloc(401, 1);
+	world.file_count = 1;
+	world.damage = 0;
+	world.params.flags = 0;
+	world.params.name_exists = world.params.name_is_dir = false;
+	world.params.requests_max = 64;
+	world.params.window = world.params.window_all = 512 * CHUNK;
+	world.params.lanes = 2;
+	world.params.order_payload = 16 * CHUNK;
+	world.params.limit_rate = 0;
+	assert_int_equal(sink_create(&world.sink, &world.params, &watch), 0);
+	quick->lane = sink_main(world.sink);
+	assert_int_equal(sink_lane_add(world.sink, &slow->lane, 64, 0, 0), 0);
+	for (unsigned turn = 0; !sink_finished(world.sink) || world.out > 0; turn++) {
+		world.now += 10 * CLOCK_MS;
+		MUST(&world, world.now < 6 * CLOCK_SECOND); /* it owes a chunk a second */
+		if (world.lister >= 0 && !world.listed)
+			listing_send(&world);
+		while (lanes_order_take(&world) || lanes_order_back(&world))
+			;
+		frames_take(&world, slow);
+		for (unsigned i = 0; i < 4 && (frames_take(&world, quick) || answer(&world, quick)); i++)
+			;
+		for (unsigned i = 0; i < slow->count; i++)
+			cancelled |= slow->reads[i].cancelled;
+		if (turn % 100 == 99 || cancelled)
+			answer(&world, slow);
+	}
+	assert_true(cancelled);
+	sink_counts(world.sink, &count);
+	assert_int_equal(count.received, 400 * CHUNK);
+	world_end(&world);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_listing_that_differs),
+		cmocka_unit_test(test_a_slow_lane_is_relieved),
 		cmocka_unit_test(test_lanes_that_come_and_go),
 	};
 
