@@ -11,6 +11,8 @@ need_net
 lay_wire() {
 	wire_delay=$(($1 / 2)) wire_rate=$2
 	shift 2
+	# What the wire before said is gone before anybody waits for this one, which begins when it likes.
+	: >"$tmp/wire.out"
 	"$top_builddir/bench/wire" -d $wire_delay -r "$wire_rate" -l 0 "$@" "/proc/$net_daemon/ns/net" "/proc/$net_client/ns/net" \
 		>"$tmp/wire.out" 2>"$tmp/wire.err" &
 	wire_pid=$!

@@ -80,6 +80,7 @@ power_base() {
 disk_begin() {
 	cp --sparse=always "$base" "$tmp/memory/work"
 	record=$tmp/memory/record
+	: >"$tmp/blockfs.err" # it is looked at before the other process may have begun
 	"$blockfs" "$tmp/memory/work" "$record" "$tmp/blockfs" 2>"$tmp/blockfs.err" &
 	blockfs_pid=$!
 	remember $blockfs_pid
