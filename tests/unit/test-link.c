@@ -3,32 +3,17 @@
  * A link over a transport whose descriptor does not tell all: it holds bytes that it has received, and bytes that it has
  * taken, while the descriptor is silent.
  */
-#include "unit.h"
-
-#include "engine/lending.h"
-#include "engine/link.h"
-#include "wire/message.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "link-rig.h"
 
 enum {
 	FRAMES = 300 * 1000,   /* of CREDIT: more than a link takes in one turn */
-	PATIENCE = 10 * 1000,  /* ms */
 	TAKES_NOTHING_FOR = 3, /* calls of sendv() that hold what they take */
 	PAUSE_AT = 1000,       /* frames, some way into the first buffer */
 	TURNS = 100            /* in which nothing happens */
 };
 
 struct rig {
-	struct link link;
-	struct loop *loop;
-	struct plugin plugin;
-	struct frame_limits limits;
-	int fds[2];
+	struct link_rig base;
 	struct buf holds; /* what the transport has received and not given yet */
 	size_t given;
 	unsigned seen; /* frames */
@@ -40,70 +25,51 @@ struct rig {
 	bool full;         /* the transport takes nothing */
 	bool plain;        /* and what it takes is sent: it holds nothing */
 	unsigned told;     /* calls of sent() */
-	bool timed_out;
-	uv_timer_t timer;
 	uv_idle_t idle;
 	bool (*over)(const struct rig *rig);
 };
 
-static struct rig *the_rig; /* what the transport's callbacks find */
-
 /* ---- the transport ---- */
-
-static int fake_handshake(struct xfer_conn *conn, uint32_t flags)
-{
-	(void)conn;
-	(void)flags;
-	return 0;
-}
 
 static ssize_t fake_recv(struct xfer_conn *conn, void *bytes, size_t len, uint32_t flags)
 {
-	(void)conn;
+	struct rig *rig = (struct rig *)conn;
 	(void)flags;
-	size_t left = the_rig->holds.len - the_rig->given, take = left < len ? left : len;
+	size_t left = rig->holds.len - rig->given, take = left < len ? left : len;
 	if (take == 0)
 		return -EAGAIN;
-	memcpy(bytes, the_rig->holds.data + the_rig->given, take);
-	the_rig->given += take;
+	memcpy(bytes, rig->holds.data + rig->given, take);
+	rig->given += take;
 	return (ssize_t)take;
 }
 
 static ssize_t fake_sendv(struct xfer_conn *conn, const struct iovec *iov, int count, uint32_t flags)
 {
+	struct rig *rig = (struct rig *)conn;
 	size_t took = 0;
-	(void)conn;
 	(void)flags;
-	if (the_rig->full)
+	if (rig->full)
 		return -EAGAIN;
 	for (int i = 0; i < count; i++)
 		took += iov[i].iov_len;
-	if (the_rig->plain) {
-		the_rig->sent += took;
+	if (rig->plain) {
+		rig->sent += took;
 		return (ssize_t)took;
 	}
-	the_rig->held += took;
-	if (count == 0 && ++the_rig->empty < TAKES_NOTHING_FOR)
+	rig->held += took;
+	if (count == 0 && ++rig->empty < TAKES_NOTHING_FOR)
 		return -EAGAIN;
 	if (count > 0)
 		return (ssize_t)took;
-	the_rig->sent += the_rig->held;
-	the_rig->held = 0;
+	rig->sent += rig->held;
+	rig->held = 0;
 	return 0;
 }
 
 static int fake_poll(struct xfer_conn *conn, struct xfer_poll *out)
 {
-	(void)conn;
-	out->read_fd = the_rig->fds[0];
-	out->write_fd = the_rig->fds[0];
-	out->events = the_rig->held > 0 ? XFER_POLL_WRITE : 0;
-	return 0;
-}
-
-static void fake_close(struct xfer_conn *conn)
-{
-	(void)conn;
+	out->events = ((struct rig *)conn)->held > 0 ? XFER_POLL_WRITE : 0;
+	return link_rig_poll(conn, out);
 }
 
 /* ---- the owner ---- */
@@ -111,18 +77,18 @@ static void fake_close(struct xfer_conn *conn)
 static void look(struct rig *rig)
 {
 	if (rig->over(rig))
-		loop_stop(rig->loop);
+		loop_stop(rig->base.loop);
 }
 
 static void on_ready(struct link *link)
 {
-	look(list_entry(link, struct rig, link));
+	look(list_entry(link, struct rig, base.link));
 }
 
 static int on_frame(struct link *link, const struct frame_header *header, const uint8_t *bytes, struct lent *buffer,
                     struct error *err)
 {
-	struct rig *rig = list_entry(link, struct rig, link);
+	struct rig *rig = list_entry(link, struct rig, base.link);
 	(void)bytes;
 	(void)buffer;
 	(void)err;
@@ -133,14 +99,9 @@ static int on_frame(struct link *link, const struct frame_header *header, const 
 	return 0;
 }
 
-static void on_settled(struct link *link)
-{
-	(void)link;
-}
-
 static void on_sent(struct link *link)
 {
-	struct rig *rig = list_entry(link, struct rig, link);
+	struct rig *rig = list_entry(link, struct rig, base.link);
 	rig->told++;
 	look(rig);
 }
@@ -152,63 +113,35 @@ static void on_ended(struct link *link, const struct error *err)
 }
 
 static const struct link_watch watch = {
-	.ready = on_ready, .frame = on_frame, .settled = on_settled, .sent = on_sent, .ended = on_ended
+	.ready = on_ready, .frame = on_frame, .settled = link_rig_nothing, .sent = on_sent, .ended = on_ended
 };
-
-static void on_timeout(uv_timer_t *timer)
-{
-	struct rig *rig = timer->data;
-	rig->timed_out = true;
-	loop_stop(rig->loop);
-}
 
 /* Until `over`, or patience is. */
 static void run(struct rig *rig, bool (*over)(const struct rig *rig))
 {
 	rig->over = over;
-	uv_timer_start(&rig->timer, on_timeout, PATIENCE, 0);
+	link_rig_timeout(&rig->base, LINK_RIG_PATIENCE);
 	if (!over(rig))
-		loop_run(rig->loop);
-	uv_timer_stop(&rig->timer);
-}
-
-static void on_loop_settled(void *context)
-{
-	(void)context;
+		loop_run(rig->base.loop);
+	uv_timer_stop(&rig->base.timer);
 }
 
 static struct rig *rig_open(void)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
-	const struct loop_settings settings = { .threads = 1, .memory = 8 << 20, .settled = on_loop_settled };
-	struct error err = { 0 };
 	assert_non_null(rig);
-	the_rig = rig;
-	rig->limits.control_max = FRAME_CONTROL_MAX;
-	rig->plugin.transport = (struct xfer_transport_ops){ .handshake = fake_handshake,
-		                                             .recv = fake_recv,
-		                                             .sendv = fake_sendv,
-		                                             .poll = fake_poll,
-		                                             .close = fake_close };
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, rig->fds), 0);
-	assert_int_equal(loop_create(&rig->loop, &settings, &err), 0);
-	lending_shares(rig->loop);
-	uv_timer_init(&rig->loop->uv, &rig->timer);
-	rig->timer.data = rig;
-	assert_int_equal(link_open(&rig->link, rig->loop, &rig->plugin, (struct xfer_conn *)rig, &rig->limits, &watch,
-	                           &err),
-	                 0);
+	rig->base.plugin.transport = (struct xfer_transport_ops){ .recv = fake_recv,
+		                                                  .sendv = fake_sendv,
+		                                                  .poll = fake_poll };
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, rig->base.fds), 0);
+	link_rig_open(&rig->base, &watch, 0);
 	return rig;
 }
 
 static void rig_close(struct rig *rig)
 {
-	link_close(&rig->link);
-	uv_close((uv_handle_t *)&rig->timer, NULL);
-	loop_destroy(rig->loop);
+	link_rig_close(&rig->base);
 	buf_free(&rig->holds);
-	close(rig->fds[0]);
-	close(rig->fds[1]);
 	free(rig);
 }
 
@@ -228,7 +161,7 @@ static void test_receives_what_is_held(void **state)
 		assert_int_equal(message_credit_write(&rig->holds, 0, i), 0);
 	assert_true(rig->holds.len > 4 << 20);
 	run(rig, all_seen);
-	assert_false(rig->timed_out);
+	assert_false(rig->base.timed_out);
 	assert_int_equal(rig->given, rig->holds.len);
 	rig_close(rig);
 }
@@ -243,15 +176,15 @@ static void test_sends_what_is_held(void **state)
 {
 	(void)state;
 	struct rig *rig = rig_open();
-	assert_int_equal(message_credit_write(link_control(&rig->link), 0, 1), 0);
-	size_t len = link_control(&rig->link)->len;
+	assert_int_equal(message_credit_write(link_control(&rig->base.link), 0, 1), 0);
+	size_t len = link_control(&rig->base.link)->len;
 	run(rig, all_sent);
-	assert_false(rig->timed_out);
+	assert_false(rig->base.timed_out);
 	assert_int_equal(rig->sent, len);
 	assert_int_equal(rig->empty, TAKES_NOTHING_FOR);
 	/* And then it waits no more. */
-	assert_false(rig->link.holding);
-	assert_int_equal(rig->link.events & XFER_POLL_WRITE, 0);
+	assert_false(rig->base.link.holding);
+	assert_int_equal(rig->base.link.events & XFER_POLL_WRITE, 0);
 	rig_close(rig);
 }
 
@@ -271,11 +204,11 @@ static bool turned(const struct rig *rig)
 static void turn(struct rig *rig)
 {
 	rig->turns = 0;
-	uv_idle_init(&rig->loop->uv, &rig->idle);
+	uv_idle_init(&rig->base.loop->uv, &rig->idle);
 	rig->idle.data = rig;
 	uv_idle_start(&rig->idle, on_turn);
 	run(rig, turned);
-	assert_false(rig->timed_out);
+	assert_false(rig->base.timed_out);
 	uv_close((uv_handle_t *)&rig->idle, NULL);
 }
 
@@ -291,19 +224,19 @@ static void test_tells_who_waits(void **state)
 	struct rig *rig = rig_open();
 	rig->plain = true;
 	turn(rig);
-	assert_true(rig->link.ready);
+	assert_true(rig->base.link.ready);
 	rig->told = 0;
 	rig->full = true;
-	assert_int_equal(message_credit_write(link_control(&rig->link), 0, 1), 0);
-	link_flush(&rig->link);
-	assert_true(link_blocked(&rig->link));
+	assert_int_equal(message_credit_write(link_control(&rig->base.link), 0, 1), 0);
+	link_flush(&rig->base.link);
+	assert_true(link_blocked(&rig->base.link));
 	rig->full = false;
-	assert_int_equal(message_credit_write(link_control(&rig->link), 0, 2), 0);
-	link_flush(&rig->link);
-	assert_int_equal(link_control_queued(&rig->link), 0);
+	assert_int_equal(message_credit_write(link_control(&rig->base.link), 0, 2), 0);
+	link_flush(&rig->base.link);
+	assert_int_equal(link_control_queued(&rig->base.link), 0);
 	assert_false(told(rig));
 	run(rig, told);
-	assert_false(rig->timed_out);
+	assert_false(rig->base.timed_out);
 	rig_close(rig);
 }
 
@@ -314,16 +247,16 @@ static void test_pauses(void **state)
 	struct rig *rig = rig_open();
 	for (unsigned i = 0; i < FRAMES; i++)
 		assert_int_equal(message_credit_write(&rig->holds, 0, i), 0);
-	assert_int_equal(write(rig->fds[1], "", 1), 1); /* the descriptor can be read */
+	assert_int_equal(write(rig->base.fds[1], "", 1), 1); /* the descriptor can be read */
 	rig->pause_at = PAUSE_AT;
 	turn(rig);
 	assert_in_range(rig->seen, PAUSE_AT, FRAMES / 2);
 	assert_true(rig->given <= LENDING_SCRATCH);
-	assert_int_equal(rig->link.events & XFER_POLL_READ, 0);
+	assert_int_equal(rig->base.link.events & XFER_POLL_READ, 0);
 
-	link_go_on(&rig->link);
+	link_go_on(&rig->base.link);
 	run(rig, all_seen);
-	assert_false(rig->timed_out);
+	assert_false(rig->base.timed_out);
 	assert_int_equal(rig->given, rig->holds.len);
 	rig_close(rig);
 }
