@@ -9,9 +9,12 @@
 # A transfer that is to be in the middle of it, however slow the machine is, needs no limit of the rate:
 #
 #   hold KIB      (it begins, and comes to a stand when so much was read)      go_on
+#   begin_standing TARGET ARGUMENTS...      go_on
+#   begin_stopped TARGET ARGUMENTS...       resume
 
 # gated NAME FOLDER PROGRAM ARGUMENTS...: makes a program $tmp/NAME, the same but that it waits at closed gates for what is
-# beneath the folder, which need not be there yet. Its threads that read are four, however many processors there are.
+# beneath the folder, which need not be there yet. Its threads that read are four, however many processors there are, and
+# whatever the arguments say.
 gated() {
 	gated_name=$1
 	gated_folder=$(realpath -m "$2")
@@ -65,4 +68,29 @@ hold() {
 go_on() {
 	[ ! -p "$tmp/gates/bytes" ] || open_gate bytes
 	rm -f "$tmp/gates/after"
+}
+
+# begin_standing TARGET ARGUMENTS...: xfer, which gets a file of 6 MB or more as TARGET; when this returns some of it has come,
+# and most cannot until go_on. standing_pid is the client, $tmp/standing.err what it says.
+begin_standing() {
+	standing_folder=$(dirname "$1")
+	shift
+	hold 3600
+	"$xfer" --no-progress --set pipeline.chunk-size=64K "$@" >"$tmp/standing.out" 2>"$tmp/standing.err" &
+	standing_pid=$!
+	remember "$standing_pid"
+	await sh -c "find '$standing_folder' -maxdepth 1 -name '.xfer-*' -type f -printf '%k\n' |
+		awk '{ n += \$1 } END { exit n < 1100 }'" || diag_file "$tmp/standing.err"
+}
+
+# begin_stopped TARGET ARGUMENTS...: the same, but it is the client that does not go on until resume, and the daemon serves
+# others. It is to have patience with who is silent: $patient.
+patient="--set liveness.udp.dead-after=10m --set daemon.stall-after=10m"
+begin_stopped() {
+	begin_standing "$@"
+	kill -STOP "$standing_pid"
+	go_on
+}
+resume() {
+	kill -CONT "$standing_pid"
 }

@@ -3,16 +3,19 @@
 # A plug-in that is replaced on disk, by rename: a reload takes it over, or says why it does not.
 # shellcheck disable=SC2119 # stop_daemon without a signal sends its own
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
+need_gates
 
 mkdir "$tmp/pub" "$tmp/plugins"
 make_file "$tmp/pub/file" 100000
-make_file "$tmp/pub/large" 2000000
+make_file "$tmp/pub/large" 8000000
 built=$top_builddir/plugins/.libs
 cp "$built"/*.so "$tmp/plugins"
 object=$tmp/plugins/integrity-sha256.so
 write_config "$tmp/xferd.ini" "$tmp/pub"
 printf '[core]\nplugin-dir = %s\n' "$tmp/plugins" >>"$tmp/xferd.ini"
-need_daemon -c "$tmp/xferd.ini"
+# shellcheck disable=SC2086 # several words
+need_daemon -c "$tmp/xferd.ini" $patient
 wait_line "$daemon_log" 'worker ready' "$daemon_pid" >"$tmp/seen"
 
 reloads=0
@@ -36,19 +39,18 @@ mapped() {
 
 begin_large() {
 	rm -rf "$tmp/large" "$tmp"/.xfer-*
-	"$xfer" --no-progress --limit-rate 1M get "xfer://$daemon_address/pub/large" "$tmp/large" >/dev/null 2>"$tmp/said" &
-	get=$!
-	remember $get
-	await sh -c "[ -n \"\$(find '$tmp' -maxdepth 1 -name '.xfer-*' -size +100k)\" ]"
+	# shellcheck disable=SC2086 # several words
+	begin_stopped "$tmp/large" $patient get "xfer://$daemon_address/pub/large" "$tmp/large"
 }
 
 # end_large NAME
 end_large() {
+	resume
 	status=0
-	wait $get || status=$?
+	wait "$standing_pid" || status=$?
 	is "$status" 0 "$1: the transfer that ran is done"
 	check "$1: every byte" cmp "$tmp/pub/large" "$tmp/large"
-	is "$(cat "$tmp/said")" "" "$1: and its user noticed nothing"
+	is "$(cat "$tmp/standing.err")" "" "$1: and its user noticed nothing"
 }
 
 # ---- a sound one ----

@@ -6,7 +6,7 @@
 
 mkdir "$tmp/pub" "$tmp/more"
 make_file "$tmp/pub/file" 100000
-make_file "$tmp/pub/large" 2000000
+make_file "$tmp/pub/large" 3000000
 ini=$tmp/xferd.ini
 workers=2
 write_config "$ini" "$tmp/pub"
@@ -21,7 +21,9 @@ else
 	chmod +x "$tmp/xferd"
 	xferd=$tmp/xferd
 fi
-need_daemon -c "$ini"
+patient="--set liveness.udp.dead-after=10m"
+# shellcheck disable=SC2086 # several words
+need_daemon -c "$ini" $patient
 wait_line "$daemon_log" 'worker ready' "$daemon_pid" $workers >"$tmp/seen"
 
 reloads=0
@@ -51,10 +53,13 @@ setting() {
 
 # ---- while somebody is served ------------------------------------------------------------------------------------------
 
-"$xfer" --no-progress --limit-rate 1M get "xfer://$daemon_address/pub/large" "$tmp/large" >/dev/null 2>"$tmp/said" &
+# shellcheck disable=SC2086 # several words
+"$xfer" --no-progress $patient --limit-rate 1M get "xfer://$daemon_address/pub/large" "$tmp/large" >/dev/null 2>"$tmp/said" &
 get=$!
 remember $get
 await sh -c "[ -n \"\$(find '$tmp' -maxdepth 1 -name '.xfer-*' -size +100k)\" ]"
+# However long the following takes, it is in the middle.
+kill -STOP $get
 
 printf '[export.more]\npath = %s\n' "$tmp/nowhere" >>"$ini"
 changes_nothing "an export that is not there" "export more: cannot open the folder \"$tmp/nowhere\": No such file or directory\$"
@@ -69,6 +74,7 @@ else
 	skip "threads and memory that cannot be had" "a sanitizer wants more than any limit leaves"
 fi
 
+kill -CONT $get
 status=0
 wait $get || status=$?
 is "$status" 0 "the transfer that ran all the time is done"

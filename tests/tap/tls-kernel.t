@@ -4,7 +4,9 @@
 # change or end a connection, and a worker that dies. XFER_TLS_KERNEL=yes: a kernel without TLS is a failure.
 # shellcheck disable=SC2046,SC2086,SC2119 # options are several words; stop_daemon without a signal sends its own
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
 . "$top_srcdir/tests/tap/tls.sh"
+need_gates
 
 mkdir -p "$tmp/pub/tree" "$tmp/put"
 make_file "$tmp/pub/large" 9000001
@@ -98,15 +100,7 @@ stop_daemon
 # ---- interrupted, and taken up ----
 
 begin
-"$xfer" $(show_key alice.key) --integrity none --limit-rate 2M get -q "$url/pub/large" "$tmp/again" 2>"$tmp/again.err" &
-get=$!
-remember $get
-await sh -c "[ -n \"\$(find '$tmp' -maxdepth 1 -name '.xfer-*' -size +100k)\" ]"
-kill -KILL "$(worker_pid 0)"
-status=0
-wait $get || status=$?
-is "$status" 0 "a worker that dies is survived"
-check "... and the file is right" cmp "$tmp/pub/large" "$tmp/again"
+taken_up $(show_key alice.key) --integrity none
 stop_daemon
 
 # ---- the key: changed on the way, or the end of a connection that is made anew ----

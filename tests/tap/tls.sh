@@ -30,3 +30,15 @@ show_certificate() {
 show_key() {
 	echo "--set transport.tls.key-file=$tmp/$1"
 }
+
+# taken_up ARGUMENTS...: xfer gets $tmp/pub/large, and the worker that sends it dies in the middle. Behind gates.sh.
+taken_up() {
+	begin_standing "$tmp/again" "$@" get "$url/pub/large" "$tmp/again"
+	kill -KILL "$(worker_pid 0)"
+	go_on
+	status=0
+	wait "$standing_pid" || status=$?
+	is "$status" 0 "a worker that dies is survived"
+	like_file "$tmp/standing.err" ' again after' "... and the client says so"
+	check "... and the file is right" cmp "$tmp/pub/large" "$tmp/again"
+}

@@ -3,8 +3,10 @@
 # Files over TLS: by keys and by certificates, both ways, with exports for some names only, and through reloads.
 # shellcheck disable=SC2046,SC2086 # options are several words
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
 . "$top_srcdir/tests/tap/tls.sh"
 command -v openssl >/dev/null || skip_all "there is no openssl(1) to make certificates with"
+need_gates
 
 mkdir -p "$tmp/pub/tree" "$tmp/put"
 make_file "$tmp/pub/large" 20000000
@@ -91,15 +93,7 @@ is "$status" 4 "bob's export without a name"
 
 # ---- interrupted, and taken up ----
 
-"$xfer" $(show_key alice.key) --limit-rate 4M get -q "$url/pub/large" "$tmp/again" 2>"$tmp/again.err" &
-get=$!
-remember $get
-await sh -c "[ -n \"\$(find '$tmp' -maxdepth 1 -name '.xfer-*' -size +100k)\" ]"
-kill -KILL "$(worker_pid 0)"
-status=0
-wait $get || status=$?
-is "$status" 0 "a worker that dies is survived"
-check "... and the file is right" cmp "$tmp/pub/large" "$tmp/again"
+taken_up $(show_key alice.key)
 
 # ---- reload: a new worker reads the files anew ----
 
