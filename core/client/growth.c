@@ -191,10 +191,11 @@ static void measure_look(struct growth *growth, const struct growth_look *look)
  */
 static unsigned enough(const struct growth *growth)
 {
-	uint64_t base = rate_of(&growth->alone), rate = rate_of(&growth->tried) * growth->before;
+	uint64_t base = rate_of(&growth->alone), whole = rate_of(&growth->tried), now = mean(growth);
 	unsigned count = growth->before + 1;
 
-	while (count < growth->wanted && base * 4 * count < rate * 5)
+	whole = (now > whole ? now : whole) * growth->before;
+	while (count < growth->wanted && base * 4 * count < whole * 5)
 		count++;
 	return count;
 }
