@@ -4,6 +4,7 @@
 # transport-ssh and `xferd --stdio`, over a real sshd on the loopback: the caller's own files, the exports of a
 # configuration, a connection that breaks, and what goes wrong.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
 
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
@@ -11,6 +12,9 @@ for program in sshd ssh ssh-keygen; do
 	command -v $program >/dev/null || skip_all "there is no $program (Debian: openssh-server, openssh-client)"
 done
 [ "$(id -u)" -eq 0 ] || skip_all "sshd takes root, or it can let nobody in"
+
+need_gates
+xferd=$top_builddir/xferd
 
 # ---- a server of our own -----------------------------------------------------------------------------------------------
 
@@ -150,8 +154,10 @@ is "$status" 4 "with -c: so is the home"
 
 # ---- a connection that breaks -----------------------------------------------------------------------------------------------
 
-# Its own process is what ssh's parent knows; the first one of this port that is found is killed in the middle.
-configure "$own"
+# Its own process is what ssh's parent knows; the first one of this port that is found is killed in the middle, where whoever
+# sends is held.
+gated from-here "$from" "$xfer"
+gated from-there "$from" "$xferd" --set daemon.digest-store=none
 ssh_of() {
 	for ssh_of_pid in $(pgrep -P "$1" ssh); do
 		echo "$ssh_of_pid"
@@ -159,22 +165,23 @@ ssh_of() {
 	done
 	return 1
 }
-came() {
-	[ -n "$(find "$into" -name '.xfer-*' ! -name '*.j' -type f -size +100)" ]
-}
 for verb in get put; do
 	if [ $verb = get ]; then
-		set -- get --limit-rate 10M "$url$from/big" "$into/broken"
-		grows() { came; }
+		configure "$tmp/from-there --stdio"
+		set -- "$xfer" -c "$tmp/client.ini" get "$url$from/big" "$into/broken"
+		grows() { [ -n "$(find "$into" -name '.xfer-*' ! -name '*.j' -type f -size +100)" ]; }
 	else
-		set -- put --limit-rate 10M "$from/big" "$url$tmp/put/broken"
+		configure "$own"
+		set -- "$tmp/from-here" -c "$tmp/client.ini" put "$from/big" "$url$tmp/put/broken"
 		grows() { [ -n "$(find "$tmp/put" -name '.xfer-*' ! -name '*.j' -type f -size +100)" ]; }
 	fi
-	"$xfer" -c "$tmp/client.ini" "$@" >"$out" 2>"$err" &
+	hold 3600
+	"$@" --set pipeline.chunk-size=64K >"$out" 2>"$err" &
 	client=$!
 	remember $client
 	await grows || bail_out "$verb: nothing comes"
 	kill -KILL "$(ssh_of $client)"
+	go_on
 	status=0
 	wait $client || status=$?
 	is "$status" 0 "$verb: ssh is killed in the middle, and the client connects again"
@@ -199,7 +206,10 @@ like_file "$err" 'was not let in' "... and ours"
 cat >"$tmp/slow-ssh" <<-'END'
 	#!/bin/sh
 	exec <&- >&-
-	sleep "$SLOW"
+	case $SLOW in
+	/*) read -r _ <"$SLOW" ;;
+	*) sleep "$SLOW" ;;
+	esac
 	exit 127
 END
 chmod +x "$tmp/slow-ssh"
@@ -207,10 +217,13 @@ run env SLOW=0.02 "$xfer" -c "$tmp/client.ini" --set "transport.ssh.program=$tmp
 	--retry-for 0 "$url$from"
 is "$status" 3 "an ssh that closes first and ends then: status"
 like_file "$err" 'cannot be run there: install|ssh closed the connection' "... and a reason"
-run env SLOW=5 "$xfer" -c "$tmp/client.ini" --set "transport.ssh.program=$tmp/slow-ssh" ls \
+mkfifo "$tmp/ends"
+run env SLOW="$tmp/ends" "$xfer" -c "$tmp/client.ini" --set "transport.ssh.program=$tmp/slow-ssh" ls \
 	--retry-for 0 "$url$from"
 is "$status" 3 "one that does not end: status"
 like_file "$err" 'ssh closed the connection' "... and that it closed"
+exec 7<>"$tmp/ends"
+echo >&7
 configure "yes"
 run "$xfer" -c "$tmp/client.ini" get "$url$from/big" "$into/none"
 is "$status" 3 "something else than xferd: status"
