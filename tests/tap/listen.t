@@ -3,14 +3,16 @@
 # The list of listen: IPv4 and IPv6, a transport for each item, mistakes with their place, and a list that changes.
 # shellcheck disable=SC2119 # stop_daemon without a signal sends its own
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/tap/lib.sh"
+. "$top_srcdir/tests/tap/gates.sh"
+need_gates
 
 mkdir "$tmp/pub"
 echo content >"$tmp/pub/file"
-make_file "$tmp/pub/large" 3000000
+make_file "$tmp/pub/large" 8000000
 ini=$tmp/xferd.ini
 test_plugins transport-named
 plugins="--set core.plugin-dir=$tmp/plugins --set transport.tcp.allow-plaintext=yes"
-soon="--set liveness.udp.interval=50ms --set liveness.udp.dead-after=1s"
+soon="--set liveness.udp.interval=50ms --set liveness.udp.dead-after=2s"
 
 # configure LISTEN: line 2 of the configuration.
 configure() {
@@ -83,7 +85,7 @@ done
 # The last one is so slow that it needs heartbeats, of another family than the first one's.
 echo small >"$tmp/pub/part1"
 echo small >"$tmp/pub/part2"
-head -c 700000 "$tmp/pub/large" >"$tmp/pub/part3"
+head -c 1200000 "$tmp/pub/large" >"$tmp/pub/part3"
 mkdir "$tmp/parts"
 # shellcheck disable=SC2086
 run "$xfer" $plugins $soon --set pipeline.chunk-size=64K --no-progress get --limit-rate 400K \
@@ -125,15 +127,14 @@ refuses "xfer://$daemon_address" "the one that is gone is refused"
 # What goes is refused at once, though a session of it has not ended yet.
 reload "named://127.0.0.1:0, 127.0.0.1:0"
 first=$(address 5)
-"$xfer" -q --limit-rate 1M --set pipeline.chunk-size=64K get --retry-for 0 "xfer://$first/pub/large" "$tmp/large" 2>"$tmp/large.err" &
-get=$!
-remember $get
-await sh -c "[ -n \"\$(find '$tmp' -maxdepth 1 -name '.xfer-*' -size +100k)\" ]"
+# shellcheck disable=SC2086
+begin_standing "$tmp/large" --set liveness.udp.dead-after=10m get --retry-for 0 "xfer://$first/pub/large" "$tmp/large"
 reload "named://127.0.0.1:0, $v6"
 refuses "xfer://$first" "whoever connects to an item that goes is refused"
-check "... while what was begun there goes on" kill -0 $get
+check "... while what was begun there goes on" kill -0 "$standing_pid"
+go_on
 status=0
-wait $get || status=$?
+wait "$standing_pid" || status=$?
 is "$status" 0 "... and is finished"
 check "... rightly" cmp "$tmp/pub/large" "$tmp/large"
 
@@ -153,6 +154,8 @@ is $lost 0 "an item that stays refuses nobody, whatever comes and goes beside it
 stop_daemon
 is "$daemon_status" 0 "the daemon stops"
 unlike "$(cat "$daemon_log")" 'worker died|killing' "nobody died"
+
+xferd=$top_builddir/xferd
 
 # ---- mistakes -------------------------------------------------------------------------------------------------------
 
