@@ -78,6 +78,7 @@ fresh_daemon() {
 	url=xfer://$daemon_address
 	worker=$(worker_pid 0)
 	idle=$(descriptors)
+	idle_pipes=$(pipes_open)
 	deaths=0
 }
 
@@ -158,14 +159,26 @@ record() {
 	diag "$1, $2 $3: $(wc -l <"$tmp/report.last") calls recorded, $(wc -l <"$points") of them in each of $record_runs runs"
 }
 
-# descriptors: how many the worker has open. The fewest that were ever seen are those it has without sessions.
+# descriptors: how many the worker has open, but for pipes, which it keeps for a while and lends to the next session. The
+# fewest that were ever seen are those it has without sessions.
 descriptors() {
-	find "/proc/$worker/fd" -type l 2>/dev/null | wc -l
+	find "/proc/$worker/fd" -type l ! -lname 'pipe:*' 2>/dev/null | wc -l
+}
+pipes_open() {
+	find "/proc/$worker/fd" -lname 'pipe:*' 2>/dev/null | wc -l
 }
 at_rest() {
 	seen=$(descriptors)
 	[ "$seen" -ge "$idle" ] || idle=$seen
 	[ "$seen" -le "$idle" ] && [ -z "$(find "/proc/$worker/fd" -lname "$into/*" 2>/dev/null)" ]
+}
+
+# piped_back: the pipes are given back to the system, which takes ten seconds or twenty.
+pipes_at_rest() {
+	[ "$(pipes_open)" -le "$idle_pipes" ]
+}
+piped_back() {
+	[ -z "$daemon_pid" ] || ! kill -0 "$worker" 2>/dev/null || await pipes_at_rest
 }
 
 # settled: all sessions of the worker have ended, and their work too.
@@ -305,6 +318,7 @@ each_point() {
 		done
 	done
 	exec 9<&-
+	piped_back || wrong "the worker has $(pipes_open) pipes open, and not the $idle_pipes of one without sessions"
 	is "$failures" 0 "$1, $2 $3: $reached points reached of $tried"
 	if [ -n "$sample" ]; then
 		[ -z "$missed" ] || diag "not reached:$missed"
