@@ -194,8 +194,8 @@ static void measure_look(struct growth *growth, const struct growth_look *look)
 }
 
 /*
- * As many as bring what all of them do, and a fourth more: with each one beyond that more is under way, which waits in the
- * queues of the network, until they drop some of it.
+ * As many as bring what all of them do, and up to three fifths more, so that a pause at either end is made up for: with each
+ * one beyond that more is under way, which waits in the queues of the network, until they drop some of it.
  */
 static unsigned enough(const struct growth *growth)
 {
@@ -203,7 +203,7 @@ static unsigned enough(const struct growth *growth)
 	unsigned count = growth->before + 1;
 
 	whole = (now > whole ? now : whole) * growth->before;
-	while (count < growth->wanted && base * 4 * count < whole * 5)
+	while (count < growth->wanted && base * 5 * (count + 1) <= whole * 8)
 		count++;
 	return count;
 }
