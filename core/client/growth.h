@@ -52,10 +52,10 @@ struct growth {
 	unsigned most;           /* sessions */
 	unsigned wanted;         /* sessions */
 	unsigned before;         /* while trying: how many there were */
-	bool ahead;              /* those beyond the first are opened in advance: they get no work yet */
-	bool tested;             /* there was a trial */
 	struct growth_sum alone; /* and what they brought */
 	struct growth_sum tried; /* in the second half of the trial: what all of them did */
+	bool ahead;              /* those beyond the first are opened in advance: they get no work yet */
+	bool tested;             /* there was a trial */
 	uint64_t rtt;   /* ns, the shortest that was seen: what queues add is none of the distance; 0 = unknown */
 	uint64_t at;    /* steady ns, when the period began; 0 = there is none */
 	uint64_t moved; /* then */
